@@ -1,0 +1,97 @@
+"""Res16UNet34C on sparse tensors: the scene encoder that all the published voxel networks share."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.sparse import BatchNorm, DownConv3d, SparseTensor, SubMConv3d, UpConv3d, cat
+
+
+class Backbone(nn.Module):
+    """A residual U-Net: a stem and four levels down (strides 1 to 16), four levels up again with skips.
+
+    `forward` gives the features of every decoder level, coarse to fine: strides 8, 4, 2 and 1.
+    """
+
+    def __init__(self, settings: ModelSettings, in_channels: int | None = None) -> None:
+        super().__init__()
+        planes, blocks, momentum = settings.planes, settings.blocks, settings.momentum
+        stem = settings.stem
+        skips = (planes[2], planes[1], planes[0], stem)  # what each decoder level takes from the encoder, coarse first
+        self.stem = ConvNorm(
+            SubMConv3d(in_channels or settings.in_channels, stem, settings.stem_kernel), stem, momentum
+        )
+        below = (stem, *planes[:3])
+        self.down = nn.ModuleList(ConvNorm(DownConv3d(c, c), c, momentum) for c in below)
+        self.encoder = nn.ModuleList(
+            residuals(c, planes[i], blocks[i], momentum) for i, c in enumerate(below)
+        )
+        above = planes[3:8]
+        self.up = nn.ModuleList(
+            ConvNorm(UpConv3d(above[i], above[i + 1]), above[i + 1], momentum) for i in range(4)
+        )
+        self.decoder = nn.ModuleList(
+            residuals(above[i + 1] + skips[i], above[i + 1], blocks[4 + i], momentum) for i in range(4)
+        )
+
+    def forward(self, x: SparseTensor) -> list[SparseTensor]:
+        """Decoder features, coarse to fine."""
+        x = self.stem(x)
+        skips = []
+        for down, blocks in zip(self.down, self.encoder, strict=True):
+            skips.append(x)
+            x = blocks(down(x))
+        levels = []
+        for up, blocks in zip(self.up, self.decoder, strict=True):
+            x = blocks(cat([up(x), skips.pop()]))
+            levels.append(x)
+        return levels
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch normalisation, ReLU."""
+
+    def __init__(self, conv: nn.Module, channels: int, momentum: float) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = batch_norm(channels, momentum)
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """The activated features."""
+        x = self.conv(x)
+        return x.replace(self.norm(x.features).relu())
+
+
+class Residual(nn.Module):
+    """The basic block of ResNet-34 with submanifold convolutions."""
+
+    def __init__(self, in_channels: int, channels: int, momentum: float) -> None:
+        super().__init__()
+        self.conv1 = SubMConv3d(in_channels, channels, 3)
+        self.norm1 = batch_norm(channels, momentum)
+        self.conv2 = SubMConv3d(channels, channels, 3)
+        self.norm2 = batch_norm(channels, momentum)
+        self.shortcut: nn.Module | None = None
+        if in_channels != channels:
+            self.shortcut = SubMConv3d(in_channels, channels, 1)
+            self.shortcut_norm = batch_norm(channels, momentum)
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Two convolutions added to what came in."""
+        out = self.conv1(x)
+        out = self.conv2(out.replace(self.norm1(out.features).relu()))
+        kept = x.features if self.shortcut is None else self.shortcut_norm(self.shortcut(x).features)
+        return out.replace((self.norm2(out.features) + kept).relu())
+
+
+def residuals(in_channels: int, channels: int, count: int, momentum: float) -> nn.Sequential:
+    """A level's blocks; the first one changes the width."""
+    return nn.Sequential(*(Residual(in_channels if i == 0 else channels, channels, momentum) for i in range(count)))
+
+
+def batch_norm(channels: int, momentum: float) -> BatchNorm:
+    """Batch normalisation with the settings' momentum."""
+    norm = BatchNorm(channels)
+    norm.momentum = momentum
+    return norm

@@ -1,0 +1,32 @@
+"""A network from its settings: the one place that knows which class carries which published name."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from iseg3d_ros.models.settings import ModelSettings
+
+
+def build(settings: ModelSettings) -> nn.Module:
+    """A freshly initialised network (see `models.base.Network` for its verbs)."""
+    match settings.network:
+        case "interobject3d":
+            from iseg3d_ros.models.interobject3d import InterObject3D as network
+        case "agile3d":
+            from iseg3d_ros.models.agile3d import Agile3D as network
+        case "e2i3d":
+            from iseg3d_ros.models.e2i3d import E2I3D as network
+        case "clickenhance":
+            from iseg3d_ros.models.clickenhance import ClickEnhance as network
+        case "npiseg3d":
+            from iseg3d_ros.models.npiseg3d import NPISeg3D as network
+        case "fewclick":
+            from iseg3d_ros.models.fewclick import FewClick as network
+        case _:
+            raise ValueError(f"there is no network {settings.network!r}")
+    return network(settings)
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers the network learned."""
+    return sum(parameter.numel() for parameter in network.parameters())

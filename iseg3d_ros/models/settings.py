@@ -1,0 +1,154 @@
+"""What a network is built from: its published name, a preset of sizes, and every choice its paper leaves open."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+NETWORKS = ("interobject3d", "agile3d", "e2i3d", "clickenhance", "npiseg3d", "fewclick")
+PRESETS = ("paper", "small", "tiny")
+FEATURE_WIDTH = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}  # channels of each voxel feature
+DICE = ("point", "code", "object")
+LIMIT = 4096  # no width, depth or count of ours comes near; keeps a hostile header from asking for memory
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """A network's sizes and options. `paper` is the published network; `small` and `tiny` are ours.
+
+    `relation` adds, to each object's logit, a term learned from (point, object) pairs: how far the point is from the
+    object's clicks and from the other clicks, how it differs from them. The papers do not have it: it is off in the
+    `paper` preset and on in the others, because the published decoders need far more training data without it.
+    `propagation` lets that term spread along the surface by a few sparse convolutions at a coarse scale, one feature
+    set an object.
+    `dice` names the overlap loss: "point" is the papers' per-point form, 1 - p(true label); "code" the same with the
+    public code's zero where the point is confidently wrong; "object" the usual soft Dice of each object.
+    """
+
+    network: str
+    preset: str = "paper"
+    features: tuple[str, ...] = ("rgb",)
+    # Res16UNet34C: stem, then four levels down and four up
+    stem: int = 32
+    stem_kernel: int = 5
+    planes: tuple[int, ...] = (32, 64, 128, 256, 256, 128, 96, 96)
+    blocks: tuple[int, ...] = (2, 3, 4, 6, 2, 2, 2, 2)
+    momentum: float = 0.02
+    # click attention
+    width: int = 128
+    heads: int = 8
+    ffn: int = 1024
+    layers: int = 3
+    background_queries: int = 10
+    gauss_scale: float = 1.0
+    clicks_in_time: int = 200  # entries of the click-order code; later clicks share the last one
+    relation: bool = False
+    relation_width: int = 48
+    propagation: int = 0
+    # losses
+    dice: str = "point"
+    ce_weight: float = 1.0
+    dice_weight: float = 2.0
+    click_radius: float = 6.0  # voxels within which a click raises a point's weight: 0.3 m at the papers' 5 cm
+    # E2I3D: scales of the click-aware attention (its H)
+    scales: int = 2
+    # NPISeg3D
+    samples: int = 10
+    scene_share: float = 0.2  # alpha of Eq. 7
+    kl_weight: float = 0.005
+    previous_mask: bool = True
+    mask_labels: int = 15
+    target_clicks: int = 50  # clicks an object in the target set of the posterior
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of a voxel's features."""
+        return sum(FEATURE_WIDTH[name] for name in self.features)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON holds them."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> ModelSettings:
+        """Settings out of a JSON object; unknown names and values out of range are refused."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"the model settings name {', '.join(unknown)}, which this version does not know")
+        if "network" not in values:
+            raise ValueError("the model settings name no network")
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def check(settings: ModelSettings) -> None:
+    """Refuse, in words, whatever no network could be built from."""
+    if settings.network not in NETWORKS:
+        raise ValueError(f"there is no network {settings.network!r}; choose one of {', '.join(NETWORKS)}")
+    if settings.preset not in PRESETS:
+        raise ValueError(f"there is no preset {settings.preset!r}; choose one of {', '.join(PRESETS)}")
+    if settings.dice not in DICE:
+        raise ValueError(f"dice is {settings.dice!r}; choose one of {', '.join(DICE)}")
+    if not settings.features or not set(settings.features) <= set(FEATURE_WIDTH):
+        raise ValueError(f"features are {settings.features}; choose from {', '.join(FEATURE_WIDTH)}")
+    if len(settings.planes) != 8 or len(settings.blocks) != 8:
+        raise ValueError("planes and blocks need eight entries each: four levels down, four up")
+    for field in fields(settings):
+        check_value(field.name, str(field.type), getattr(settings, field.name))
+
+
+def check_value(name: str, kind: str, value: Any) -> None:
+    """Refuse a value of the wrong type, or a number that no network has."""
+    expected = {"int": int, "float": (int, float), "bool": bool, "str": str}.get(kind, tuple)
+    if not isinstance(value, expected) or (kind in ("int", "float") and isinstance(value, bool)):
+        raise ValueError(f"the setting {name} is {value!r}, but must be of type {kind}")
+    numbers = value if isinstance(value, tuple) else (value,)
+    for number in numbers:
+        if isinstance(number, int | float) and not 0 <= number <= LIMIT:
+            raise ValueError(f"the setting {name} is {value!r}; its numbers must lie between 0 and {LIMIT}")
+        if kind == "tuple[int, ...]" and (not isinstance(number, int) or number < 1):
+            raise ValueError(f"the setting {name} is {value!r}, but must hold whole numbers from 1 on")
+
+
+ALL_FEATURES = tuple(FEATURE_WIDTH)
+OURS: dict[str, Any] = {"features": ALL_FEATURES, "relation": True, "dice": "object", "momentum": 0.05}
+SMALL: dict[str, Any] = {
+    "stem": 24,
+    "stem_kernel": 3,  # a fifth of the stem's cost; the first level's blocks see as far
+    "planes": (32, 48, 80, 112, 96, 64, 48, 48),
+    "blocks": (1, 2, 3, 4, 1, 1, 1, 1),
+    "width": 64,
+    "heads": 4,
+    "ffn": 256,
+    "relation_width": 48,
+    "propagation": 24,
+}
+TINY: dict[str, Any] = {
+    "stem": 12,
+    "stem_kernel": 3,
+    "planes": (12, 24, 32, 48, 48, 32, 24, 24),
+    "blocks": (1, 1, 1, 1, 1, 1, 1, 1),
+    "width": 32,
+    "heads": 2,
+    "ffn": 64,
+    "layers": 2,
+    "background_queries": 4,
+    "relation_width": 24,
+    "propagation": 12,
+    "target_clicks": 10,
+}
+
+
+def settings_of(network: str, preset: str = "small", **changes: Any) -> ModelSettings:
+    """The settings of a network at a preset's size, with single values changed."""
+    sizes: dict[str, Any] = {"paper": {}, "small": OURS | SMALL, "tiny": OURS | TINY}.get(preset, {})
+    settings = ModelSettings(network=network, preset=preset)  # refuses unknown names before anything else
+    sizes = published(network) | sizes if preset == "paper" else sizes
+    return replace(settings, **(sizes | changes))
+
+
+def published(network: str) -> dict[str, Any]:
+    """Where a paper's sizes differ from AGILE3D's."""
+    return {"layers": 4} if network == "npiseg3d" else {}
