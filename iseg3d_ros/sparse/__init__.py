@@ -1,0 +1,23 @@
+"""Sparse 3D convolutions over batched voxel coordinates, on any device that torch has."""
+
+from __future__ import annotations
+
+from iseg3d_ros.sparse.backend import backend
+from iseg3d_ros.sparse.layers import BatchNorm, DownConv3d, SubMConv3d, UpConv3d
+from iseg3d_ros.sparse.maps import KernelMap, Maps
+from iseg3d_ros.sparse.tensor import SparseTensor, cat, pool, sparse_batch, unpool
+
+__all__ = [
+    "BatchNorm",
+    "DownConv3d",
+    "KernelMap",
+    "Maps",
+    "SparseTensor",
+    "SubMConv3d",
+    "UpConv3d",
+    "backend",
+    "cat",
+    "pool",
+    "sparse_batch",
+    "unpool",
+]

@@ -1,0 +1,162 @@
+"""Which voxel meets which under a kernel: built once per resolution and shared by all layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from iseg3d_ros.sparse.coordinates import Lookup, Packing, offsets
+
+MARGIN = 4
+
+
+@dataclass(frozen=True, eq=False)
+class KernelMap:
+    """Pairs (source row, target row) of a convolution, sorted by kernel offset; `counts[k]` pairs belong to offset k.
+
+    Within one offset no target and no source comes twice. `centre` is the offset whose pairs are the identity.
+    """
+
+    sources: Tensor
+    targets: Tensor
+    counts: tuple[int, ...]
+    inputs: int
+    outputs: int
+    centre: int | None = None
+
+    @property
+    def transposed(self) -> KernelMap:
+        """The map of the transposed convolution: the same pairs, read backwards."""
+        return KernelMap(self.targets, self.sources, self.counts, self.outputs, self.inputs, self.centre)
+
+    def to(self, device: torch.device | str) -> KernelMap:
+        """The same pairs on another device."""
+        move = (self.sources.to(device), self.targets.to(device))
+        return KernelMap(*move, self.counts, self.inputs, self.outputs, self.centre)
+
+
+class Maps:
+    """Coordinates of a batch of clouds at every stride, and the kernel maps between them, each built on first use.
+
+    `coords` is int32 (V, 4): batch, x, y, z; negative coordinates are fine, duplicates are not. A voxel's parent at
+    stride s is floor(coordinate / s), so levels do not depend on the way that led to them. Treat it as immutable.
+    """
+
+    def __init__(self, coords: Tensor) -> None:
+        if coords.ndim != 2 or coords.shape[1] != 4 or coords.is_floating_point():
+            raise ValueError(
+                f"Sparse coordinates are integers (V, 4): batch, x, y, z; got {tuple(coords.shape)} {coords.dtype}."
+            )
+        self._coords: dict[int, Tensor] = {1: coords.to(torch.int32)}
+        self._parents: dict[tuple[int, int], Tensor] = {}
+        self._kernels: dict[tuple[int, int, int], KernelMap] = {}
+        self._lookups: dict[int, tuple[Packing, Tensor, Lookup]] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the coordinates and the maps are."""
+        return self._coords[1].device
+
+    def __len__(self) -> int:
+        return len(self._coords[1])
+
+    def coords(self, stride: int = 1) -> Tensor:
+        """Coordinates int32 (Vs, 4) at `stride`, in units of that stride; stride 1 is in the caller's order."""
+        if stride not in self._coords:
+            self._build_level(1, stride)
+        return self._coords[stride]
+
+    def parent(self, stride: int = 1, factor: int = 2) -> Tensor:
+        """Row at `stride * factor` of every voxel at `stride`, int64 (Vs,)."""
+        if (stride, factor) not in self._parents:
+            self._build_level(stride, factor)
+        return self._parents[stride, factor]
+
+    def submanifold(self, stride: int, kernel_size: int) -> KernelMap:
+        """Pairs of a convolution whose outputs lie on its inputs."""
+        key = (stride, kernel_size, 1)
+        if key not in self._kernels:
+            self._kernels[key] = self._build_kernel(stride, kernel_size, 1)
+        return self._kernels[key]
+
+    def strided(self, stride: int, kernel_size: int = 2, factor: int = 2) -> KernelMap:
+        """Pairs of a convolution from `stride` to `stride * factor`."""
+        key = (stride, kernel_size, factor)
+        if key not in self._kernels:
+            self._kernels[key] = self._build_kernel(stride, kernel_size, factor)
+        return self._kernels[key]
+
+    def prepare(self, strides: Iterable[int] = (1, 2, 4, 8, 16), kernels: Iterable[int] = (3,), stem: int = 5) -> Maps:
+        """Builds what a U-Net over `strides` will ask for (in a data loader's worker, say), and returns itself."""
+        strides, kernels = list(strides), list(kernels)
+        if stem:
+            self.submanifold(strides[0], stem)
+        for stride in strides:
+            for kernel in kernels:
+                self.submanifold(stride, kernel)
+        for fine, coarse in zip(strides, strides[1:], strict=False):
+            self.parent(fine, coarse // fine)
+            self.strided(fine, coarse // fine, coarse // fine)
+        return self
+
+    def to(self, device: torch.device | str) -> Maps:
+        """Everything built so far, on another device."""
+        moved = Maps(self._coords[1].to(device))
+        moved._coords = {k: v.to(device) for k, v in self._coords.items()}
+        moved._parents = {k: v.to(device) for k, v in self._parents.items()}
+        moved._kernels = {k: v.to(device) for k, v in self._kernels.items()}
+        return moved
+
+    def _build_level(self, stride: int, factor: int) -> None:
+        coarse = self.coords(stride).to(torch.int64)
+        coarse[:, 1:] = torch.div(coarse[:, 1:], factor, rounding_mode="floor")
+        packing = Packing.of(coarse, 0)
+        keys, parent = torch.unique(packing.keys(coarse), return_inverse=True)
+        if stride * factor not in self._coords:
+            rows = torch.empty(len(keys), dtype=torch.int64, device=self.device)
+            rows[parent] = torch.arange(len(parent), device=self.device)
+            self._coords[stride * factor] = coarse[rows].to(torch.int32)
+        self._parents[stride, factor] = parent
+
+    def _lookup(self, stride: int) -> tuple[Packing, Tensor, Lookup]:
+        if stride not in self._lookups:
+            coords = self.coords(stride).to(torch.int64)
+            packing = Packing.of(coords, MARGIN)
+            keys = packing.keys(coords)
+            lookup = Lookup(keys, packing.cells)
+            if stride == 1 and lookup.has_duplicates(keys):
+                raise ValueError("Two voxels have the same coordinates; voxelise the cloud before making sparse maps.")
+            self._lookups[stride] = packing, keys, lookup
+        return self._lookups[stride]
+
+    def _build_kernel(self, stride: int, kernel_size: int, factor: int) -> KernelMap:
+        if kernel_size < 1 or kernel_size // 2 > MARGIN:
+            raise ValueError(f"The kernel size must be 1..{2 * MARGIN + 1}, not {kernel_size}.")
+        packing, keys, lookup = self._lookup(stride)
+        steps = offsets(kernel_size).to(self.device)
+        if factor > 1:
+            coarse = self.coords(stride * factor).to(torch.int64)
+            corner = coarse * torch.tensor([1, factor, factor, factor], device=self.device)
+            return self._far_pairs(corner, steps, stride)
+        centre = int((steps == 0).all(1).nonzero()[0])
+        found = lookup.find(keys + packing.deltas(steps)[:, None])
+        return _kernel_map(found, len(keys), len(keys), centre)
+
+    def _far_pairs(self, corner: Tensor, steps: Tensor, stride: int) -> KernelMap:
+        fine = self.coords(stride).to(torch.int64)
+        reach = int(steps.abs().max()) + int(MARGIN)
+        packing = Packing.of(torch.cat([fine, corner]), reach)
+        lookup = Lookup(packing.keys(fine), packing.cells)
+        found = lookup.find(packing.keys(corner) + packing.deltas(steps)[:, None])
+        return _kernel_map(found, len(fine), len(corner), None)
+
+
+def _kernel_map(found: Tensor, inputs: int, outputs: int, centre: int | None) -> KernelMap:
+    """Pairs from a table (K, V) of rows, -1 where there is none."""
+    hit = found >= 0
+    counts = tuple(hit.sum(1).tolist())
+    targets = hit.nonzero()[:, 1]
+    return KernelMap(found[hit].to(torch.int64), targets, counts, inputs, outputs, centre)
