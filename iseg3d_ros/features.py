@@ -1,0 +1,130 @@
+"""What a network sees of each voxel: colour, its place in the voxel, its normal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+
+from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.voxels import Voxels, mean_per_voxel, neighbour_pairs, voxelise
+
+WIDTHS = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}
+FEATURES = tuple(WIDTHS)
+NORMAL_RADIUS = 2  # cells: the neighbourhood of 5³ voxels
+
+
+def width(names: Sequence[str]) -> int:
+    """Number of channels of these features together."""
+    _check(names)
+    return sum(WIDTHS[name] for name in names)
+
+
+def features(xyz: np.ndarray, rgb: np.ndarray | None, voxels: Voxels, names: Sequence[str]) -> NDArray[np.float32]:
+    """The named features side by side, (V, C); `rgb` uint8 (N, 3) or None."""
+    _check(names)
+    return np.concatenate([_feature(name, xyz, rgb, voxels) for name in names], axis=1)
+
+
+def voxel_cloud(
+    xyz: np.ndarray, rgb: np.ndarray | None, size: float, names: Sequence[str]
+) -> tuple[VoxelCloud, Voxels]:
+    """Quantise a cloud (z up where known) and compute its features."""
+    voxels = voxelise(xyz, size)
+    values = features(xyz, rgb, voxels, names)
+    coords, points, channels = (torch.from_numpy(array) for array in (voxels.coords, voxels.points, values))
+    return VoxelCloud(coords, points, channels, float(size)), voxels
+
+
+def _check(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in WIDTHS]
+    if unknown:
+        raise ValueError(f"There is no feature called {unknown[0]!r}; the features are {', '.join(FEATURES)}.")
+
+
+def _feature(name: str, xyz: np.ndarray, rgb: np.ndarray | None, voxels: Voxels) -> NDArray[np.float32]:
+    count = len(voxels)
+    if name == "rgb":
+        return colours(rgb, voxels)
+    if name == "has_colour":
+        return np.full((count, 1), rgb is not None, np.float32)
+    if name == "one":
+        return np.ones((count, 1), np.float32)
+    if name == "offset":
+        return offsets(xyz, voxels)
+    return upward(normals(voxels.coords, offsets(xyz, voxels) + voxels.coords)[0])
+
+
+def colours(rgb: np.ndarray | None, voxels: Voxels) -> NDArray[np.float32]:
+    """Mean colour between −0.5 and 0.5; 0 where there is no colour."""
+    if rgb is None:
+        return np.zeros((len(voxels), 3), np.float32)
+    return mean_per_voxel(rgb, voxels) / np.float32(255) - np.float32(0.5)
+
+
+def offsets(xyz: np.ndarray, voxels: Voxels) -> NDArray[np.float32]:
+    """Mean point minus voxel centre, in voxels: between −0.5 and 0.5."""
+    local = (xyz - xyz.min(axis=0)) / xyz.dtype.type(voxels.size)
+    return mean_per_voxel(local, voxels) - voxels.coords.astype(np.float32) - np.float32(0.5)
+
+
+def upward(vectors: np.ndarray) -> NDArray[np.float32]:
+    """The same directions with z ≥ 0."""
+    return (vectors * np.where(vectors[:, 2:] < 0, -1, 1)).astype(np.float32)
+
+
+def normals(
+    coords: np.ndarray, means: np.ndarray, radius: int = NORMAL_RADIUS
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Unit normals (V, 3) of either sign and surface variation (V,) in 0..1/3, by PCA over each voxel's neighbourhood.
+
+    `means` are the voxels' mean points in units of a voxel. Surface variation is the smallest eigenvalue's share of
+    the sum (Pauly 2002): 0 on a plane. A voxel with too few neighbours to span a plane has the normal (0, 0, 1).
+    """
+    local = means.astype(np.float64) - means.mean(axis=0)
+    moments = np.empty((len(coords), 10))
+    moments[:, 0] = 1
+    moments[:, 1:4] = local
+    moments[:, 4:7] = local * local
+    moments[:, 7:10] = local[:, [0, 0, 1]] * local[:, [1, 2, 2]]
+    first, second = neighbour_pairs(coords, radius)
+    ones = np.ones(len(first), np.float64)
+    adjacency = sparse.coo_matrix((ones, (first, second)), shape=(len(coords),) * 2).tocsr()
+    summed = moments + adjacency @ moments + adjacency.T @ moments
+    mean = summed[:, 1:] / summed[:, :1]
+    squares = mean[:, 3:6] - mean[:, :3] ** 2
+    products = mean[:, 6:9] - mean[:, [0, 0, 1]] * mean[:, [1, 2, 2]]
+    return _smallest_direction(squares, products)
+
+
+def _smallest_direction(squares: np.ndarray, products: np.ndarray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Eigenvector of the smallest eigenvalue of many symmetric 3×3 matrices, in closed form (Smith 1961)."""
+    (a, b, c), (d, e, f) = squares.T, products.T  # the diagonal; xy, xz, yz
+    third = (a + b + c) / 3
+    off = d * d + e * e + f * f
+    spread = np.sqrt(np.maximum(((a - third) ** 2 + (b - third) ** 2 + (c - third) ** 2 + 2 * off) / 6, 1e-30))
+    aa, bb, cc = (a - third) / spread, (b - third) / spread, (c - third) / spread
+    dd, ee, ff = d / spread, e / spread, f / spread
+    half_determinant = (aa * (bb * cc - ff * ff) - dd * (dd * cc - ff * ee) + ee * (dd * ff - bb * ee)) / 2
+    angle = np.arccos(np.clip(half_determinant, -1, 1)) / 3
+    smallest = third + 2 * spread * np.cos(angle + 2 * np.pi / 3)
+    # The rows of (A − λ₀) span the plane orthogonal to the eigenvector: take the longest of their cross products.
+    a0, b0, c0 = a - smallest, b - smallest, c - smallest
+    crosses = np.array(
+        [
+            [d * f - e * b0, e * d - a0 * f, a0 * b0 - d * d],
+            [d * c0 - e * f, e * e - a0 * c0, a0 * f - d * e],
+            [b0 * c0 - f * f, f * e - d * c0, d * f - b0 * e],
+        ]
+    )
+    lengths = np.einsum("ijk,ijk->ik", crosses, crosses)
+    best = lengths.argmax(axis=0)
+    index = np.arange(len(a))
+    vector, length = crosses[best, :, index], np.sqrt(lengths[best, index])
+    flat = length > 1e-9
+    normal = np.where(flat[:, None], vector / np.where(flat, length, 1)[:, None], (0.0, 0.0, 1.0))
+    variation = np.clip(smallest / np.maximum(3 * third, 1e-12), 0, 1 / 3)
+    return normal.astype(np.float32), variation.astype(np.float32)
