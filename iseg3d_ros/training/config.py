@@ -1,0 +1,126 @@
+"""What a training run is made of: frozen dataclasses, and one reader of YAML that refuses unknown keys."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which scenes, in which mixture, how they are cut and quantised."""
+
+    scenes: tuple[str, ...] = ("out/scenes",)
+    mixture: dict[str, float] = field(default_factory=lambda: {"tabletop": 0.45, "room": 0.35, "street": 0.2})
+    # Voxel edges are drawn log-uniformly from these ranges, so that one set of weights serves every resolution.
+    voxel: dict[str, tuple[float, float]] = field(
+        default_factory=lambda: {"tabletop": (0.006, 0.014), "room": (0.03, 0.065), "street": (0.1, 0.22)}
+    )
+    max_voxels: int = 12000  # a crop's size: the cost of a step is proportional to it
+    max_objects: int = 8
+    min_points: int = 20  # voxels that an object needs to be clicked
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How far training clouds are pushed away from the scenes as they were made."""
+
+    tilt_degrees: float = 4.0
+    scale: tuple[float, float] = (0.85, 1.18)
+    noise: float = 0.15  # standard deviation of the points, in voxels
+    drop_points: float = 0.3  # at most this share of the points is left out
+    colour_jitter: float = 0.25
+    colour_dropout: float = 0.2  # share of the crops that lose their colour
+
+
+@dataclass(frozen=True)
+class ClickConfig:
+    """The simulated user's habits in training."""
+
+    rounds: int = 3  # corrective rounds are drawn from 0..rounds
+    clicks_per_round: int = 3  # largest error regions answered in one round
+    centre_share: float = 0.5  # share of first clicks at the object's middle; people click elsewhere too
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW or SGD under a one-cycle schedule."""
+
+    name: str = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    warm_up: float = 0.05
+    clip_norm: float = 1.0
+    accumulate: int = 1
+    ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run: everything that its checkpoint and model card state."""
+
+    network: str = "e2i3d"
+    preset: str = "small"
+    options: dict[str, Any] = field(default_factory=dict)
+    start: str = ""  # weights to start from: a pruned network's file, or an earlier run's
+    steps: int = 8000
+    batch: int = 1
+    seed: int = 0
+    device: str = "auto"
+    bf16: bool = False
+    out: str = "runs/e2i3d"
+    save_seconds: float = 60.0
+    validate_steps: int = 1000
+    validate_scenes: int = 12
+    log_steps: int = 20
+    max_seconds: float = 0.0  # 0: no limit; otherwise the schedule follows the clock and ends with it
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    clicks: ClickConfig = field(default_factory=ClickConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+
+
+def load(path: str | Path, **changes: Any) -> TrainConfig:
+    """Read a configuration; `changes` (dotted names allowed, `data.workers`) override the file."""
+    try:
+        values = yaml.safe_load(Path(path).read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}. Mend the file.") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold a mapping of settings, as the files in config/train do.")
+    for name, value in changes.items():
+        _set(values, name.split("."), value)
+    return _fill(TrainConfig, values, str(path))
+
+
+def _set(values: dict[str, Any], names: list[str], value: Any) -> None:
+    for name in names[:-1]:
+        values = values.setdefault(name, {})
+    values[names[-1]] = value
+
+
+def _fill(kind: type[T], values: dict[str, Any], where: str) -> T:
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ValueError(f"{where}: unknown setting {', '.join(unknown)}; known ones are {', '.join(sorted(hints))}.")
+    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _fill(hint, value or {}, where)
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    if hint in (int, float, str, bool) and not isinstance(value, (int, float) if hint is float else hint):
+        raise ValueError(f"{where} must be {hint.__name__}, but is {value!r}.")
+    return value

@@ -1,0 +1,78 @@
+"""Data-parallel training: one process a GPU (or CPU), started by torchrun with the same command line."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+from iseg3d_ros.sparse import SparseTensor
+
+
+@dataclass(frozen=True)
+class World:
+    """This process's place among its peers."""
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes the files and prints."""
+        return self.rank == 0
+
+
+def join() -> World:
+    """Join the group that torchrun describes in the environment; alone where there is none."""
+    if "RANK" not in os.environ:
+        return World()
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    if not dist.is_initialized():
+        dist.init_process_group(backend)
+    return World(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def leave() -> None:
+    """Leave the group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+class SyncedBatchNorm(nn.BatchNorm1d):
+    """Batch norm over the voxels of all processes, so that N processes train as one with N times the batch."""
+
+    def forward(self, values: Any) -> Any:
+        """Normalise features, or a sparse tensor's, over all but the last dimension."""
+        if isinstance(values, SparseTensor):
+            return values.replace(self.forward(values.features))
+        flat = values.reshape(-1, values.shape[-1])
+        scaled = self._everybodys(flat.float()) if self.training else super().forward(flat)
+        return scaled.to(values.dtype).reshape(values.shape)
+
+    def _everybodys(self, flat: Tensor) -> Tensor:
+        count = flat.new_full((1,), len(flat))
+        sums = all_reduce(torch.cat([flat.sum(0), flat.square().sum(0), count]))
+        total, squares, number = sums.split([flat.shape[1], flat.shape[1], 1])
+        mean, variance = total / number, (squares / number - (total / number).square()).clamp(min=0)
+        self._track(mean.detach(), (variance * number / (number - 1).clamp(min=1)).detach())
+        return (flat - mean) * torch.rsqrt(variance + self.eps) * self.weight + self.bias
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is not None and self.running_var is not None and self.momentum is not None:
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance, self.momentum)
+
+
+def synced(network: nn.Module) -> nn.Module:
+    """The network with every batch norm's statistics taken over all processes (same parameters, same names)."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.__class__ = SyncedBatchNorm
+    return network

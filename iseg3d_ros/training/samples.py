@@ -1,0 +1,145 @@
+"""From a made scene to a training sample: augment, cut a crop, quantise, choose the objects to be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from iseg3d_ros.data.folder import LabelledCloud, SceneFolder
+from iseg3d_ros.features import voxel_cloud
+from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.training import augment
+from iseg3d_ros.training.classes import prototypes
+from iseg3d_ros.training.config import AugmentConfig, DataConfig
+from iseg3d_ros.voxels import voxelise
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """A voxelised crop with the labels of its chosen objects: 0 elsewhere, 1..objects."""
+
+    cloud: VoxelCloud
+    labels: Tensor
+    classes: Tensor
+    objects: int
+    kind: str
+
+    def to(self, device: torch.device | str) -> TrainingSample:
+        """The same sample on another device."""
+        return replace(self, cloud=self.cloud.to(device), labels=self.labels.to(device), classes=self.classes)
+
+
+NO_AUGMENTATION = AugmentConfig(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0)
+
+
+def make_sample(
+    scene: LabelledCloud,
+    data: DataConfig,
+    change: AugmentConfig,
+    names: Sequence[str],
+    rng: np.random.Generator,
+    most: int = 64,
+) -> TrainingSample | None:
+    """One crop of a scene, or None where no object is large enough to be clicked."""
+    size = float(np.exp(rng.uniform(*np.log(data.voxel[scene.kind]))))
+    kept = augment.thin(len(scene.xyz), change, rng)
+    xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
+    rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]
+    inside = crop(xyz, instance, size, data.max_voxels, rng)
+    xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
+    cloud, voxels = voxel_cloud(
+        augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
+    )
+    chosen = choose(instance[voxels.representative], min(most, data.max_objects), data.min_points, rng)
+    return None if len(chosen) == 0 else _labelled(cloud, instance[voxels.representative], chosen, scene)
+
+
+def crop(
+    xyz: NDArray[np.float32], instance: NDArray[np.int32], size: float, most: int, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """The points of the `most` voxels nearest (seen from above, mostly) to a random point of a random object."""
+    voxels = voxelise(xyz, size)
+    if len(voxels.points) <= most:
+        return np.ones(len(xyz), bool)
+    objects = np.unique(instance[instance > 0])
+    pool = np.flatnonzero(instance == rng.choice(objects)) if len(objects) else np.arange(len(xyz))
+    away = (voxels.points - xyz[rng.choice(pool)]) * np.float32([1, 1, 0.3])
+    distance = np.einsum("ij,ij->i", away, away)
+    near = distance <= np.partition(distance, most - 1)[most - 1]
+    inside: NDArray[np.bool_] = near[voxels.inverse]
+    return inside
+
+
+def choose(
+    labels: NDArray[np.int32], most: int, least_points: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Between one and `most` of the objects that are large enough, in random order."""
+    ids, counts = np.unique(labels[labels > 0], return_counts=True)
+    ids = rng.permutation(ids[counts >= least_points])
+    return ids[: rng.integers(1, min(most, len(ids)) + 1)].astype(np.int64) if len(ids) else ids.astype(np.int64)
+
+
+def _labelled(
+    cloud: VoxelCloud, instance: NDArray[np.int32], chosen: NDArray[np.int64], scene: LabelledCloud
+) -> TrainingSample:
+    table = np.zeros(int(instance.max()) + 1, np.int64)
+    table[chosen] = np.arange(1, len(chosen) + 1)
+    labels = torch.from_numpy(table[np.maximum(instance, 0)])
+    names = [scene.classes[k - 1] if k <= len(scene.classes) else "" for k in chosen]
+    return TrainingSample(cloud, labels, prototypes(names), len(chosen), scene.kind)
+
+
+class Crops(Dataset[list[TrainingSample]]):
+    """Batch `i` of a run depends on the seed, `i` and the scenes alone, so a resumed run sees what it would have."""
+
+    def __init__(
+        self, data: DataConfig, change: AugmentConfig, names: Sequence[str], seed: int, batch: int, batches: int,
+        rank: int = 0, world: int = 1,
+    ) -> None:  # fmt: skip
+        self.data, self.change, self.names = data, change, tuple(names)
+        self.seed, self.batch, self.batches, self.rank, self.world = seed, batch, batches, rank, world
+        self._folders: dict[str, SceneFolder] = {}
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __getitem__(self, index: int) -> list[TrainingSample]:
+        first = (index * self.world + self.rank) * self.batch
+        return [self._sample(first + k) for k in range(self.batch)]
+
+    def _sample(self, index: int) -> TrainingSample:
+        rng = np.random.default_rng([self.seed, index])
+        for _ in range(100):
+            folder = self._folder(_draw(self.data.mixture, rng))
+            sample = make_sample(folder[int(rng.integers(len(folder)))], self.data, self.change, self.names, rng)
+            if sample is not None:
+                return sample
+        raise RuntimeError(f"No object of {self.data.min_points} voxels in 100 scenes of {self.data.scenes}.")
+
+    def _folder(self, kind: str) -> SceneFolder:
+        if kind not in self._folders:
+            self._folders[kind] = scenes_of(self.data.scenes, kind, "train")
+        return self._folders[kind]
+
+
+def scenes_of(folders: Sequence[str], kind: str, split: str) -> SceneFolder:
+    """The scenes of one kind; a sentence where there are none."""
+    found = SceneFolder(folders, split=split, kind=kind)
+    if len(found) == 0:
+        raise ValueError(
+            f"No {split} scene of kind {kind} in {', '.join(folders)}. Make some: "
+            f"iseg3d scenes --kind {kind} --count 200 --out {folders[0]}, or take {kind} out of data.mixture."
+        )
+    return found
+
+
+def _draw(mixture: dict[str, float], rng: np.random.Generator) -> str:
+    kinds = sorted(mixture)
+    weights = np.array([mixture[kind] for kind in kinds], float)
+    return str(rng.choice(kinds, p=weights / weights.sum()))

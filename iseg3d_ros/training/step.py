@@ -1,0 +1,54 @@
+"""One training step of any network: encode with gradient, let the simulated user click, compute the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.base import Network
+from iseg3d_ros.sparse import sparse_batch
+from iseg3d_ros.training.config import ClickConfig
+from iseg3d_ros.training.samples import TrainingSample
+from iseg3d_ros.training.simulate import SimulatedUser, overwrite
+
+
+class Step(nn.Module):
+    """`forward` gives the losses of a batch; a module, so that it can be wrapped for data-parallel training."""
+
+    def __init__(self, network: nn.Module, clicks: ClickConfig) -> None:
+        super().__init__()
+        self.network, self.clicks = network, clicks
+
+    def forward(self, batch: Sequence[TrainingSample], seed: int) -> dict[str, Tensor]:
+        """Losses by name; `total` is what to minimise. All chance comes from the seed."""
+        network: Network = self.network  # type: ignore[assignment]
+        torch.manual_seed(seed)
+        labels = torch.cat([sample.labels for sample in batch])
+        user = SimulatedUser(
+            sparse_batch([s.cloud.coords for s in batch]), labels, [s.objects for s in batch], seed
+        )
+        encoded = network.encode([sample.cloud for sample in batch])
+        clicks = user.first(self.clicks.centre_share)
+        rounds = int(torch.randint(self.clicks.rounds + 1, (1,)))
+        previous: list[Tensor | None] = [None] * len(batch)
+        for _ in range(rounds):
+            previous, clicks = self._correct(network, encoded, user, clicks, previous)
+        classes = {"classes": [s.classes.to(labels.device) for s in batch]} if hasattr(network, "prototypes") else {}
+        return network.loss(encoded, clicks, [s.labels for s in batch], previous, **classes)
+
+    @torch.no_grad()
+    def _correct(
+        self,
+        network: Network,
+        encoded: object,
+        user: SimulatedUser,
+        clicks: list[VoxelClicks],
+        previous: list[Tensor | None],
+    ) -> tuple[list[Tensor | None], list[VoxelClicks]]:
+        """One round of the user: look at the masks, answer the deepest errors."""
+        labels = [p.logits.argmax(1) for p in network.decode(encoded, clicks, previous)]
+        shown = torch.cat([overwrite(mask, click) for mask, click in zip(labels, clicks, strict=True)])
+        return [*labels], user.correct(shown, clicks, self.clicks.clicks_per_round)
