@@ -1,0 +1,1 @@
+"""The ROS 2 side: nodes and message conversion. Nothing outside this sub-package imports rclpy or a message."""
