@@ -1,0 +1,1 @@
+"""One simulated user, one protocol, and the figures that the papers print."""

@@ -1,0 +1,27 @@
+"""What the probabilities are worth: expected calibration error, and uncertainty as a detector of wrong points."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+
+def expected_calibration_error(
+    probability: NDArray[np.float32], correct: NDArray[np.bool_], bins: int = 15
+) -> float:
+    """The mean gap between confidence and accuracy over equal-width bins, weighted by their counts."""
+    index = np.clip((probability * bins).astype(np.int64), 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    confidence = np.bincount(index, probability, minlength=bins)
+    accuracy = np.bincount(index, correct, minlength=bins)
+    return float(np.abs(confidence - accuracy).sum() / max(count.sum(), 1))
+
+
+def auroc(uncertainty: NDArray[np.float32], wrong: NDArray[np.bool_]) -> float:
+    """The chance that a wrong point is more uncertain than a right one; NaN where all are right, or all wrong."""
+    positive, negative = int(wrong.sum()), int((~wrong).sum())
+    if positive == 0 or negative == 0:
+        return float("nan")
+    ranks = rankdata(uncertainty)
+    return float((ranks[wrong].sum() - positive * (positive + 1) / 2) / (positive * negative))

@@ -1,0 +1,56 @@
+"""Aggregation against rows made by hand, with known figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
+from iseg3d_ros.evaluation.metrics import Row, average_precision, figures, iou_at, noc_at, object_ious
+
+EASY = [Row(0, (0.0, 0.0)), Row(1, (0.9, 0.96)), Row(1.5, (0.9, 0.96)), Row(2, (0.95, 0.97)), Row(20, (0.95, 0.97))]
+HARD = [Row(0, (0.0,)), Row(1, (0.3,)), Row(2, (0.7,)), Row(20, (0.84,))]
+
+
+def test_object_ious_at_points() -> None:
+    truth = np.array([0, 0, 1, 1, 1, 2, 2, 2])
+    labels = np.array([0, 1, 1, 1, 0, 2, 2, 2])
+    assert object_ious(labels, truth, 2) == pytest.approx((0.5, 1.0))
+    assert object_ious(labels, truth, 3)[2] == 0.0
+
+
+def test_iou_is_read_at_exact_counts_and_averaged_over_samples() -> None:
+    assert iou_at([EASY, HARD], 1) == pytest.approx((0.93 + 0.3) / 2)
+    assert iou_at([EASY, HARD], 2) == pytest.approx((0.96 + 0.7) / 2)
+    assert np.isnan(iou_at([EASY, HARD], 7))
+
+
+def test_noc_is_one_at_least_and_the_budget_at_most() -> None:
+    assert noc_at([EASY], 0.5) == 1.0
+    assert noc_at([EASY], 0.95) == 2.0
+    assert noc_at([HARD], 0.9) == 20.0
+    assert noc_at([EASY, HARD], 0.65) == pytest.approx((1 + 2) / 2)
+
+
+def test_figures_are_named_as_in_the_tables() -> None:
+    table = figures([EASY, HARD])
+    assert {"IoU@1", "IoU@15", "NoC@50", "NoC@90"} <= set(table)
+
+
+def test_average_precision_of_ranked_masks() -> None:
+    assert average_precision([0.9, 0.8], [0.7, 0.6], 0.5) == 1.0
+    assert average_precision([0.1, 0.9], [0.9, 0.1], 0.5) == pytest.approx(0.25)
+    assert average_precision([0.9, 0.1], [0.9, 0.1], 0.5) == pytest.approx(0.5)
+
+
+def test_calibration_of_a_known_forecast() -> None:
+    probability = np.repeat(np.float32([0.95, 0.55]), 100)
+    correct = np.concatenate([np.arange(100) < 95, np.arange(100) < 35])
+    assert expected_calibration_error(probability, correct) == pytest.approx(0.1, abs=1e-6)
+
+
+def test_auroc_of_a_known_ranking() -> None:
+    wrong = np.array([True, False, False, True])
+    assert auroc(np.float32([0.9, 0.1, 0.2, 0.8]), wrong) == 1.0
+    assert auroc(np.float32([0.5, 0.5, 0.5, 0.5]), wrong) == 0.5
+    assert np.isnan(auroc(np.float32([0.5, 0.5]), np.array([False, False])))
