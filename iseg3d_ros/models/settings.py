@@ -117,8 +117,8 @@ OURS: dict[str, Any] = {"features": ALL_FEATURES, "relation": True, "dice": "obj
 SMALL: dict[str, Any] = {
     "stem": 24,
     "stem_kernel": 3,  # a fifth of the stem's cost; the first level's blocks see as far
-    "planes": (32, 48, 80, 112, 96, 64, 48, 48),
-    "blocks": (1, 2, 3, 4, 1, 1, 1, 1),
+    "planes": (24, 48, 72, 96, 80, 64, 48, 48),
+    "blocks": (1, 2, 2, 3, 1, 1, 1, 1),
     "width": 64,
     "heads": 4,
     "ffn": 256,

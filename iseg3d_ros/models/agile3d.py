@@ -1,0 +1,256 @@
+"""AGILE3D (Yue et al., ICLR 2024): the scene is encoded once; clicks are queries that attend to it and to others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.attention import ClickLayer, click_mask, mean_of_clicks
+from iseg3d_ros.models.backbone import Backbone
+from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.encodings import FourierCode, OrderCode, unit_cube
+from iseg3d_ros.models.heads import MaskHead
+from iseg3d_ros.models.losses import deep_loss, mean_losses
+from iseg3d_ros.models.propagation import STRIDE, Propagation
+from iseg3d_ros.models.relation import Relation, relations
+from iseg3d_ros.models.scene import (
+    CoarseLevel,
+    Encoded,
+    EncodedCloud,
+    Scale,
+    check_clicks,
+    children,
+    parents,
+    parts,
+    pool_mean,
+    rows_of_clouds,
+)
+from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Click queries: the learned background queries first, then the user's clicks in their order."""
+
+    content: Tensor
+    place: Tensor
+    label: Tensor
+    labels: int
+
+
+class ClickAttention(nn.Module):
+    """The click-aware attention over one scale of the scene."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        width = settings.width
+        self.background_content = nn.Parameter(torch.randn(settings.background_queries, width))
+        self.background_place = nn.Parameter(torch.randn(settings.background_queries, width))
+        self.order = OrderCode(width, settings.clicks_in_time)
+        self.layers = nn.ModuleList(ClickLayer(width, settings.heads, settings.ffn) for _ in range(settings.layers))
+
+    def tokens(self, scale: Scale, place: Tensor, clicks: VoxelClicks) -> Tokens:
+        """Queries from the scene's features at the clicks; `place` is the position code of the clicked points."""
+        background = clicks.label.new_zeros(len(self.background_content))
+        return Tokens(
+            torch.cat([self.background_content, scale.features[scale.at(clicks.voxel)]]),
+            torch.cat([self.background_place, place + self.order(len(clicks))]),
+            torch.cat([background, clicks.label]),
+            clicks.objects + 1,
+        )
+
+    def forward(
+        self, scale: Scale, tokens: Tokens, head: MaskHead, term: Tensor | float, last: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Refined scene, refined clicks, and each layer's scores (labels, N); `last` asks for the last layer's too."""
+        scene, clicks, mask, scores = scale.features, tokens.content, None, []
+        for i, layer in enumerate(self.layers):
+            projections = layer.project(scene, scale.position) if i else scale.first
+            clicks = layer.update_clicks(clicks, tokens.place, projections, mask)
+            scene = layer.update_scene(scene, projections.queries, clicks, tokens.place)
+            if last or i + 1 < len(self.layers):
+                scores.append(head(clicks, scene, tokens.label, tokens.labels) + term)
+                mask = click_mask(scores[-1], tokens.label)
+        return scene, clicks, scores
+
+
+class Agile3D(nn.Module):
+    """The network. `scales` click-aware attentions, one here, whose refined scenes are summed before the mask head."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backbone = Backbone(settings)
+        scales, width = self.scale_count(settings), settings.width
+        self.position = FourierCode(width, settings.gauss_scale)
+        self.project = nn.ModuleList(nn.Linear(settings.planes[-1 - h], width) for h in range(scales))
+        self.attention = nn.ModuleList(ClickAttention(settings) for _ in range(scales))
+        self.head = MaskHead(width)
+        self.relation = Relation(width, settings.relation_width) if settings.relation else None
+        self.propagation: Propagation | None = None
+        if settings.relation and settings.propagation:
+            hidden, channels = settings.relation_width, settings.propagation
+            self.propagation = Propagation(hidden, width, settings.planes[5], channels)
+
+    @staticmethod
+    def scale_count(settings: ModelSettings) -> int:
+        """AGILE3D attends at full resolution only."""
+        return 1
+
+    # Encoding
+
+    def encode(self, clouds: Sequence[VoxelCloud]) -> Encoded:
+        """Backbone features of all clouds in one sparse tensor, then what each cloud's decoder starts from."""
+        maps = Maps(sparse_batch([cloud.coords for cloud in clouds]))
+        levels = self.backbone(SparseTensor(torch.cat([cloud.features for cloud in clouds]), maps))
+        scales = [self.scale(h, levels[-1 - h], clouds) for h in range(len(self.project))]
+        encoded = [
+            EncodedCloud(cloud, tuple(of_cloud), (cloud.points.amax(0) - cloud.points.amin(0)).norm().clamp(min=1e-6))
+            for cloud, *of_cloud in zip(clouds, *scales, strict=True)
+        ]
+        coarse = None
+        if self.propagation is not None:
+            parent, features = parents(maps, STRIDE), levels[1].features
+            coarse = CoarseLevel(features, parent, children(parent, len(features)))
+        return Encoded(tuple(encoded), maps, coarse)
+
+    def scale(self, h: int, level: SparseTensor, clouds: Sequence[VoxelCloud]) -> list[Scale]:
+        """One scale of every cloud: projected features, positions, and the first layer's projections of them."""
+        sizes = rows_of_clouds(level.coords, len(clouds))
+        features = self.project[h](level.features).split(sizes)
+        rows = [None] * len(clouds) if h == 0 else list(self.rows(level, clouds, sizes))
+        scales = []
+        for cloud, own, parent in zip(clouds, features, rows, strict=True):
+            count = None if parent is None else children(parent, len(own))
+            points = cloud.points if parent is None else pool_mean(cloud.points, parent, count)
+            position = self.position(unit_cube(points, cloud.points))
+            scales.append(Scale(own, position, parent, count, self.attention[h].layers[0].project(own, position)))
+        return scales
+
+    @staticmethod
+    def rows(level: SparseTensor, clouds: Sequence[VoxelCloud], sizes: list[int]) -> list[Tensor]:
+        """Per cloud, the row within its own part of the level of each of its voxels."""
+        whole = parents(level.maps, level.stride).split([len(cloud) for cloud in clouds])
+        starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        return [rows - start for rows, start in zip(whole, starts, strict=True)]
+
+    # Decoding
+
+    def decode(
+        self, encoded: Encoded, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+    ) -> list[Prediction]:
+        """Masks of every cloud; AGILE3D keeps no memory of earlier masks."""
+        check_clicks(encoded, clicks)
+        drafts = [self.draft(cloud, c) for cloud, c in zip(encoded.clouds, clicks, strict=True)]
+        if self.propagation is None:
+            return [draft.prediction() for draft in drafts]
+        return self.spread(encoded, drafts)
+
+    def draft(self, encoded: EncodedCloud, clicks: VoxelClicks) -> Draft:
+        """Masks of one cloud before they are spread."""
+        term, hidden = self.relate(encoded, clicks)
+        place = encoded.scales[0].position[clicks.voxel]
+        scene, queries, layers = self.refine(encoded, clicks, place, term)
+        labels = clicks.objects + 1
+        label = torch.cat([clicks.label.new_zeros(self.settings.background_queries), clicks.label])
+        logits = self.head(queries, scene, label, labels) + (0.0 if term is None else term.T)
+        return Draft(logits.T, [scores.T for scores in layers], scene, hidden)
+
+    def refine(
+        self, encoded: EncodedCloud, clicks: VoxelClicks, place: Tensor, term: Tensor | None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Refined scene and clicks, summed over the scales (E2I3D's Eq. 6), and the intermediate scores."""
+        scenes, queries, layers = [], [], []
+        several = len(encoded.scales) > 1
+        for attention, scale in zip(reversed(self.attention), reversed(encoded.scales), strict=True):
+            tokens = attention.tokens(scale, place, clicks)
+            own = 0.0 if term is None else self.pooled_term(term, scale)
+            scene, refined, scores = attention(scale, tokens, self.head, own, several and torch.is_grad_enabled())
+            scenes.append(scale.spread(scene))
+            queries.append(refined)
+            layers += [scale.spread(s.T).T for s in scores] if torch.is_grad_enabled() else []
+        return sum(scenes[1:], scenes[0]), sum(queries[1:], queries[0]), layers
+
+    @staticmethod
+    def pooled_term(term: Tensor, scale: Scale) -> Tensor:
+        """The relation term (labels, N) at a scale."""
+        return term.T if scale.parent is None else pool_mean(term, scale.parent, scale.count).T
+
+    def relate(self, encoded: EncodedCloud, clicks: VoxelClicks) -> tuple[Tensor | None, Tensor | None]:
+        """The relation term (V, labels), and what propagation wants of it; None where the settings leave it out."""
+        if self.relation is None:
+            return None, None
+        scene, labels = encoded.scales[0].features, clicks.objects + 1
+        objects = mean_of_clicks(scene[clicks.voxel], clicks.label, labels)
+        terms, kept = [], []
+        for part in parts(len(scene), labels):
+            pairs = relations(encoded.cloud, scene, clicks, encoded.extent, part)
+            term, hidden = self.relation(scene[part], objects, pairs)
+            terms.append(term)
+            kept.append(hidden if self.propagation is None else self.propagation.of_relation(hidden))
+        return torch.cat(terms), None if self.propagation is None else torch.cat(kept)
+
+    def spread(self, encoded: Encoded, drafts: list[Draft]) -> list[Prediction]:
+        """The drafts' masks, spread along the surface of all clouds at once."""
+        assert self.propagation is not None and encoded.coarse is not None
+        coarse, labels = encoded.coarse, max(draft.logits.shape[1] for draft in drafts)
+        related = torch.cat([pad(draft.hidden, labels) for draft in drafts])
+        probability = torch.cat([pad(draft.logits.softmax(1), labels) for draft in drafts])
+        local = self.propagation.spread(
+            pool_mean(related, coarse.parent, coarse.count),
+            pool_mean(probability, coarse.parent, coarse.count),
+            coarse.features,
+            encoded.maps,
+        )
+        parent = coarse.parent.split([len(draft.logits) for draft in drafts])
+        return [self.finish(draft, local, rows) for draft, rows in zip(drafts, parent, strict=True)]
+
+    def finish(self, draft: Draft, local: Tensor, rows: Tensor) -> Prediction:
+        """A draft with its local classifiers' scores added; the draft itself is one more intermediate mask."""
+        assert self.propagation is not None
+        labels = draft.logits.shape[1]
+        added = [
+            self.propagation.classify(local[rows[part], :labels], draft.scene[part])
+            for part in parts(len(rows), labels)
+        ]
+        return Prediction(draft.logits + torch.cat(added), (*draft.layers, draft.logits))
+
+    def loss(
+        self,
+        encoded: Encoded,
+        clicks: Sequence[VoxelClicks],
+        targets: Sequence[Tensor],
+        previous: Sequence[Tensor | None] | None = None,
+    ) -> dict[str, Tensor]:
+        """Cross entropy and Dice of the final and every intermediate mask."""
+        predictions = self.decode(encoded, clicks, previous)
+        return mean_losses([
+            deep_loss(prediction, target, cloud.cloud, c, self.settings)
+            for prediction, target, cloud, c in zip(predictions, targets, encoded.clouds, clicks, strict=True)
+        ])
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One cloud's masks (V, labels) before propagation, with what propagation needs."""
+
+    logits: Tensor
+    layers: list[Tensor]
+    scene: Tensor
+    hidden: Tensor | None
+
+    def prediction(self) -> Prediction:
+        """The masks as they are."""
+        return Prediction(self.logits, tuple(self.layers))
+
+
+def pad(values: Tensor | None, labels: int) -> Tensor:
+    """Zeros for the objects that another cloud of the batch has and this one has not."""
+    assert values is not None
+    extra = labels - values.shape[1]
+    return values if extra == 0 else torch.cat([values, values.new_zeros(len(values), extra, *values.shape[2:])], 1)
