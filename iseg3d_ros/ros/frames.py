@@ -1,0 +1,144 @@
+"""Transforms between frames: by tf2_ros where it is installed, else from /tf and /tf_static, else none at all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Protocol
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+
+from iseg3d_ros.ros.transforms import SECOND, TransformTree, matrix
+
+POLL = 0.005  # seconds between two looks at a transform that is late
+
+
+class Frames(Protocol):
+    """4x4 transforms between frames at a time in nanoseconds (0: the newest)."""
+
+    def lookup(self, target: str, source: str, stamp: int) -> np.ndarray:
+        """Takes coordinates in `source` to `target`; LookupError says in words why that cannot be done."""
+
+    def close(self) -> None:
+        """Stops listening."""
+
+
+def frames_of(node: Node) -> Frames:
+    """The best source of transforms that this machine has. To be called on the executor's thread."""
+    try:
+        import tf2_ros  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        return Tf2Frames(node)
+    try:
+        from tf2_msgs.msg import TFMessage
+    except ImportError:
+        node.get_logger().warning(
+            "neither tf2_ros nor tf2_msgs is installed: clicks must come in the cloud's own frame"
+        )
+        return SameFrame()
+    return TopicFrames(node, TFMessage)
+
+
+class SameFrame:
+    """No transforms at all."""
+
+    def lookup(self, target: str, source: str, stamp: int) -> np.ndarray:
+        """The identity, or a sentence."""
+        if target == source:
+            return np.eye(4)
+        raise LookupError(
+            f"'{source}' differs from '{target}', and without tf2_ros or tf2_msgs no transform is known: give clicks "
+            f"in '{target}' (RViz: set the Fixed Frame to it), or install tf2_ros"
+        )
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+class TopicFrames:
+    """A transform tree fed by /tf and /tf_static."""
+
+    def __init__(self, node: Node, message_type: Any) -> None:
+        self._node = node
+        self._tree = TransformTree()
+        self._lock = threading.Lock()
+        static = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._subscriptions = [
+            node.create_subscription(message_type, "/tf", self._moving, QoSProfile(depth=100)),
+            node.create_subscription(message_type, "/tf_static", self._static, static),
+        ]
+
+    def lookup(self, target: str, source: str, stamp: int) -> np.ndarray:
+        """As the tree knows it now."""
+        with self._lock:
+            return self._tree.lookup(target, source, stamp)
+
+    def close(self) -> None:
+        """Ends the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _moving(self, message: Any) -> None:
+        self._insert(message, static=False)
+
+    def _static(self, message: Any) -> None:
+        self._insert(message, static=True)
+
+    def _insert(self, message: Any, static: bool) -> None:
+        with self._lock:
+            for item in message.transforms:
+                place, turn = item.transform.translation, item.transform.rotation
+                pose = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
+                stamp = item.header.stamp.sec * SECOND + item.header.stamp.nanosec
+                self._tree.insert(
+                    frame_name(item.header.frame_id), frame_name(item.child_frame_id), stamp, pose, static
+                )
+
+
+class Tf2Frames:
+    """tf2_ros' own buffer and listener."""
+
+    def __init__(self, node: Node) -> None:
+        import tf2_ros
+
+        self._error = tf2_ros.TransformException
+        self._buffer = tf2_ros.Buffer(cache_time=Duration(seconds=10))
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
+
+    def lookup(self, target: str, source: str, stamp: int) -> np.ndarray:
+        """As the buffer knows it now."""
+        if target == source:
+            return np.eye(4)
+        try:
+            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp)).transform
+        except self._error as error:
+            raise LookupError(f"tf2 says: {error}") from None
+        place, turn = found.translation, found.rotation
+        return matrix(np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w]))
+
+    def close(self) -> None:
+        """Ends the subscriptions."""
+        self._listener.unregister()
+
+
+def wait_for(frames: Frames, target: str, source: str, stamp: int, timeout: float) -> np.ndarray:
+    """A transform that may be late: asked for until it is there or the time is up. Never on the executor's thread."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return frames.lookup(target, source, stamp)
+        except LookupError as error:
+            if time.monotonic() >= deadline:
+                raise LookupError(f"no transform from '{source}' to '{target}' within {timeout:g} s: {error}") from None
+        time.sleep(POLL)
+
+
+def frame_name(name: str) -> str:
+    """tf2 knows no leading slash; some old drivers still write one."""
+    return name.lstrip("/")

@@ -1,0 +1,182 @@
+"""The parameters of the nodes. `python -m iseg3d_ros.ros.settings config` writes the files under config/ from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from iseg3d_ros.ros.parameters import as_yaml, parameter
+
+RELIABILITY = ("best_effort", "reliable")
+SCENES = ("frozen", "live", "accumulated")
+
+
+@dataclass(frozen=True)
+class SegmenterSettings:
+    """Parameters of the node `segmenter`."""
+
+    autostart: bool = parameter(False, "Configure and activate at once, without a lifecycle manager.")
+    # The model.
+    model: str = parameter("", "Name of a shipped model (`iseg3d models` lists them); empty: the best one there is.")
+    weights: str = parameter("", "Path of a weights file, which goes before `model`; empty: the shipped weights.")
+    device: str = parameter("auto", "auto, cpu, cuda or cuda:N: where the network runs.")
+    threads: int = parameter(0, "CPU threads of the network; 0: as many as PyTorch chooses.", low=0, high=256)
+    voxel_size: float = parameter(
+        0.0, "Edge of a voxel in metres; 0: chosen from the first cloud's extent.", low=0.0, high=5.0
+    )
+    adapt: bool = parameter(
+        False,
+        "Adapt the network to the operator's clicks while they are given (networks that can only); slower per click.",
+    )
+    seed: int = parameter(0, "Seed of everything that is random, so that a run can be repeated.", low=0)
+    # The scene.
+    scene: str = parameter(
+        "frozen",
+        "frozen: the cloud at the first click or capture is kept until cleared; live: every new cloud is segmented "
+        "with the same objects; accumulated: the last sweeps are merged until the first click.",
+        choices=SCENES,
+    )
+    target_frame: str = parameter("", "Frame that clouds are brought into before all else; empty: their own.")
+    fixed_frame: str = parameter(
+        "",
+        "Frame that does not move (odom, map), through which live and accumulated clouds are compared; empty: "
+        "target_frame, or the cloud's own where that is empty too.",
+    )
+    up_frame: str = parameter(
+        "",
+        "Frame whose z axis points up, asked of TF for every cloud; empty: target_frame where it is set, "
+        "otherwise the library finds the ground itself.",
+    )
+    accumulate_seconds: float = parameter(
+        2.0, "Age of the oldest sweep in an accumulated cloud, seconds.", low=0.05, high=600.0, live=True
+    )
+    accumulate_voxel: float = parameter(
+        0.02, "One point is kept per cell of this size in an accumulated cloud, metres.", low=0.001, high=1.0, live=True
+    )
+    max_points: int = parameter(
+        2_000_000, "Points of a cloud beyond this are thinned evenly, and the node says so.", low=100, live=True
+    )
+    crop_radius: float = parameter(
+        0.0, "Points farther than this from the cloud frame's origin are cut off, metres; 0: none.", low=0.0, live=True
+    )
+    max_rate: float = parameter(
+        0.0,
+        "Clouds a second that are segmented in live mode at most; 0: as many as the model manages.",
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    lost_after: float = parameter(
+        0.3,
+        "An object of which less than this share of points is found again in a new cloud is reported lost.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    # Clicks.
+    max_snap_distance: float = parameter(
+        0.1,
+        "A click farther than this from every point of the cloud is refused, metres.",
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
+    column_radius: float = parameter(
+        0.3, "Radius of the vertical column that a goal_pose chooses, metres.", low=0.01, high=100.0, live=True
+    )
+    goal_pose_clicks: bool = parameter(
+        True,
+        "Whether goal_pose selects the object at its place; switch it off where goal_pose drives the robot.",
+        live=True,
+    )
+    tf_timeout: float = parameter(
+        0.5,
+        "Seconds that a click or cloud waits for its transform before it is refused.",
+        low=0.0,
+        high=30.0,
+        live=True,
+    )
+    # Topics.
+    points_reliability: str = parameter(
+        "best_effort",
+        "Reliability asked of ~/points: best_effort hears every publisher, reliable only reliable ones.",
+        choices=RELIABILITY,
+    )
+    clouds_reliability: str = parameter(
+        "reliable", "Reliability offered by ~/object_points and ~/scene_without_object.", choices=RELIABILITY
+    )
+    pose_rate: float = parameter(
+        5.0,
+        "Times a second that ~/object_pose repeats a frozen scene's pose with a fresh stamp; 0: never.",
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
+    diagnostics_period: float = parameter(1.0, "Seconds between messages on /diagnostics.", low=0.1, high=60.0)
+    # The work.
+    session_directory: str = parameter(
+        "~/.ros/iseg3d", "Directory of the work that is saved as it is done, and of what ~/save writes."
+    )
+    autosave: bool = parameter(True, "Save clicks, names and cloud after every change.", live=True)
+    resume: bool = parameter(False, "Begin with the work that was saved last.")
+
+
+@dataclass(frozen=True)
+class RgbdSettings:
+    """Parameters of the node `rgbd_cloud`."""
+
+    reliability: str = parameter("best_effort", "Reliability asked of the images and camera_info.", choices=RELIABILITY)
+    slop: float = parameter(
+        0.02,
+        "Largest difference between the stamps of a colour and a depth image that belong together, seconds.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    queue: int = parameter(8, "Images of each kind that wait for their partner.", low=1, high=100)
+    depth_scale: float = parameter(
+        0.001, "Metres per unit of an integer (16UC1) depth image; 32FC1 is in metres.", low=1e-6, high=1.0, live=True
+    )
+    near: float = parameter(0.05, "Depths below this are left out, metres.", low=0.0, live=True)
+    far: float = parameter(20.0, "Depths above this are left out, metres.", low=0.0, live=True)
+    stride: int = parameter(1, "Every n-th pixel in both directions becomes a point.", low=1, high=64, live=True)
+    organised: bool = parameter(
+        False, "Keep the image's rows and columns, with NaN where there is no depth; otherwise only returns.", live=True
+    )
+
+
+@dataclass(frozen=True)
+class PlayerSettings:
+    """Parameters of the node `player`."""
+
+    path: str = parameter(
+        "",
+        "What is played: a cloud file, a folder of cloud files, a KITTI sequence (velodyne/, poses.txt, times.txt), "
+        "a nuScenes-style folder (sweeps/, poses.json), or a rosbag2 folder or mcap file.",
+    )
+    topic: str = parameter("", "Topic of the bag that is played; empty: its first PointCloud2 topic.")
+    rate: float = parameter(
+        1.0, "Clouds a second; 0: as the sequence's own times say.", low=0.0, high=1000.0, live=True
+    )
+    loop: bool = parameter(
+        True, "Begin again at the end; the last cloud is repeated at `rate` otherwise only once.", live=True
+    )
+    frame: str = parameter("", "frame_id of the clouds; empty: the bag's own, or `sensor`.")
+    fixed_frame: str = parameter("map", "Frame in which a sequence's poses are given: TF goes from it to `frame`.")
+    reliability: str = parameter("reliable", "Reliability offered by ~/points.", choices=RELIABILITY)
+    original_stamps: bool = parameter(False, "Stamp clouds with the sequence's own times instead of the present time.")
+
+
+FILES = {"segmenter": SegmenterSettings, "rgbd_cloud": RgbdSettings, "player": PlayerSettings}
+
+
+def write_files(folder: Path) -> None:
+    """One YAML file per node."""
+    for node, settings in FILES.items():
+        (folder / f"{node}.yaml").write_text(as_yaml(settings, node))
+
+
+if __name__ == "__main__":
+    import sys
+
+    write_files(Path(sys.argv[1]))
