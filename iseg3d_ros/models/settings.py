@@ -9,7 +9,9 @@ NETWORKS = ("interobject3d", "agile3d", "e2i3d", "clickenhance", "npiseg3d", "fe
 PRESETS = ("paper", "small", "tiny")
 FEATURE_WIDTH = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}  # channels of each voxel feature
 DICE = ("point", "code", "object")
-LIMIT = 4096  # no width, depth or count of ours comes near; keeps a hostile header from asking for memory
+CLICK_MAPS = ("cube", "distance")
+LIMIT = 4096  # no width of ours comes near; keeps a hostile header from asking for memory
+DEPTHS = {"blocks": 64, "layers": 64, "scales": 4, "heads": 64, "stem_kernel": 7, "samples": 1000}  # nor for time
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,23 @@ class ModelSettings:
     previous_mask: bool = True
     mask_labels: int = 15
     target_clicks: int = 50  # clicks an object in the target set of the posterior
+    # InterObject3D and ClickEnhance: clicks as input channels
+    click_map: str = "cube"  # or "distance"
+    cubes: tuple[float, ...] = (1.0,)  # half-widths in voxels: the paper's 0.05 m at its 5 cm; ours has larger ones too
+    fades: tuple[float, ...] = ()  # ranges in voxels of exp(-d / range), which our presets add to the distance map
+    click_encoder: bool = True  # ClickEnhance's click-specific encoder
+    click_loss: float = 0.2  # its lambda 2; 0 leaves the contrastive head out
+    click_margin: float = 0.1
+    click_samples: int = 64  # K of Eq. 4
+    contrast_width: int = 32
+    # Few-Click: Point Transformer V3 (`stem`, `planes`, `blocks` are its channels and depths) and its mask decoder
+    stem_blocks: int = 2
+    head_width: int = 16
+    patch: int = 1024
+    drop_path: float = 0.3
+    prototypes: int = 35
+    masked_attention: bool = True  # the public code's; False: every click sees all points in every stage
+    class_weight: float = 2.0
 
     def __post_init__(self) -> None:
         check(self)
@@ -91,10 +110,14 @@ def check(settings: ModelSettings) -> None:
         raise ValueError(f"there is no preset {settings.preset!r}; choose one of {', '.join(PRESETS)}")
     if settings.dice not in DICE:
         raise ValueError(f"dice is {settings.dice!r}; choose one of {', '.join(DICE)}")
+    if settings.click_map not in CLICK_MAPS:
+        raise ValueError(f"click_map is {settings.click_map!r}; choose one of {', '.join(CLICK_MAPS)}")
     if not settings.features or not set(settings.features) <= set(FEATURE_WIDTH):
         raise ValueError(f"features are {settings.features}; choose from {', '.join(FEATURE_WIDTH)}")
     if len(settings.planes) != 8 or len(settings.blocks) != 8:
         raise ValueError("planes and blocks need eight entries each: four levels down, four up")
+    if settings.heads < 1 or settings.width % settings.heads:
+        raise ValueError(f"a width of {settings.width} does not divide into {settings.heads} heads")
     for field in fields(settings):
         check_value(field.name, str(field.type), getattr(settings, field.name))
 
@@ -106,8 +129,9 @@ def check_value(name: str, kind: str, value: Any) -> None:
         raise ValueError(f"the setting {name} is {value!r}, but must be of type {kind}")
     numbers = value if isinstance(value, tuple) else (value,)
     for number in numbers:
-        if isinstance(number, int | float) and not 0 <= number <= LIMIT:
-            raise ValueError(f"the setting {name} is {value!r}; its numbers must lie between 0 and {LIMIT}")
+        limit = DEPTHS.get(name, LIMIT)
+        if isinstance(number, int | float) and not 0 <= number <= limit:
+            raise ValueError(f"the setting {name} is {value!r}; its numbers must lie between 0 and {limit}")
         if kind == "tuple[int, ...]" and (not isinstance(number, int) or number < 1):
             raise ValueError(f"the setting {name} is {value!r}, but must hold whole numbers from 1 on")
 
@@ -143,12 +167,72 @@ TINY: dict[str, Any] = {
 
 def settings_of(network: str, preset: str = "small", **changes: Any) -> ModelSettings:
     """The settings of a network at a preset's size, with single values changed."""
-    sizes: dict[str, Any] = {"paper": {}, "small": OURS | SMALL, "tiny": OURS | TINY}.get(preset, {})
     settings = ModelSettings(network=network, preset=preset)  # refuses unknown names before anything else
-    sizes = published(network) | sizes if preset == "paper" else sizes
+    sizes = published(network) if preset == "paper" else ours(network, preset)
     return replace(settings, **(sizes | changes))
 
 
 def published(network: str) -> dict[str, Any]:
     """Where a paper's sizes differ from AGILE3D's."""
-    return {"layers": 4} if network == "npiseg3d" else {}
+    match network:
+        case "npiseg3d":
+            return {"layers": 4}
+        case "interobject3d":
+            return {"dice_weight": 0.0}
+        case "clickenhance":
+            return {"click_map": "distance", "ce_weight": 0.8, "dice_weight": 0.8}
+        case "fewclick":
+            return FEW_CLICK
+    return {}
+
+
+def ours(network: str, preset: str) -> dict[str, Any]:
+    """Our own sizes: every voxel feature, more Dice, and inputs that tell near from far from the first step on."""
+    sizes = OURS | (SMALL if preset == "small" else TINY)
+    match network:
+        case "interobject3d":
+            return sizes | {"cubes": (1.0, 4.0, 16.0)}
+        case "clickenhance":
+            return sizes | {"click_map": "distance", "fades": (2.0, 8.0, 32.0), "ce_weight": 0.8, "dice_weight": 0.8}
+        case "fewclick":
+            return sizes | (FEW_CLICK_SMALL if preset == "small" else FEW_CLICK_TINY)
+    return sizes
+
+
+# The paper gives 128.5 MB in single precision and a width of 256, four stages; PTv3's own sizes cut down to that.
+FEW_CLICK: dict[str, Any] = {
+    "planes": (64, 128, 256, 384, 256, 128, 64, 64),
+    "blocks": (2, 2, 4, 2, 2, 2, 2, 2),
+    "momentum": 0.01,
+    "width": 256,
+    "layers": 4,
+    "ce_weight": 5.0,
+    "dice_weight": 2.0,
+}
+FEW_CLICK_SMALL: dict[str, Any] = {
+    "stem": 32,
+    "planes": (48, 64, 96, 128, 96, 64, 64, 64),
+    "blocks": (1, 1, 2, 1, 1, 1, 1, 1),
+    "stem_blocks": 1,
+    "patch": 256,
+    "drop_path": 0.0,
+    "width": 96,
+    "heads": 6,
+    "ffn": 384,
+    "layers": 4,
+    "ce_weight": 5.0,
+    "dice_weight": 2.0,
+    "class_weight": 0.5,
+}
+FEW_CLICK_TINY: dict[str, Any] = {
+    "stem": 16,
+    "planes": (16, 32, 32, 48, 32, 32, 32, 32),
+    "blocks": (1, 1, 1, 1, 1, 1, 1, 1),
+    "stem_blocks": 1,
+    "patch": 64,
+    "drop_path": 0.0,
+    "layers": 4,
+    "ce_weight": 5.0,
+    "dice_weight": 2.0,
+    "class_weight": 0.5,
+}
