@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.attention import ClickLayer, click_mask, mean_of_clicks
+from iseg3d_ros.models.attention import ClickLayer, SceneProjections, click_mask, mean_of_clicks
 from iseg3d_ros.models.backbone import Backbone
 from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.models.encodings import FourierCode, OrderCode, unit_cube
@@ -46,20 +46,21 @@ class Tokens:
 class ClickAttention(nn.Module):
     """The click-aware attention over one scale of the scene."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: ModelSettings, timed: bool = True) -> None:
         super().__init__()
         width = settings.width
         self.background_content = nn.Parameter(torch.randn(settings.background_queries, width))
         self.background_place = nn.Parameter(torch.randn(settings.background_queries, width))
-        self.order = OrderCode(width, settings.clicks_in_time)
+        self.order = OrderCode(width, settings.clicks_in_time) if timed else None
         self.layers = nn.ModuleList(ClickLayer(width, settings.heads, settings.ffn) for _ in range(settings.layers))
 
     def tokens(self, scale: Scale, place: Tensor, clicks: VoxelClicks) -> Tokens:
         """Queries from the scene's features at the clicks; `place` is the position code of the clicked points."""
         background = clicks.label.new_zeros(len(self.background_content))
+        place = place if self.order is None else place + self.order(len(clicks))
         return Tokens(
             torch.cat([self.background_content, scale.features[scale.at(clicks.voxel)]]),
-            torch.cat([self.background_place, place + self.order(len(clicks))]),
+            torch.cat([self.background_place, place]),
             torch.cat([background, clicks.label]),
             clicks.objects + 1,
         )
@@ -71,12 +72,19 @@ class ClickAttention(nn.Module):
         scene, clicks, mask, scores = scale.features, tokens.content, None, []
         for i, layer in enumerate(self.layers):
             projections = layer.project(scene, scale.position) if i else scale.first
-            clicks = layer.update_clicks(clicks, tokens.place, projections, mask)
+            clicks = self.update_clicks(layer, clicks, tokens.place, projections, mask)
             scene = layer.update_scene(scene, projections.queries, clicks, tokens.place)
             if last or i + 1 < len(self.layers):
                 scores.append(head(clicks, scene, tokens.label, tokens.labels) + term)
                 mask = click_mask(scores[-1], tokens.label)
         return scene, clicks, scores
+
+    def update_clicks(
+        self, layer: nn.Module, clicks: Tensor, place: Tensor, scene: SceneProjections, mask: Tensor | None
+    ) -> Tensor:
+        """One layer's update of the queries."""
+        updated: Tensor = layer.update_clicks(clicks, place, scene, mask)
+        return updated
 
 
 class Agile3D(nn.Module):
@@ -89,7 +97,7 @@ class Agile3D(nn.Module):
         scales, width = self.scale_count(settings), settings.width
         self.position = FourierCode(width, settings.gauss_scale)
         self.project = nn.ModuleList(nn.Linear(settings.planes[-1 - h], width) for h in range(scales))
-        self.attention = nn.ModuleList(ClickAttention(settings) for _ in range(scales))
+        self.attention = nn.ModuleList(self.click_attention(settings) for _ in range(scales))
         self.head = MaskHead(width)
         self.relation = Relation(width, settings.relation_width) if settings.relation else None
         self.propagation: Propagation | None = None
@@ -101,6 +109,11 @@ class Agile3D(nn.Module):
     def scale_count(settings: ModelSettings) -> int:
         """AGILE3D attends at full resolution only."""
         return 1
+
+    @staticmethod
+    def click_attention(settings: ModelSettings) -> ClickAttention:
+        """The attention of one scale."""
+        return ClickAttention(settings)
 
     # Encoding
 
@@ -146,20 +159,22 @@ class Agile3D(nn.Module):
     ) -> list[Prediction]:
         """Masks of every cloud; AGILE3D keeps no memory of earlier masks."""
         check_clicks(encoded, clicks)
-        drafts = [self.draft(cloud, c) for cloud, c in zip(encoded.clouds, clicks, strict=True)]
-        if self.propagation is None:
-            return [draft.prediction() for draft in drafts]
+        masks = previous or [None] * len(clicks)
+        drafts = [self.draft(*each) for each in zip(encoded.clouds, clicks, masks, strict=True)]
         return self.spread(encoded, drafts)
 
-    def draft(self, encoded: EncodedCloud, clicks: VoxelClicks) -> Draft:
+    def draft(self, encoded: EncodedCloud, clicks: VoxelClicks, previous: Tensor | None) -> Draft:
         """Masks of one cloud before they are spread."""
         term, hidden = self.relate(encoded, clicks)
         place = encoded.scales[0].position[clicks.voxel]
         scene, queries, layers = self.refine(encoded, clicks, place, term)
         labels = clicks.objects + 1
-        label = torch.cat([clicks.label.new_zeros(self.settings.background_queries), clicks.label])
-        logits = self.head(queries, scene, label, labels) + (0.0 if term is None else term.T)
+        logits = self.head(queries, scene, self.query_labels(clicks), labels) + (0.0 if term is None else term.T)
         return Draft(logits.T, [scores.T for scores in layers], scene, hidden)
+
+    def query_labels(self, clicks: VoxelClicks) -> Tensor:
+        """Labels of the learned background queries and of the clicks, as the tokens are ordered."""
+        return torch.cat([clicks.label.new_zeros(len(self.attention[0].background_content)), clicks.label])
 
     def refine(
         self, encoded: EncodedCloud, clicks: VoxelClicks, place: Tensor, term: Tensor | None
@@ -196,8 +211,9 @@ class Agile3D(nn.Module):
         return torch.cat(terms), None if self.propagation is None else torch.cat(kept)
 
     def spread(self, encoded: Encoded, drafts: list[Draft]) -> list[Prediction]:
-        """The drafts' masks, spread along the surface of all clouds at once."""
-        assert self.propagation is not None and encoded.coarse is not None
+        """The drafts' masks, spread along the surface of all clouds at once where the settings ask for it."""
+        if self.propagation is None or encoded.coarse is None:
+            return [draft.prediction() for draft in drafts]
         coarse, labels = encoded.coarse, max(draft.logits.shape[1] for draft in drafts)
         related = torch.cat([pad(draft.hidden, labels) for draft in drafts])
         probability = torch.cat([pad(draft.logits.softmax(1), labels) for draft in drafts])
@@ -218,7 +234,7 @@ class Agile3D(nn.Module):
             self.propagation.classify(local[rows[part], :labels], draft.scene[part])
             for part in parts(len(rows), labels)
         ]
-        return Prediction(draft.logits + torch.cat(added), (*draft.layers, draft.logits))
+        return Prediction(draft.logits + torch.cat(added), (*draft.layers, draft.logits), draft.variance)
 
     def loss(
         self,
@@ -243,10 +259,11 @@ class Draft:
     layers: list[Tensor]
     scene: Tensor
     hidden: Tensor | None
+    variance: Tensor | None = None
 
     def prediction(self) -> Prediction:
         """The masks as they are."""
-        return Prediction(self.logits, tuple(self.layers))
+        return Prediction(self.logits, tuple(self.layers), self.variance)
 
 
 def pad(values: Tensor | None, labels: int) -> Tensor:
