@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -36,7 +37,12 @@ class Recorder:
 def test_calls_keep_their_order_and_settle_once_a_batch() -> None:
     recorder = Recorder()
     done: list[int] = []
-    answers = [recorder.worker.call(lambda i=i: done.append(i) or i) for i in range(1000)]
+
+    def job(i: int) -> int:
+        done.append(i)
+        return i
+
+    answers = [recorder.worker.call(partial(job, i)) for i in range(1000)]
     recorder.worker.start()
     assert [answer.result(5) for answer in answers] == list(range(1000)) == done
     recorder.worker.stop()
@@ -99,7 +105,9 @@ def test_awaiting_yields_until_done() -> None:
 def test_nothing_hangs_after_stop() -> None:
     recorder = Recorder()
     recorder.worker.start()
-    busy = recorder.worker.call(lambda: recorder.gate.wait(5))
+    begun = threading.Event()
+    busy = recorder.worker.call(lambda: begun.set() or recorder.gate.wait(5))  # type: ignore[func-returns-value]
+    assert begun.wait(5)
     waiting = recorder.worker.call(lambda: 1)
     threading.Timer(0.1, recorder.gate.set).start()
     recorder.worker.stop()
