@@ -13,10 +13,10 @@ HERE = Path(__file__).parent
 LINUX = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 WHEELS = f"{LINUX} and python_version >= '3.11' and python_version < '3.13'"  # what ROS Jazzy's wheels are built for
 
-# To run the nodes and their messages (the first four), and what builds the messages (the rest, see tools/environment.py).
+# What runs the nodes, and what builds their messages (tools/ros_messages.py).
 ROS = ["rclpy", "rmw-fastrtps-cpp", "common-interfaces", "rosidl-default-runtime"]
-ROS_BUILD = ["rosidl-default-generators", "rosidl-core-generators", "python-cmake-module", "pybind11-vendor", "gtest-vendor"]
-ROS_BUILD += ["ament-package", "ament-cmake"]
+ROS_BUILD = ["rosidl-default-generators", "rosidl-core-generators", "python-cmake-module", "pybind11-vendor"]
+ROS_BUILD += ["gtest-vendor", "ament-package", "ament-cmake"]
 AMENT = "core export-definitions export-dependencies export-include-directories export-interfaces export-libraries "
 AMENT += "export-link-flags export-targets gen-version-h gmock gtest include-directories libraries pytest python ros "
 AMENT += "target-dependencies test vendor-package version"
@@ -24,7 +24,10 @@ ROS_BUILD += [f"ament-cmake-{part}" for part in AMENT.split()]
 
 EXTRAS = {
     # One of two builds: the CUDA 12.0 build ends at Python 3.11. Without a GPU: `pip install spconv`, the CPU build.
-    "spconv": [f"spconv-cu120; {LINUX} and python_version < '3.12'", f"spconv-cu126; {LINUX} and python_version >= '3.12'"],
+    "spconv": [
+        f"spconv-cu120; {LINUX} and python_version < '3.12'",
+        f"spconv-cu126; {LINUX} and python_version >= '3.12'",
+    ],
     "open3d": [f"open3d-cpu>=0.18; {LINUX}", "open3d>=0.18; sys_platform != 'linux' or platform_machine != 'x86_64'"],
     "train": ["matplotlib", "pillow", "trimesh"],
     "console": ["viser>=1.0"],
@@ -32,12 +35,13 @@ EXTRAS = {
     "bags": ["rosbags", "pytransform3d"],
     "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags", "pytransform3d"],
     "ros-build": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS_BUILD] + ["empy<4", "catkin_pkg", "lark"],
-    "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "playwright", "colcon-common-extensions", "setuptools", "wheel"],
+    "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "playwright", "colcon-common-extensions"]
+    + ["setuptools", "wheel"],
 }
 
 
 class BuildWithShare(build_py):
-    """Copies what lies beside the package into it, so that an installed package finds its weights (iseg3d_ros/paths.py)."""
+    """Copies what lies beside the package into it: iseg3d_ros/paths.py finds it there."""
 
     def run(self) -> None:
         super().run()
@@ -55,7 +59,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["iseg3d_ros", "iseg3d_ros.*"]),
-    package_dir={"": "."},  # said, not implied: an editable install is then a path, beside which generated messages are found
+    package_dir={"": "."},  # said, not implied: an editable install is then a path, after which the messages' follows
     package_data={"": ["py.typed", "*.json", "*.yaml", "*.html", "*.css", "*.js"]},
     python_requires=">=3.10",
     install_requires=["torch>=2.1", "numpy>=1.23", "scipy>=1.10", "safetensors>=0.4", "pyyaml>=6"],

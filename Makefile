@@ -1,0 +1,40 @@
+# Without ROS: `make demo` and `make test` set everything up in .venv and run. With ROS: colcon build.
+#   make demo [SCENE=room|tabletop|street|FILE]    make test [ARGS="-k clicks"]    make clean
+#   PYTHON=python3.12 chooses the Python (3.11 or 3.12 for the ROS part; 3.10 and 3.13 give the library)
+
+# .venv is complete in itself: a sourced ROS, or another environment's libraries, must not mix with it.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE ROS_DISTRO RMW_IMPLEMENTATION
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTHON ?=
+SCENE ?= room
+ARGS ?=
+SETUP = "$$(command -v python3 || command -v python3.12 || command -v python3.11 || echo python3)" tools/environment.py --python "$(PYTHON)"
+
+.PHONY: help setup demo test lint colcon clean
+
+help:
+	@sed -n '2,4p' Makefile
+
+setup:
+	@$(SETUP)
+
+demo: setup
+	@$(BIN)/iseg3d demo "$(SCENE)"
+
+test:
+	@$(SETUP) --browser
+	@tools/check.sh $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/mypy
+
+# The package built and tested as on a robot: colcon, plain and with symlinks, on the wheels.
+colcon: setup
+	@$(BIN)/python tools/colcon_trial.py
+
+clean:
+	rm -rf .venv build install log out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
