@@ -61,6 +61,9 @@ class ModelSettings:
     previous_mask: bool = True
     mask_labels: int = 15
     target_clicks: int = 50  # clicks an object in the target set of the posterior
+    train_samples: int = 10
+    latent: str = "paper"  # Eq. 7's input: "paper" a z + (1 - a) sum of clicks; "code" a z * mean + (1 - a) mean
+    cosine: bool = False  # Eq. 11 as printed; the public code takes the dot product, which trains under cross entropy
     # InterObject3D and ClickEnhance: clicks as input channels
     click_map: str = "cube"  # or "distance"
     cubes: tuple[float, ...] = (1.0,)  # half-widths in voxels: the paper's 0.05 m at its 5 cm; ours has larger ones too
@@ -110,6 +113,8 @@ def check(settings: ModelSettings) -> None:
         raise ValueError(f"there is no preset {settings.preset!r}; choose one of {', '.join(PRESETS)}")
     if settings.dice not in DICE:
         raise ValueError(f"dice is {settings.dice!r}; choose one of {', '.join(DICE)}")
+    if settings.latent not in ("paper", "code"):
+        raise ValueError(f"latent is {settings.latent!r}; choose paper or code")
     if settings.click_map not in CLICK_MAPS:
         raise ValueError(f"click_map is {settings.click_map!r}; choose one of {', '.join(CLICK_MAPS)}")
     if not settings.features or not set(settings.features) <= set(FEATURE_WIDTH):
@@ -137,7 +142,7 @@ def check_value(name: str, kind: str, value: Any) -> None:
 
 
 ALL_FEATURES = tuple(FEATURE_WIDTH)
-OURS: dict[str, Any] = {"features": ALL_FEATURES, "relation": True, "dice": "object", "momentum": 0.05}
+OURS: dict[str, Any] = {"features": ALL_FEATURES, "relation": True, "dice": "object", "momentum": 0.05, "latent": "code"}
 SMALL: dict[str, Any] = {
     "stem": 24,
     "stem_kernel": 3,  # a fifth of the stem's cost; the first level's blocks see as far
@@ -202,7 +207,7 @@ def ours(network: str, preset: str) -> dict[str, Any]:
 # The paper gives 128.5 MB in single precision and a width of 256, four stages; PTv3's own sizes cut down to that.
 FEW_CLICK: dict[str, Any] = {
     "planes": (64, 128, 256, 384, 256, 128, 64, 64),
-    "blocks": (2, 2, 4, 2, 2, 2, 2, 2),
+    "blocks": (2, 2, 2, 2, 2, 2, 2, 2),
     "momentum": 0.01,
     "width": 256,
     "layers": 4,

@@ -1,0 +1,273 @@
+"""Few-Click (Kang et al., 2026): a point transformer encodes the scene, a decoder turns every click into a mask at once.
+
+Each click is a query: the feature of its voxel. Four stages, coarse to fine, let it look at the scene, at the other
+clicks, and at what its present mask and class say. Masks of one object's clicks are merged, and argmax parts objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models import binary_loss
+from iseg3d_ros.models.attention import Attention, FeedForward, best_of_clicks, mean_of_clicks
+from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.click_unet import stacked
+from iseg3d_ros.models.encodings import FourierCode, unit_cube
+from iseg3d_ros.models.heads import MLP, MaskHead
+from iseg3d_ros.models.losses import mean_losses
+from iseg3d_ros.models.ptv3 import PointTransformer
+from iseg3d_ros.models.relation import Relation, relations
+from iseg3d_ros.models.scene import check_clicks, children, parents, parts, pool_mean, rows_of_clouds
+from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.sparse import Maps, SparseTensor
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a stage's clicks look at: keys and values at its scale, and F^L averaged there for the masks.
+
+    `parent` (V,) is the row here of every voxel of the cloud; `count` how many voxels each row has.
+    """
+
+    keys: Tensor
+    values: Tensor
+    features: Tensor
+    parent: Tensor
+    count: Tensor
+
+
+@dataclass(frozen=True)
+class EncodedScene:
+    """One cloud: its finest features F^L (V, width), position codes, and a level for each stage."""
+
+    cloud: VoxelCloud
+    features: Tensor
+    position: Tensor
+    levels: tuple[Level, ...]
+    extent: Tensor
+
+
+@dataclass(frozen=True)
+class EncodedScenes:
+    """Clouds that went through the encoder together."""
+
+    clouds: tuple[EncodedScene, ...]
+
+
+@dataclass(frozen=True)
+class StageMasks:
+    """A stage's answer for every click: mask logits (K, V) and class logits (K, prototypes)."""
+
+    masks: Tensor
+    classes: Tensor
+
+
+class FewClick(nn.Module):
+    """The network; `prototypes` are the semantic prototype embeddings P_s."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        width = settings.width
+        self.encoder = PointTransformer(settings)
+        self.project = nn.ModuleList(nn.Linear(channels, width) for channels in settings.planes[4:])
+        self.position = FourierCode(width, settings.gauss_scale)
+        self.sign = nn.Embedding(2, width)  # a click on the background asks for another mask than one on an object
+        self.stages = nn.ModuleList(Stage(width, settings.heads, settings.ffn) for _ in range(settings.layers))
+        self.adaptors = nn.ModuleList(MLP(3 * width, width, width) for _ in range(settings.layers - 1))
+        self.mask_head = MaskHead(width)
+        self.class_norm = nn.LayerNorm(width)
+        self.class_mlp = MLP(width, width, width)
+        self.prototypes = nn.Parameter(torch.randn(settings.prototypes, width) * width**-0.5)
+        self.relation = Relation(width, settings.relation_width) if settings.relation else None
+
+    # Encoding
+
+    def encode(self, clouds: Sequence[VoxelCloud]) -> EncodedScenes:
+        """Eq. 1: features of every scale; with them all that the stages need and no click changes."""
+        levels = self.encoder(stacked(clouds))
+        sizes = [len(cloud) for cloud in clouds]
+        projected = [linear(level.features) for linear, level in zip(self.project, levels, strict=True)]
+        fine = projected[-1].split(sizes)
+        per_stage = [
+            self._levels(stage, features, level.maps, level.stride, clouds, fine)
+            for stage, features, level in zip(self.stages, projected, levels, strict=True)
+        ]
+        return EncodedScenes(tuple(
+            EncodedScene(cloud, own, self._code(cloud.points, cloud), tuple(scales), _extent(cloud))
+            for cloud, own, *scales in zip(clouds, fine, *per_stage, strict=True)
+        ))  # fmt: skip
+
+    def _levels(
+        self,
+        stage: Stage,
+        features: Tensor,
+        maps: Maps,
+        stride: int,
+        clouds: Sequence[VoxelCloud],
+        fine: Sequence[Tensor],
+    ) -> list[Level]:
+        """One scale of every cloud."""
+        sizes = rows_of_clouds(maps.coords(stride), len(clouds))
+        found = []
+        for own, rows, cloud, finest in zip(
+            features.split(sizes), _rows(maps, stride, sizes, clouds), clouds, fine, strict=True
+        ):
+            count = children(rows, len(own))
+            position = self._code(pool_mean(cloud.points, rows, count), cloud)
+            mean = finest if stride == 1 else pool_mean(finest, rows, count)
+            found.append(Level(stage.look.key(own + position), stage.look.value(own), mean, rows, count))
+        return found
+
+    def _code(self, points: Tensor, cloud: VoxelCloud) -> Tensor:
+        code: Tensor = self.position(unit_cube(points, cloud.points))
+        return code
+
+    # Decoding
+
+    def decode(
+        self, encoded: EncodedScenes, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+    ) -> list[Prediction]:
+        """Masks of all objects from all clicks in one pass; no memory of earlier masks."""
+        check_clicks(encoded, clicks)
+        each = zip(encoded.clouds, clicks, strict=True)
+        return [Prediction(merge(self.answer(scene, click)[-1].masks, click)) for scene, click in each]
+
+    def answer(self, scene: EncodedScene, clicks: VoxelClicks) -> list[StageMasks]:
+        """Every stage's masks and classes of one cloud's clicks."""
+        term = self.relate(scene, clicks)
+        query = scene.features[clicks.voxel] + self.sign((clicks.label > 0).long())  # Eq. 2
+        place, answers = scene.position[clicks.voxel], []
+        for i, (stage, level) in enumerate(zip(self.stages, scene.levels, strict=True)):
+            seen = self._visible(answers[-1], query, term, level, clicks) if answers else None
+            query = stage(query, place, level, clicks, seen)  # Eq. 3
+            answers.append(self.segment(query, scene, clicks, term))
+            if i < len(self.adaptors):
+                query = self.adapt(i, query, scene, answers[-1])
+        return answers
+
+    def segment(self, query: Tensor, scene: EncodedScene, clicks: VoxelClicks, term: Tensor | None) -> StageMasks:
+        """The mask head (Eq. 5) and the class head (Eq. 6)."""
+        masks = (self.mask_head.prototypes(query) @ scene.features.T).float()
+        masks = masks if term is None else masks + term.T[clicks.label]
+        return StageMasks(masks, self.class_mlp(self.class_norm(query)) @ self.prototypes.T)
+
+    def adapt(self, i: int, query: Tensor, scene: EncodedScene, answer: StageMasks) -> Tensor:
+        """The conditional query adaptor (Eq. 7): what the mask covers and what the class is, merged into the query."""
+        spatial = mask_pool(answer.masks, scene.features)
+        semantic = self.prototypes[answer.classes.argmax(1)]
+        adapted: Tensor = self.adaptors[i](torch.cat([query, spatial, semantic.to(query.dtype)], 1))
+        return adapted
+
+    def _visible(
+        self, answer: StageMasks, query: Tensor, term: Tensor | None, level: Level, clicks: VoxelClicks
+    ) -> Tensor | None:
+        """Bool (K, rows): a click looks at its present mask, or everywhere where that is empty."""
+        if not self.settings.masked_attention:
+            return None
+        inside = pool_mean((answer.masks.detach().T > 0).float(), level.parent, level.count).T >= 0.5
+        return inside | ~inside.any(1, keepdim=True)
+
+    def relate(self, scene: EncodedScene, clicks: VoxelClicks) -> Tensor | None:
+        """The relation term (V, labels) of our own presets."""
+        if self.relation is None:
+            return None
+        objects = mean_of_clicks(scene.features[clicks.voxel], clicks.label, clicks.objects + 1)
+        return torch.cat([
+            self.relation(
+                scene.features[part], objects, relations(scene.cloud, scene.features, clicks, scene.extent, part)
+            )[0]
+            for part in parts(len(scene.features), clicks.objects + 1)
+        ])  # fmt: skip
+
+    # Learning
+
+    def loss(
+        self,
+        encoded: EncodedScenes,
+        clicks: Sequence[VoxelClicks],
+        targets: Sequence[Tensor],
+        previous: Sequence[Tensor | None] | None = None,
+        classes: Sequence[Tensor | None] | None = None,
+    ) -> dict[str, Tensor]:
+        """Eq. 8 at every stage; `classes` int64 (M,) are the objects' prototypes, negative or None where unknown."""
+        check_clicks(encoded, clicks)
+        known = classes or [None] * len(clicks)
+        return mean_losses([
+            self._loss(self.answer(scene, click), click, target, of)
+            for scene, click, target, of in zip(encoded.clouds, clicks, targets, known, strict=True)
+        ])  # fmt: skip
+
+    def _loss(
+        self, answers: list[StageMasks], clicks: VoxelClicks, target: Tensor, classes: Tensor | None
+    ) -> dict[str, Tensor]:
+        truth = (target[:, None] == clicks.label).float()
+        bce = torch.stack([binary_loss.cross_entropy(a.masks.T, truth) for a in answers]).mean()
+        dice = torch.stack([binary_loss.dice(a.masks.T, truth) for a in answers]).mean()
+        ce = torch.stack([class_loss(a.classes, clicks, classes) for a in answers]).mean()
+        settings = self.settings
+        total = settings.ce_weight * bce + settings.dice_weight * dice + settings.class_weight * ce
+        return {"total": total, "bce": bce.detach(), "dice": dice.detach(), "class": ce.detach()}
+
+
+class Stage(nn.Module):
+    """The transformer block of a stage (Eq. 3): click to scene, click to click, feed-forward; post-norm."""
+
+    def __init__(self, width: int, heads: int, ffn: int) -> None:
+        super().__init__()
+        self.look = Attention(width, heads)
+        self.look_norm = nn.LayerNorm(width)
+        self.cluster = nn.Linear(width, width)
+        self.meet = Attention(width, heads)
+        self.meet_norm = nn.LayerNorm(width)
+        self.ffn = FeedForward(width, ffn)
+        self.ffn_norm = nn.LayerNorm(width)
+
+    def forward(self, query: Tensor, place: Tensor, level: Level, clicks: VoxelClicks, seen: Tensor | None) -> Tensor:
+        """Queries after looking at the scene and at one another; clicks of one object also share their mean."""
+        looked = self.look.attend(self.look.query(query + place), level.keys, level.values, seen)
+        query = self.look_norm(query + looked)
+        mean = mean_of_clicks(query, clicks.label, clicks.objects + 1)[clicks.label]
+        placed = query + place + self.cluster(mean)
+        query = self.meet_norm(query + self.meet(placed, placed, query))
+        out: Tensor = self.ffn_norm(query + self.ffn(query))
+        return out
+
+
+def mask_pool(masks: Tensor, features: Tensor) -> Tensor:
+    """The spatial embedding E_p (K, C): mean feature of what a mask covers, weighted by its probability there."""
+    weight = masks.sigmoid() * (masks > 0)
+    return (weight / weight.sum(1, keepdim=True).clamp(min=1e-6)).to(features.dtype) @ features
+
+
+def merge(masks: Tensor, clicks: VoxelClicks) -> Tensor:
+    """Scores (V, M + 1) from masks (K, V): an object's best click; background 0, or its own clicks' where higher."""
+    scores = best_of_clicks(masks, clicks.label, clicks.objects + 1)
+    return torch.cat([scores[:1].clamp(min=0), scores[1:]]).T
+
+
+def class_loss(logits: Tensor, clicks: VoxelClicks, classes: Tensor | None) -> Tensor:
+    """Eq. 11 over the clicks on objects of known class; zero where there are none."""
+    if classes is None:
+        return logits.new_zeros((), dtype=torch.float32)
+    known = torch.cat([classes.new_full((1,), -1), classes])[clicks.label]
+    each = cross_entropy(logits.float(), known.clamp(min=0), reduction="none") * (known >= 0)
+    return each.sum() / (known >= 0).sum().clamp(min=1)
+
+
+def _rows(maps: Maps, stride: int, sizes: list[int], clouds: Sequence[VoxelCloud]) -> list[Tensor]:
+    """Per cloud, the row within its own part of a level of each of its voxels."""
+    if stride == 1:
+        return [torch.arange(len(cloud), device=maps.device) for cloud in clouds]
+    whole = parents(maps, stride).split([len(cloud) for cloud in clouds])
+    return [rows - sum(sizes[:i]) for i, rows in enumerate(whole)]
+
+
+def _extent(cloud: VoxelCloud) -> Tensor:
+    return (cloud.points.amax(0) - cloud.points.amin(0)).norm().clamp(min=1e-6)
