@@ -142,7 +142,14 @@ def check_value(name: str, kind: str, value: Any) -> None:
 
 
 ALL_FEATURES = tuple(FEATURE_WIDTH)
-OURS: dict[str, Any] = {"features": ALL_FEATURES, "relation": True, "dice": "object", "momentum": 0.05, "latent": "code"}
+OURS: dict[str, Any] = {
+    "features": ALL_FEATURES,
+    "relation": True,
+    "dice": "object",
+    "momentum": 0.05,
+    "latent": "code",
+    "train_samples": 2,
+}
 SMALL: dict[str, Any] = {
     "stem": 24,
     "stem_kernel": 3,  # a fifth of the stem's cost; the first level's blocks see as far
