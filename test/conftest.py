@@ -1,0 +1,157 @@
+"""What every test may use: bounded threads, a ROS domain of its own, node processes, and reasons to skip."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# Before torch is imported anywhere: the tensors of tests are small, and several test runs may share a machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+REALSET = REPOSITORY.parent / "shared" / "realset"
+DOMAINS = range(1, 102)  # what DDS' port numbers allow on Linux besides the ephemeral ports
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(1)
+
+
+def missing_ros() -> str:
+    """Why the ROS tests cannot run here, or an empty string."""
+    if importlib.util.find_spec("rclpy") is None:
+        return "rclpy is not installed"
+    if importlib.util.find_spec("iseg3d_ros.msg") is None:
+        return "the messages of iseg3d_ros are not built (make setup)"
+    return ""
+
+
+needs_ros = pytest.mark.skipif(bool(missing_ros()), reason=missing_ros())
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.fixture
+def realset() -> Path:
+    """The folder of real labelled scenes."""
+    if not REALSET.is_dir():
+        pytest.skip(f"no real scenes at {REALSET}")
+    return REALSET
+
+
+@pytest.fixture
+def chromium() -> str:
+    """The path of a Chromium that playwright can start."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no chromium is installed")
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("playwright is not installed")
+    return path
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A ROS domain that no other test on this machine has, set in the environment for this process and its children."""
+    if missing_ros():
+        pytest.skip(missing_ros())
+    for domain in DOMAINS:
+        lock = open(Path(tempfile.gettempdir(), f"iseg3d_ros_domain_{domain}.lock"), "a")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another test process has this one
+            lock.close()
+            continue
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        with lock:
+            yield domain
+        return
+    pytest.skip("all ROS domains are taken by other tests")
+
+
+class NodeProcess:
+    """A process of ours, with its output in a file, that is ended with the test."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent)
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, words: str, seconds: float = 30) -> str:
+        """Wait until it has printed the words."""
+        end = time.monotonic() + seconds
+        while words not in self.output:
+            if self.process.poll() is not None:
+                raise AssertionError(f"ended with {self.process.returncode} before {words!r}:\n{self.output}")
+            if time.monotonic() > end:
+                raise AssertionError(f"no {words!r} within {seconds} s:\n{self.output}")
+            time.sleep(0.05)
+        return self.output
+
+    def end(self, with_signal: int = signal.SIGINT, seconds: float = 10) -> int:
+        """End it as Ctrl-C does; kill it if it does not obey. Its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts any program of ours: `start("run", "segmenter", "--ros-args", ...)` is `iseg3d run segmenter ...`."""
+    processes: list[NodeProcess] = []
+
+    def begin(*arguments: str) -> NodeProcess:
+        code = "import sys; from iseg3d_ros.commands import main; sys.exit(main())"
+        command = [sys.executable, "-c", code, *arguments]
+        processes.append(NodeProcess(command, tmp_path / f"process_{len(processes)}.log"))
+        return processes[-1]
+
+    yield begin
+    for process in reversed(processes):
+        process.end()
+
+
+@pytest.fixture
+def run_node(start: Callable[..., NodeProcess], ros_domain: int) -> Callable[..., NodeProcess]:
+    """Starts nodes in this test's domain: `run_node("player", "-p", "path:=scan.ply")`."""
+
+    def begin(node: str, *ros_arguments: str) -> NodeProcess:
+        return start("run", node, *(("--ros-args", *ros_arguments) if ros_arguments else ()))
+
+    return begin
+
+
+@pytest.fixture
+def ros_node(ros_domain: int) -> Iterator[object]:
+    """An rclpy node of the test itself, in its domain, with a context of its own."""
+    import rclpy
+    from rclpy.context import Context
+
+    context = Context()
+    rclpy.init(args=[], context=context, domain_id=ros_domain)
+    node = rclpy.create_node("test", context=context)
+    yield node
+    node.destroy_node()
+    context.shutdown()
