@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 
-def expected_calibration_error(
-    probability: NDArray[np.float32], correct: NDArray[np.bool_], bins: int = 15
-) -> float:
+def expected_calibration_error(probability: NDArray[np.float32], correct: NDArray[np.bool_], bins: int = 15) -> float:
     """The mean gap between confidence and accuracy over equal-width bins, weighted by their counts."""
     index = np.clip((probability * bins).astype(np.int64), 0, bins - 1)
     count = np.bincount(index, minlength=bins)

@@ -1,0 +1,119 @@
+"""The evaluation protocol: one click an object, then one click a round, a shared budget, IoU at points.
+
+Single-object evaluation is multi-object evaluation with one object.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
+from iseg3d_ros.evaluation.metrics import Row, object_ious
+from iseg3d_ros.evaluation.user import Region, error_regions, largest
+
+Rule = Callable[[Any, Any, Any], list[Region]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cloud and what is to be segmented in it: `truth` int32 (N,), 0 = background, 1..objects."""
+
+    name: str
+    xyz: NDArray[np.float32]
+    rgb: NDArray[np.uint8] | None
+    truth: NDArray[np.int32]
+    objects: int
+    up: tuple[float, float, float] | None = None
+
+
+@dataclass
+class Outcome:
+    """What one sample's evaluation wrote: a row for each count of clicks, times, and what the probabilities are worth."""
+
+    name: str
+    objects: int
+    rows: list[Row] = field(default_factory=list)
+    scores: list[tuple[float, ...]] = field(default_factory=list)  # confidence of each object's mask, a row
+    encode_seconds: float = 0.0
+    click_seconds: list[float] = field(default_factory=list)
+    calibration: dict[str, float] = field(default_factory=dict)
+
+
+def evaluate(predictor: Any, task: Task, budget: int = 20, rule: Rule = error_regions, seed: int = 0) -> Outcome:
+    """Let the simulated user spend `budget` clicks an object; a row at 0 clicks, at one an object, and at each more."""
+    outcome = Outcome(task.name, task.objects)
+    started = time.perf_counter()
+    scene = predictor.encode(task.xyz, task.rgb, up=task.up)
+    outcome.encode_seconds = time.perf_counter() - started
+    user = _User(scene.voxels, task, rule, np.random.default_rng(seed))
+    labels, result = np.zeros(len(task.xyz), np.int32), None
+    outcome.rows.append(Row(0.0, object_ious(labels, task.truth, task.objects)))
+    for total in range(task.objects, budget * task.objects + 1):
+        if user.click(labels, everywhere=total == task.objects):
+            started = time.perf_counter()
+            result = predictor.segment(scene, user.clicks, previous=result)
+            labels = result.labels
+            outcome.click_seconds.append(time.perf_counter() - started)
+        outcome.rows.append(Row(total / task.objects, object_ious(labels, task.truth, task.objects)))
+        outcome.scores.append(_confidences(result, task.objects))
+        if total % task.objects == 0 and result is not None:
+            _judge(outcome, total // task.objects, result, task.truth)
+    return outcome
+
+
+class _User:
+    """The simulated user's clicks so far, on the voxels that the predictor made."""
+
+    def __init__(self, voxels: Any, task: Task, rule: Rule, rng: np.random.Generator) -> None:
+        self.representative = voxels.representative
+        self.points = task.xyz[self.representative]
+        self.truth = task.truth[self.representative].astype(np.int64)
+        self.rule, self.rng = rule, rng
+        self.clicks: list[Click] = []
+
+    def click(self, labels: NDArray[np.int32], everywhere: bool) -> bool:
+        """Click into every error region, or into the largest; False where nothing is wrong any more."""
+        regions = self.rule(self.points, self.truth, labels[self.representative].astype(np.int64))
+        if everywhere:
+            chosen = [regions[k] for k in self.rng.permutation(len(regions))]
+        else:
+            chosen = [region for region in [largest(regions)] if region is not None]
+        for region in chosen:
+            x, y, z = (float(value) for value in self.points[region.voxel])
+            self.clicks.append(Click((x, y, z), region.truth))
+        return bool(chosen)
+
+
+def _confidences(result: Any, objects: int) -> tuple[float, ...]:
+    """The mean probability of each object's points, the score of its mask."""
+    if result is None:
+        return (0.0,) * objects
+    count = np.bincount(result.labels, minlength=objects + 1)
+    total = np.bincount(result.labels, result.probability, minlength=objects + 1)
+    return tuple(float(value) for value in (total / np.maximum(count, 1))[1 : objects + 1])
+
+
+def _judge(outcome: Outcome, clicks: int, result: Any, truth: NDArray[np.int32]) -> None:
+    wrong = result.labels != truth
+    outcome.calibration[f"ECE@{clicks}"] = expected_calibration_error(result.probability, ~wrong)
+    outcome.calibration[f"AUROC@{clicks}"] = auroc(result.uncertainty, wrong)
+
+
+def choose_objects(
+    instance: NDArray[np.int32], least_points: int = 50, most: int = 10, objects: tuple[int, ...] | None = None
+) -> tuple[NDArray[np.int32], int]:
+    """The truth of a task: the given instances, or the largest ones of at least so many points, numbered from 1."""
+    ids, counts = np.unique(instance[instance > 0], return_counts=True)
+    if objects is None:
+        large = ids[counts >= least_points][np.argsort(-counts[counts >= least_points], kind="stable")]
+        objects = tuple(int(value) for value in np.sort(large[:most]))
+    table = np.zeros(int(max(instance.max(initial=0), max(objects, default=0))) + 1, np.int32)
+    table[list(objects)] = np.arange(1, len(objects) + 1)
+    return table[np.maximum(instance, 0)], len(objects)

@@ -1,0 +1,1 @@
+"""Heterogeneous pruning: remove whole channels and heads, ranked among their equals."""

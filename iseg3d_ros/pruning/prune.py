@@ -1,0 +1,181 @@
+"""Remove the least important sub-structures of every group, so that a really smaller network remains."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.attention import Attention
+from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.pruning.groups import heterogeneous_groups
+from iseg3d_ros.pruning.importance import Calibration, accumulate_gradients, importance, slices
+from iseg3d_ros.pruning.trace import Dependencies, dependencies
+
+RANKINGS = ("heterogeneous", "uniform")
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """How a network is pruned; the defaults are E²I3D's."""
+
+    parameters: int  # what is to remain
+    criterion: str = "taylor"  # or l1, random
+    compensate: bool = True  # Eq. 3's point weights
+    ranking: str = "heterogeneous"  # within each group; "uniform" ranks everything together
+    multiple: int = 4  # widths stay multiples of this, as matrix units like them
+    least: int = 8  # no layer gets narrower
+    seed: int = 0
+
+
+def prune(network: Any, scenes: Calibration, config: PruneConfig) -> nn.Module:
+    """A smaller copy of a trained network; the network itself is left as it was."""
+    network = copy.deepcopy(network).eval()
+    found = dependencies(network, forward(network, *surroundings(*scenes[0][:2])))
+    if config.criterion == "taylor":
+        accumulate_gradients(network, scenes, config.compensate)
+    scores = importance(network, found, config.criterion, config.seed)
+    keep = kept(network, found, scores, config)
+    network.zero_grad(set_to_none=True)
+    shrink(network, found, keep)
+    return network
+
+
+def surroundings(cloud: VoxelCloud, clicks: VoxelClicks, most: int = 600) -> tuple[VoxelCloud, VoxelClicks]:
+    """The voxels next to the clicks: tracing makes a pass a layer, and needs only that something arrives everywhere."""
+    away = torch.cdist(cloud.points[clicks.voxel].cpu(), cloud.points.cpu()).amin(0)
+    near = torch.argsort(away, stable=True)[:most].sort().values.to(cloud.points.device)
+    small = VoxelCloud(cloud.coords[near], cloud.points[near], cloud.features[near], cloud.size)
+    return small, VoxelClicks(torch.searchsorted(near, clicks.voxel), clicks.label, clicks.objects)
+
+
+def forward(network: Any, cloud: VoxelCloud, clicks: VoxelClicks) -> Callable[[], Any]:
+    """One pass with everything that a network can be given: clicks, and a mask from before."""
+    previous = torch.zeros(len(cloud), dtype=torch.int64, device=cloud.coords.device)
+    previous[clicks.voxel] = clicks.label
+    return lambda: network.decode(network.encode([cloud]), [clicks], [previous])
+
+
+def kept(
+    network: nn.Module, found: Dependencies, scores: NDArray[np.float64], config: PruneConfig
+) -> NDArray[np.bool_]:
+    """Which sub-structures stay, by bisection on the share that goes, until the size fits."""
+    groups = heterogeneous_groups(network, found)
+    if config.ranking == "uniform":
+        groups = {("all",): [number for members in groups.values() for number in members]}
+    families = _families(found)
+    low, high = 0.0, 1.0
+    smallest = _choose(groups, families, scores, found, 1.0, config)
+    if _size(network, found, smallest) > config.parameters:
+        raise ValueError(
+            f"{config.parameters:,} parameters cannot be reached: {_size(network, found, smallest):,} remain when all "
+            "that can go is gone. Ask for more, or start from a smaller preset."
+        )
+    for _ in range(24):
+        share = (low + high) / 2
+        small = _size(network, found, _choose(groups, families, scores, found, share, config)) <= config.parameters
+        low, high = (low, share) if small else (share, high)
+    return _choose(groups, families, scores, found, high, config)
+
+
+def _families(found: Dependencies) -> list[NDArray[np.int64]]:
+    """Sub-structures that index the same sides: one family is one width of the network."""
+    member: dict[int, list[int]] = {}
+    for index, structure in enumerate(found.structure):
+        for number in np.unique(structure):
+            member.setdefault(int(number), []).append(index)
+    families: dict[tuple[int, ...], list[int]] = {}
+    for number, sides in member.items():
+        families.setdefault(tuple(sides), []).append(number)
+    return [np.array(numbers) for numbers in families.values()]
+
+
+def _choose(
+    groups: dict[Any, list[int]],
+    families: list[NDArray[np.int64]],
+    scores: NDArray[np.float64],
+    found: Dependencies,
+    share: float,
+    config: PruneConfig,
+) -> NDArray[np.bool_]:
+    """Drop the least important `share` of each group, then round every family's count to a multiple."""
+    keep = np.ones(len(scores), bool)
+    for members in groups.values():
+        order = np.array(members)[np.argsort(scores[members], kind="stable")]
+        keep[order[: int(share * len(order))]] = False
+    for family in families:
+        if not found.fixed[family].any():
+            _round(keep, family, scores, config)
+    return keep
+
+
+def _round(
+    keep: NDArray[np.bool_], family: NDArray[np.int64], scores: NDArray[np.float64], config: PruneConfig
+) -> None:
+    """Few-membered families (attention heads) keep one at least; wide ones a multiple, and never too few."""
+    step = config.multiple if len(family) >= config.least else 1
+    least = min(config.least, len(family)) if step > 1 else 1
+    count = max(least, int(round(keep[family].sum() / step)) * step)
+    keep[family] = False
+    keep[family[np.argsort(-scores[family], kind="stable")[: min(count, len(family))]]] = True
+
+
+def _size(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> int:
+    """Parameters that remain."""
+    modules = dict(network.named_modules())
+    shares: dict[int, float] = {}
+    for side, structure in zip(found.sides, found.structure, strict=True):
+        for parameter, _ in slices(modules[side.layer], side):
+            shares[id(parameter)] = shares.get(id(parameter), 1.0) * float(keep[structure].mean())
+    return round(sum(p.numel() * shares.get(id(p), 1.0) for p in network.parameters()))
+
+
+@torch.no_grad()
+def shrink(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> None:
+    """Slice every parameter and running statistic to the channels that stay."""
+    modules = dict(network.named_modules())
+    for side, structure in zip(found.sides, found.structure, strict=True):
+        module, index = modules[side.layer], torch.from_numpy(np.flatnonzero(keep[structure]))
+        for parameter, dimension in slices(module, side):
+            parameter.data = parameter.data.index_select(dimension, index.to(parameter.device)).contiguous()
+        _set_widths(module, side.side, index)
+    for module in modules.values():
+        if isinstance(module, Attention):
+            module.heads = module.heads * module.query.weight.shape[0] // _before(module)
+
+
+def _before(attention: Attention) -> int:
+    """The inner width that an attention had: its heads times the width of one."""
+    return attention.heads * round(attention.scale**-2)
+
+
+def _set_widths(module: nn.Module, side: str, index: torch.Tensor) -> None:
+    for name in ("running_mean", "running_var"):
+        values = getattr(module, name, None)
+        if side == "channels" and values is not None:
+            setattr(module, name, values.index_select(0, index.to(values.device)))
+    if isinstance(module, nn.BatchNorm1d):
+        module.num_features = len(module.weight)
+    if isinstance(module, nn.LayerNorm):
+        module.normalized_shape = (len(module.weight),)
+    if isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+
+
+@torch.no_grad()
+def mask(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> None:
+    """Zero the channels that would go: the dense network that the pruned one must equal."""
+    modules = dict(network.named_modules())
+    for side, structure in zip(found.sides, found.structure, strict=True):
+        if side.side == "in":
+            continue
+        gone = torch.from_numpy(np.flatnonzero(~keep[structure]))
+        for parameter, dimension in slices(modules[side.layer], side):
+            parameter.index_fill_(dimension, gone, 0.0)

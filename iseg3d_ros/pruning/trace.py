@@ -1,0 +1,218 @@
+"""Which channels depend on each other, found by sending marked numbers through the network.
+
+Every convolution and linear layer in turn writes one distinct number a channel while all the others write zeros; the
+numbers that arrive at other layers say which of their input channels they came from, through sums, concatenations,
+gathers, pooling and activations, without a rule for any of them. Torch-Pruning finds the same by walking the autograd
+graph, whose nodes it must know; ours are sparse convolutions on their own tensors (docs/log.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor, nn
+
+from iseg3d_ros.models.attention import Attention
+from iseg3d_ros.sparse import DownConv3d, SparseTensor, SubMConv3d, UpConv3d
+
+LAYERS = (SubMConv3d, DownConv3d, UpConv3d, nn.Linear)
+NORMS = (nn.BatchNorm1d, nn.LayerNorm)
+MARK = 100.0  # far from what an activation bends: GELU, ReLU and softplus leave 100 + i alone
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a layer: `out` channels, `in` channels, or a norm's `channels`."""
+
+    layer: str
+    side: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Sides, and for each channel of each side the sub-structure it belongs to; `fixed` ones cannot be pruned."""
+
+    sides: tuple[Side, ...]
+    structure: tuple[NDArray[np.int64], ...]  # one array a side: sub-structure of every channel
+    fixed: NDArray[np.bool_]
+    edges: tuple[tuple[str, str], ...]  # writer and reader, by layer name
+
+    def of(self, layer: str, side: str) -> NDArray[np.int64]:
+        """The sub-structures of one side's channels."""
+        return next(
+            s for own, s in zip(self.sides, self.structure, strict=True) if (own.layer, own.side) == (layer, side)
+        )
+
+
+def dependencies(network: nn.Module, run: Callable[[], Any]) -> Dependencies:
+    """Trace a network; `run` makes one forward pass (encode and decode) on any small input."""
+    tracer = _Tracer(network)
+    with torch.no_grad(), tracer.hooked():
+        tracer.baseline(run)
+        for name, layer in tracer.layers.items():
+            tracer.mark_layer(name, layer, run)
+        for name, parameter in tracer.loose.items():
+            tracer.mark_parameter(name, parameter, run)
+    tracer.join_heads()
+    return tracer.result()
+
+
+def out_width(layer: nn.Module) -> int:
+    """Channels that a convolution or linear layer writes."""
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    return weight.shape[0] if isinstance(layer, nn.Linear) else weight.shape[2]
+
+
+def in_width(layer: nn.Module) -> int:
+    """Channels that a convolution or linear layer reads."""
+    return layer.weight.shape[1]  # type: ignore[union-attr, return-value, index]
+
+
+class _Tracer:
+    """Runs the marked passes and collects the pairs of channels that belong together."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        modules = dict(network.named_modules())
+        self.layers = {name: m for name, m in modules.items() if isinstance(m, LAYERS)}
+        self.norms = {name: m for name, m in modules.items() if isinstance(m, NORMS)}
+        owned = {id(p) for m in (*self.layers.values(), *self.norms.values()) for p in m.parameters(recurse=False)}
+        self.loose = {name: p for name, p in network.named_parameters() if id(p) not in owned}
+        self.sides = [side for name, m in self.layers.items() for side in
+                      (Side(name, "out", out_width(m)), Side(name, "in", in_width(m)))]  # fmt: skip
+        self.sides += [Side(name, "channels", int(m.weight.shape[-1])) for name, m in self.norms.items()]
+        starts = np.cumsum([0, *(side.width for side in self.sides)])
+        self.start = {(s.layer, s.side): int(start) for s, start in zip(self.sides, starts, strict=False)}
+        self.count = int(starts[-1])
+        self.fixed = np.zeros(self.count, bool)
+        self.read = np.zeros(self.count, bool)
+        self.written = np.zeros(self.count, bool)
+        self.pairs: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self.edges: set[tuple[str, str]] = set()
+        self.source: str | None = None
+        self.seen: dict[tuple[str, str], Tensor] = {}
+
+    @contextmanager
+    def hooked(self) -> Iterator[None]:
+        """Layers write zeros or marks, norms let everything through, and both note what arrives."""
+        hooks = [m.register_forward_hook(self._layer_hook(name)) for name, m in self.layers.items()]
+        hooks += [m.register_forward_hook(self._norm_hook(name)) for name, m in self.norms.items()]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def baseline(self, run: Callable[[], Any]) -> None:
+        """What arrives although every layer writes zeros comes from outside (inputs, position codes): keep it.
+
+        A layer norm's statistics run over all its channels, so none of them can go without changing the others.
+        """
+        for name, norm in self.norms.items():
+            if isinstance(norm, nn.LayerNorm):
+                first = self.start[name, "channels"]
+                self.fixed[first : first + int(norm.weight.shape[-1])] = True
+        for key, values in self._pass(run).items():
+            self.fixed[self.start[key] : self.start[key] + len(values)] |= values.cpu().numpy() != 0
+
+    def mark_layer(self, name: str, layer: nn.Module, run: Callable[[], Any]) -> None:
+        """One layer writes its marks: join its channels with those of all that read them."""
+        self.source = name
+        arrived = self._pass(run)
+        self.source = None
+        base = self.start[name, "out"]
+        for key, values in arrived.items():
+            self._join(base, out_width(layer), key, values, name)
+
+    def mark_parameter(self, name: str, parameter: nn.Parameter, run: Callable[[], Any]) -> None:
+        """A parameter of no layer (learned queries, prototypes) ties the channels it reaches: they stay."""
+        kept = parameter.detach().clone()
+        parameter.copy_(MARK + torch.arange(parameter.shape[-1]).float().expand_as(parameter))
+        arrived = self._pass(run)
+        parameter.copy_(kept)
+        for key, values in arrived.items():
+            self.fixed[self.start[key] : self.start[key] + len(values)] |= values.cpu().numpy() > MARK / 2
+
+    def join_heads(self) -> None:
+        """An attention head is one sub-structure: its queries', keys' and values' rows and its columns of the output."""
+        for name, module in self.network.named_modules():
+            if not isinstance(module, Attention):
+                continue
+            for part, side in (("query", "out"), ("key", "out"), ("value", "out"), ("out", "in")):
+                width = self._width(f"{name}.{part}", side)
+                channels = self.start[f"{name}.{part}", side] + np.arange(width)
+                head = np.arange(width) // (width // module.heads)
+                first = self.start[f"{name}.query", "out"] + head * (width // module.heads)
+                self.pairs.append((first, channels))
+                self.read[channels] = self.written[channels] = True
+
+    def result(self) -> Dependencies:
+        """Sub-structures as connected components of the joined channels."""
+        left, right = (np.concatenate(side) for side in zip(*self.pairs, strict=True))
+        graph = coo_matrix((np.ones(len(left), bool), (left, right)), (self.count, self.count))
+        number, structure = connected_components(graph, directed=False)
+        outs = np.concatenate([np.full(side.width, side.side == "out") for side in self.sides])
+        ins = np.concatenate([np.full(side.width, side.side == "in") for side in self.sides])
+        loose = self.fixed | (outs & ~self.read) | (ins & ~self.written)
+        fixed = np.bincount(structure, loose, number) > 0
+        starts = [self.start[s.layer, s.side] for s in self.sides]
+        parts = tuple(structure[a : a + s.width].astype(np.int64) for a, s in zip(starts, self.sides, strict=True))
+        return Dependencies(tuple(self.sides), parts, fixed, tuple(sorted(self.edges)))
+
+    def _width(self, layer: str, side: str) -> int:
+        return next(s.width for s in self.sides if (s.layer, s.side) == (layer, side))
+
+    def _pass(self, run: Callable[[], Any]) -> dict[tuple[str, str], Tensor]:
+        self.seen = {}
+        run()
+        return self.seen
+
+    def _join(self, base: int, width: int, key: tuple[str, str], values: Tensor, writer: str) -> None:
+        """Pairs (written channel, arriving channel); a number that is no mark was bent on its way: keep both."""
+        arrived = np.flatnonzero(values.cpu().numpy() > MARK / 2)
+        if len(arrived) == 0:
+            return
+        mark = values.cpu().numpy()[arrived] - MARK
+        channel = np.clip(np.round(mark), 0, width - 1).astype(np.int64)
+        bent = np.abs(mark - channel) > 1e-2
+        self.fixed[base : base + width] |= bool(bent.any())
+        self.pairs.append((base + channel, self.start[key] + arrived))
+        self.read[base + channel] |= key[1] == "in"
+        self.written[self.start[key] + arrived] = True
+        self.edges.add((writer, key[0]))
+
+    def _layer_hook(self, name: str) -> Callable[..., Any]:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+            self._note((name, "in"), inputs[0])
+            values = torch.zeros_like(_values(output))
+            if self.source == name:
+                values = values + MARK + torch.arange(values.shape[-1], dtype=values.dtype)
+            return output.replace(values) if isinstance(output, SparseTensor) else values
+
+        return hook
+
+    def _norm_hook(self, name: str) -> Callable[..., Any]:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+            self._note((name, "channels"), inputs[0])
+            return inputs[0]
+
+        return hook
+
+    def _note(self, key: tuple[str, str], arrived: Any) -> None:
+        values = _values(arrived).detach().float()
+        flat = values.reshape(-1, values.shape[-1])
+        most = flat.abs().amax(0) if len(flat) else flat.new_zeros(flat.shape[-1])
+        self.seen[key] = torch.maximum(self.seen[key], most) if key in self.seen else most
+
+
+def _values(value: Any) -> Tensor:
+    return value.features if isinstance(value, SparseTensor) else value

@@ -1,0 +1,141 @@
+"""Heterogeneous pruning: dependencies, equality with the masked network, sizes, ranking."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.pruning.groups import heterogeneous_groups
+from iseg3d_ros.pruning.importance import accumulate_gradients, importance, point_weights
+from iseg3d_ros.pruning.prune import PruneConfig, forward, kept, mask, prune, shrink, surroundings
+from iseg3d_ros.pruning.trace import Dependencies, dependencies
+
+
+def scene(seed: int = 0, side: int = 24) -> tuple[VoxelCloud, VoxelClicks, torch.Tensor]:
+    """A floor with two boxes on it, one click on each and one on the floor."""
+    generator = torch.Generator().manual_seed(seed)
+    floor = torch.cartesian_prod(torch.arange(side), torch.arange(side), torch.arange(1))
+    boxes = [torch.cartesian_prod(torch.arange(5), torch.arange(5), torch.arange(1, 6)) + torch.tensor([x, 4, 0])
+             for x in (3, 13)]  # fmt: skip
+    coords = torch.cat([floor, *boxes]).int()
+    labels = torch.cat([torch.zeros(len(floor)), *(torch.full((len(b),), k + 1.0) for k, b in enumerate(boxes))]).long()
+    features = torch.rand(len(coords), 11, generator=generator)
+    cloud = VoxelCloud(coords, coords * 0.05 + 0.02, features, 0.05)
+    clicks = VoxelClicks(torch.tensor([len(floor) + 60, len(floor) + 185, 0]), torch.tensor([1, 2, 0]), 2)
+    return cloud, clicks, labels
+
+
+def network_of(name: str) -> Any:
+    torch.manual_seed(0)
+    network = build(settings_of(name, "tiny")).eval()
+    for module in network.modules():  # statistics and shifts that are not trivial
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.1)
+    return network
+
+
+def traced(network: Any) -> Dependencies:
+    cloud, clicks, _ = scene()
+    return dependencies(network, forward(network, *surroundings(cloud, clicks, 150)))
+
+
+@pytest.mark.parametrize("name", ["agile3d", "e2i3d", "npiseg3d", "interobject3d", "clickenhance", "fewclick"])
+def test_pruned_network_equals_the_masked_one(name: str) -> None:
+    network, (cloud, clicks, labels) = network_of(name), scene()
+    target = round(0.55 * parameters(network))
+    config = PruneConfig(target, least=4)
+    found = traced(network)
+    accumulate_gradients(network, [(cloud, clicks, labels)], True)
+    keep = kept(network, found, importance(network, found), config)
+    network.zero_grad()
+    masked, small = copy.deepcopy(network), copy.deepcopy(network)
+    mask(masked, found, keep)
+    shrink(small, found, keep)
+    assert 0.9 * target < parameters(small) <= target
+    with torch.no_grad():
+        torch.manual_seed(0)
+        expected = forward(masked, cloud, clicks)()[0].logits
+        torch.manual_seed(0)
+        got = forward(small, cloud, clicks)()[0].logits
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_residual_sums_and_skips_tie_their_channels() -> None:
+    network = network_of("agile3d")
+    found = traced(network)
+    first = next(s.layer for s in found.sides if s.layer.endswith("encoder.0.0.conv2") and s.side == "out")
+    prefix = first.removesuffix("encoder.0.0.conv2")
+    up = found.of(f"{prefix}up.3.conv", "out")
+    joined = found.of(f"{prefix}decoder.3.0.conv1", "in")
+    assert np.array_equal(joined[: len(up)], up)  # the concatenation: first what came up …
+    assert np.array_equal(joined[len(up) :], found.of(f"{prefix}stem.conv", "out"))  # … then the skip
+    block = found.of(f"{prefix}decoder.3.0.conv2", "out")
+    shortcut = found.of(f"{prefix}decoder.3.0.shortcut", "out")
+    assert np.array_equal(block, shortcut)  # a residual sum
+
+
+def test_what_comes_from_outside_or_leaves_is_fixed() -> None:
+    network = network_of("e2i3d")
+    found = traced(network)
+    stem = next(s.layer for s in found.sides if s.layer.endswith("stem.conv"))
+    assert found.fixed[found.of(stem, "in")].all()
+    assert not found.fixed[found.of(stem, "out")].all()
+
+
+def test_groups_hold_equal_topologies_only() -> None:
+    network = network_of("agile3d")
+    found = traced(network)
+    groups = heterogeneous_groups(network, found)
+    inner = [found.of(s.layer, "out") for s in found.sides if s.layer.endswith("conv1") and s.side == "out"]
+    of = {number: topology for topology, members in groups.items() for number in members}
+    assert len({of[int(n)] for structure in inner for n in structure}) == 1  # all blocks' inner channels are isomorphic
+    assert len(groups) > 3
+
+
+def test_point_weights_compensate_what_is_learned() -> None:
+    logits = torch.tensor([[4.0, -4.0], [-1.0, 0.0], [0.0, -3.0]])
+    weights = point_weights(logits, torch.tensor([0, 1, 1]))
+    expected = (torch.tensor([4.0, 0.0, -3.0]).sigmoid() - 1).abs()
+    torch.testing.assert_close(weights, expected / expected.mean())
+
+
+def test_taylor_importance_is_the_norm_of_gradient_times_weight() -> None:
+    network, (cloud, clicks, labels) = network_of("agile3d"), scene()
+    found = traced(network)
+    accumulate_gradients(network, [(cloud, clicks, labels)], False)
+    scores = importance(network, found)
+    layer = next(s.layer for s in found.sides if s.layer.endswith("encoder.1.0.conv1"))
+    prefix = layer.removesuffix("conv1")
+    modules = dict(network.named_modules())
+
+    def term(parameter: torch.Tensor, dimension: int) -> torch.Tensor:
+        product = (parameter * parameter.grad).detach()
+        return product.transpose(0, dimension).flatten(1).norm(dim=1) if product.dim() > 1 else product.abs()
+
+    norm = modules[f"{prefix}norm1"]
+    total = term(modules[layer].weight, 2) + term(norm.weight, 0) + term(norm.bias, 0)
+    total = total + term(modules[f"{prefix}conv2"].weight, 1)
+    assert scores[found.of(layer, "out")] == pytest.approx(total.numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"criterion": "l1"}, {"criterion": "random"}, {"ranking": "uniform"}])
+def test_ablations_reach_the_size(change: dict[str, Any]) -> None:
+    network = network_of("agile3d")
+    target = round(0.5 * parameters(network))
+    small = prune(network, [scene()], PruneConfig(target, least=4, **change))
+    assert 0.9 * target < parameters(small) <= target
+
+
+def test_a_size_out_of_reach_is_said() -> None:
+    with pytest.raises(ValueError, match="cannot be reached"):
+        prune(network_of("agile3d"), [scene()], PruneConfig(1000))
