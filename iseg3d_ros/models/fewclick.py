@@ -1,4 +1,4 @@
-"""Few-Click (Kang et al., 2026): a point transformer encodes the scene, a decoder turns every click into a mask at once.
+"""Few-Click (Kang et al., 2026): a point transformer encodes the scene, a decoder turns every click into a mask.
 
 Each click is a query: the feature of its voxel. Four stages, coarse to fine, let it look at the scene, at the other
 clicks, and at what its present mask and class say. Masks of one object's clicks are merged, and argmax parts objects.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ from iseg3d_ros.models.ptv3 import PointTransformer
 from iseg3d_ros.models.relation import Relation, relations
 from iseg3d_ros.models.scene import check_clicks, children, parents, parts, pool_mean, rows_of_clouds
 from iseg3d_ros.models.settings import ModelSettings
-from iseg3d_ros.sparse import Maps, SparseTensor
+from iseg3d_ros.sparse import Maps
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class FewClick(nn.Module):
         projected = [linear(level.features) for linear, level in zip(self.project, levels, strict=True)]
         fine = projected[-1].split(sizes)
         per_stage = [
-            self._levels(stage, features, level.maps, level.stride, clouds, fine)
+            self._levels(cast(Stage, stage), features, level.maps, level.stride, clouds, fine)
             for stage, features, level in zip(self.stages, projected, levels, strict=True)
         ]
         return EncodedScenes(tuple(
@@ -122,7 +123,7 @@ class FewClick(nn.Module):
             count = children(rows, len(own))
             position = self._code(pool_mean(cloud.points, rows, count), cloud)
             mean = finest if stride == 1 else pool_mean(finest, rows, count)
-            found.append(Level(stage.look.key(own + position), stage.look.value(own), mean, rows, count))
+            found.append(Level(*stage.project(own, position), mean, rows, count))
         return found
 
     def _code(self, points: Tensor, cloud: VoxelCloud) -> Tensor:
@@ -143,7 +144,8 @@ class FewClick(nn.Module):
         """Every stage's masks and classes of one cloud's clicks."""
         term = self.relate(scene, clicks)
         query = scene.features[clicks.voxel] + self.sign((clicks.label > 0).long())  # Eq. 2
-        place, answers = scene.position[clicks.voxel], []
+        place = scene.position[clicks.voxel]
+        answers: list[StageMasks] = []
         for i, (stage, level) in enumerate(zip(self.stages, scene.levels, strict=True)):
             seen = self._visible(answers[-1], query, term, level, clicks) if answers else None
             query = stage(query, place, level, clicks, seen)  # Eq. 3
@@ -228,6 +230,10 @@ class Stage(nn.Module):
         self.meet_norm = nn.LayerNorm(width)
         self.ffn = FeedForward(width, ffn)
         self.ffn_norm = nn.LayerNorm(width)
+
+    def project(self, features: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of a scale, which no click changes."""
+        return self.look.key(features + position), self.look.value(features)
 
     def forward(self, query: Tensor, place: Tensor, level: Level, clicks: VoxelClicks, seen: Tensor | None) -> Tensor:
         """Queries after looking at the scene and at one another; clicks of one object also share their mean."""

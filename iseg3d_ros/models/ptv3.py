@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
@@ -25,16 +27,15 @@ class PointTransformer(nn.Module):
         down = (settings.stem, *settings.planes[:4])
         up = (settings.planes[3], *settings.planes[4:])
         depth = (settings.stem_blocks, *settings.blocks)
-        drop = torch.linspace(0, settings.drop_path, sum(depth[:5])).split(list(depth[:5]))
-        lift = torch.linspace(settings.drop_path, 0, sum(depth[5:])).split(list(depth[5:]))
+        rates = [*ramp(settings.drop_path, depth[:5]), *ramp(settings.drop_path, depth[:4:-1])[::-1]]
         self.patch = settings.patch
         self.stem = Stem(settings.in_channels, settings.stem, settings.stem_kernel, settings.momentum)
         self.pool = nn.ModuleList(Pool(down[i], down[i + 1], settings.momentum) for i in range(4))
-        self.encoder = nn.ModuleList(level(down[i], drop[i].tolist(), settings.head_width) for i in range(5))
+        self.encoder = nn.ModuleList(level(down[i], rates[i], settings.head_width) for i in range(5))
         self.unpool = nn.ModuleList(
             Unpool(up[i], down[3 - i], up[i + 1], settings.momentum) for i in range(4)
         )
-        self.decoder = nn.ModuleList(level(up[i + 1], lift[i].tolist(), settings.head_width) for i in range(4))
+        self.decoder = nn.ModuleList(level(up[i + 1], rates[5 + i], settings.head_width) for i in range(4))
 
     def forward(self, x: SparseTensor) -> list[SparseTensor]:
         """Decoder features, coarse to fine."""
@@ -48,11 +49,11 @@ class PointTransformer(nn.Module):
             levels.append(x := self._run(blocks, unpooling(x, skips.pop()), sequences))
         return levels
 
-    def _run(self, blocks: nn.Module, x: SparseTensor, sequences: dict[int, list[Patches]]) -> SparseTensor:
+    def _run(self, blocks: Iterable[nn.Module], x: SparseTensor, sequences: dict[int, list[Patches]]) -> SparseTensor:
         """Blocks take turns with the curves; in training each level draws in which order (the paper's shuffle)."""
         turns = torch.randperm(len(CURVES)).tolist() if self.training else range(len(CURVES))
         curves = [sequences[x.stride][turn] for turn in turns]
-        for i, block in enumerate(blocks):  # type: ignore[arg-type]
+        for i, block in enumerate(blocks):
             x = block(x, curves[i % len(curves)])
         return x
 
@@ -68,6 +69,12 @@ def serialise(maps: Maps, size: int) -> dict[int, list[Patches]]:
             coarse[:, maps.parent(stride)] = along >> 3
             along = coarse
     return found
+
+
+def ramp(highest: float, depths: Sequence[int]) -> list[list[float]]:
+    """Rates of stochastic depth rising from 0 block by block, for each level."""
+    steps = max(1, sum(depths) - 1)
+    return [[highest * (sum(depths[:i]) + k) / steps for k in range(depth)] for i, depth in enumerate(depths)]
 
 
 def level(channels: int, drop: list[float], head_width: int) -> nn.ModuleList:

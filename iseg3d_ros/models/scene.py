@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -101,7 +102,15 @@ def parts(points: int, labels: int) -> Iterator[slice]:
     return (slice(start, min(start + step, points)) for start in range(0, points, step))
 
 
-def check_clicks(encoded: Encoded, clicks: Sequence[object]) -> None:
+class CloudsEncoded(Protocol):
+    """What any network makes of several clouds."""
+
+    @property
+    def clouds(self) -> Sequence[object]:
+        """One entry a cloud."""
+
+
+def check_clicks(encoded: CloudsEncoded, clicks: Sequence[object]) -> None:
     """Refuse a list of clicks that does not fit the clouds."""
     if len(clicks) != len(encoded.clouds):
         raise ValueError(f"{len(encoded.clouds)} clouds were encoded, but clicks were given for {len(clicks)}")
