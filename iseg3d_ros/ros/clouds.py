@@ -15,7 +15,6 @@ POINT_TYPES = {"i1": 1, "u1": 2, "i2": 3, "u2": 4, "i4": 5, "u4": 6, "f4": 7, "f
 INVALID_CLASS = 255  # of PointXYZCPE
 
 XYZ = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4")])
-XYZRGB = np.dtype([*((name, "<f4") for name in "xyz"), ("rgb", "<u4")])
 RESULT = [("instance", "<u2"), ("_", "<u2"), ("probability", "<f4"), ("uncertainty", "<f4")]  # _ keeps them aligned
 LABELLED = np.dtype([*((name, "<f4") for name in "xyz"), *RESULT])
 LABELLED_RGB = np.dtype([*((name, "<f4") for name in "xyz"), ("rgb", "<u4"), *RESULT])
@@ -78,10 +77,14 @@ def base(xyz: np.ndarray, rgb: np.ndarray | None, dtype: np.dtype) -> np.ndarray
     return points
 
 
-def plain(xyz: np.ndarray, rgb: np.ndarray | None = None) -> CloudBuffer:
-    """x y z, and rgb where there is colour."""
-    buffer = CloudBuffer(XYZ if rgb is None else XYZRGB, len(xyz))
+def plain(xyz: np.ndarray, rgb: np.ndarray | None = None, intensity: np.ndarray | None = None) -> CloudBuffer:
+    """x y z, with rgb and intensity where they are given."""
+    columns = [] if rgb is None else [("rgb", "<u4")]
+    columns += [] if intensity is None else [("intensity", "<f4")]
+    buffer = CloudBuffer(np.dtype([*XYZ.descr, *columns]), len(xyz))
     _fill(buffer.points, xyz, rgb)
+    if intensity is not None:
+        buffer.points["intensity"] = intensity
     return buffer
 
 
