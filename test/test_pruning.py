@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
 from iseg3d_ros.models.settings import settings_of
@@ -139,3 +141,14 @@ def test_ablations_reach_the_size(change: dict[str, Any]) -> None:
 def test_a_size_out_of_reach_is_said() -> None:
     with pytest.raises(ValueError, match="cannot be reached"):
         prune(network_of("agile3d"), [scene()], PruneConfig(1000))
+
+
+def test_a_pruned_network_comes_back_from_its_file(tmp_path: Path) -> None:
+    network, (cloud, clicks, labels) = network_of("e2i3d"), scene()
+    small = prune(network, [(cloud, clicks, labels)], PruneConfig(round(0.5 * parameters(network)), least=4))
+    checkpoint.save(tmp_path / "small.safetensors", small, voxel={"room": 0.05}, recipe={}, metrics={})
+    loaded = checkpoint.load(tmp_path / "small.safetensors")
+    assert parameters(loaded) == parameters(small)
+    with torch.no_grad():
+        expected = forward(small, cloud, clicks)()[0].logits
+        torch.testing.assert_close(forward(loaded, cloud, clicks)()[0].logits, expected, rtol=2e-2, atol=2e-2)  # fp16

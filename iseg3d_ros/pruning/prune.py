@@ -15,6 +15,7 @@ from torch import nn
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.attention import Attention
 from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.models.ptv3 import PatchAttention
 from iseg3d_ros.pruning.groups import heterogeneous_groups
 from iseg3d_ros.pruning.importance import Calibration, accumulate_gradients, importance, slices
 from iseg3d_ros.pruning.trace import Dependencies, dependencies
@@ -146,14 +147,10 @@ def shrink(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> 
         for parameter, dimension in slices(module, side):
             parameter.data = parameter.data.index_select(dimension, index.to(parameter.device)).contiguous()
         _set_widths(module, side.side, index)
-    for module in modules.values():
-        if isinstance(module, Attention):
-            module.heads = module.heads * module.query.weight.shape[0] // _before(module)
-
-
-def _before(attention: Attention) -> int:
-    """The inner width that an attention had: its heads times the width of one."""
-    return attention.heads * round(attention.scale**-2)
+    for name, module in modules.items():
+        if isinstance(module, Attention | PatchAttention):
+            before = len(found.of(f"{name}.out", "in"))
+            module.heads = module.heads * module.out.in_features // before
 
 
 def _set_widths(module: nn.Module, side: str, index: torch.Tensor) -> None:

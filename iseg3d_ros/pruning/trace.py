@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 
 from iseg3d_ros.models.attention import Attention
+from iseg3d_ros.models.ptv3 import PatchAttention
 from iseg3d_ros.sparse import DownConv3d, SparseTensor, SubMConv3d, UpConv3d
 
 LAYERS = (SubMConv3d, DownConv3d, UpConv3d, nn.Linear)
@@ -64,6 +65,13 @@ def dependencies(network: nn.Module, run: Callable[[], Any]) -> Dependencies:
             tracer.mark_parameter(name, parameter, run)
     tracer.join_heads()
     return tracer.result()
+
+
+def head_parts(attention: Attention | PatchAttention) -> dict[str, str]:
+    """The linear layers whose channels belong to heads, and on which side; a fused one holds all heads three times."""
+    if isinstance(attention, PatchAttention):
+        return {"qkv": "out", "out": "in"}
+    return {"query": "out", "key": "out", "value": "out", "out": "in"}
 
 
 def out_width(layer: nn.Module) -> int:
@@ -145,15 +153,13 @@ class _Tracer:
     def join_heads(self) -> None:
         """An attention head is one sub-structure: its queries', keys' and values' rows and its columns of the output."""
         for name, module in self.network.named_modules():
-            if not isinstance(module, Attention):
-                continue
-            for part, side in (("query", "out"), ("key", "out"), ("value", "out"), ("out", "in")):
-                width = self._width(f"{name}.{part}", side)
-                channels = self.start[f"{name}.{part}", side] + np.arange(width)
-                head = np.arange(width) // (width // module.heads)
-                first = self.start[f"{name}.query", "out"] + head * (width // module.heads)
-                self.pairs.append((first, channels))
-                self.read[channels] = self.written[channels] = True
+            if isinstance(module, Attention | PatchAttention):
+                parts = {part: self._channels(f"{name}.{part}", side) for part, side in head_parts(module).items()}
+                inner = len(parts["out"])
+                for channels in parts.values():
+                    head = np.arange(len(channels)) % inner // (inner // module.heads)
+                    self.pairs.append((parts["out"][head * (inner // module.heads)], channels))
+                    self.read[channels] = self.written[channels] = True
 
     def result(self) -> Dependencies:
         """Sub-structures as connected components of the joined channels."""
@@ -168,8 +174,9 @@ class _Tracer:
         parts = tuple(structure[a : a + s.width].astype(np.int64) for a, s in zip(starts, self.sides, strict=True))
         return Dependencies(tuple(self.sides), parts, fixed, tuple(sorted(self.edges)))
 
-    def _width(self, layer: str, side: str) -> int:
-        return next(s.width for s in self.sides if (s.layer, s.side) == (layer, side))
+    def _channels(self, layer: str, side: str) -> NDArray[np.int64]:
+        width = next(s.width for s in self.sides if (s.layer, s.side) == (layer, side))
+        return self.start[layer, side] + np.arange(width)
 
     def _pass(self, run: Callable[[], Any]) -> dict[tuple[str, str], Tensor]:
         self.seen = {}
