@@ -32,8 +32,8 @@ EXTRAS = {
     "train": ["matplotlib", "pillow", "trimesh"],
     "console": ["viser>=1.0"],
     "ray": ["ray[default]>=2.9"],
-    "bags": ["rosbags", "pytransform3d"],
-    "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags", "pytransform3d"],
+    "bags": ["rosbags"],
+    "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags"],
     "ros-build": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS_BUILD] + ["empy<4", "catkin_pkg", "lark"],
     "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "playwright", "colcon-common-extensions"]
     + ["setuptools", "wheel"],

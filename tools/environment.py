@@ -29,7 +29,7 @@ ROS_PYTHONS = ((3, 12), (3, 11))  # what the ROS wheels are built for
 OPTIONAL = {  # extras of setup.py, and what does not work without them
     "open3d": "reading some cloud files, making scenes",
     "console": "the operator's console in the browser",
-    "bags": "rosbags and the transform tree",
+    "bags": "rosbags",
     "train": "plots and reading furniture models",
     "dev": "make test and make lint",
 }
@@ -81,14 +81,22 @@ def set_up_ros() -> None:
     try:
         pip("ros", ["-e", f"{ROOT}[ros,ros-build]"], "ROS 2 Jazzy")
         sources = [*sorted(ROOT.glob("msg/*.msg")), *sorted(ROOT.glob("srv/*.srv")), ROOT / "CMakeLists.txt"]
+        transforms = ROOT / ".ci" / "tf2_msgs"
+        with Step("tf2_msgs", (transforms / "CMakeLists.txt").read_text(encoding="utf-8")) as step:
+            build(step, transforms)
         with Step("messages", *(path.read_text(encoding="utf-8") for path in sources)) as step:
-            if step.due:
-                if not system.can_compile(VENV / "bin" / "python"):
-                    raise Failed("messages: g++, make and Python's headers are needed to build them.")
-                ros_messages.build(ROOT, VENV)
-                step.done()
+            build(step, ROOT)
     except Failed as failure:
         note(f"{failure} Without it there are no ROS nodes; the library works.")
+
+
+def build(step: Step, source: Path) -> None:
+    """Build the messages of one folder, if that is due."""
+    if step.due:
+        if not system.can_compile(VENV / "bin" / "python"):
+            raise Failed("messages: g++, make and Python's headers are needed to build them.")
+        ros_messages.build(source, VENV)
+        step.done()
 
 
 def find_python(wanted: str) -> tuple[str, tuple[int, int]]:

@@ -55,7 +55,7 @@ def run(title: str, command: list[str], env: dict[str, str] | None = None) -> No
     watcher.start()
     try:
         for line in process.stdout or ():
-            if line.strip():
+            if line.strip() and not line.startswith("WARNING"):
                 lines.append(line.rstrip())
     except KeyboardInterrupt:
         os.killpg(process.pid, signal.SIGTERM) if command[0] != "sudo" else process.terminate()

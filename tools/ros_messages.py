@@ -1,4 +1,7 @@
-"""Builds our messages against the ROS wheels in a virtual environment, and makes them importable there."""
+"""Builds messages against the ROS wheels in a virtual environment, and makes them importable there.
+
+Besides ours these are tf2_msgs, which the wheels leave out and /tf needs.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from progress import environment, run
 FOLDER = "lib/iseg3d_ros_messages"  # of the environment; iseg3d_ros.__path__ takes in its `msg` and `srv`
 
 
-def build(root: Path, venv: Path) -> None:
+def build(source: Path, venv: Path) -> None:
     """CMake's three steps, and a path file."""
+    name = source.name if source.name == "tf2_msgs" else "messages"
     repair_wheels(venv)
-    cmake, work = find_cmake(venv), venv / "build" / "messages"
+    cmake, work = find_cmake(venv), venv / "build" / name
     python = venv / "bin" / "python"
     env = environment(AMENT_PREFIX_PATH=str(venv), CMAKE_PREFIX_PATH=str(venv))
     env["PATH"] = f"{venv / 'bin'}:{env['PATH']}"
@@ -29,9 +33,9 @@ def build(root: Path, venv: Path) -> None:
         "PYTHON_INSTALL_DIR": FOLDER,
     }
     settings = [f"-D{name}={value}" for name, value in definitions.items()]
-    run("messages: configure", [cmake, "-S", str(root), "-B", str(work), *settings], env)
-    run("messages: compile", [cmake, "--build", str(work), "--parallel"], env)
-    run("messages: install", [cmake, "--install", str(work)], env)
+    run(f"{name}: configure", [cmake, "-S", str(source), "-B", str(work), *settings], env)
+    run(f"{name}: compile", [cmake, "--build", str(work), "--parallel"], env)
+    run(f"{name}: install", [cmake, "--install", str(work)], env)
     make_importable(venv)
     shutil.rmtree(work)
 
@@ -39,7 +43,9 @@ def build(root: Path, venv: Path) -> None:
 def make_importable(venv: Path) -> None:
     """Add the folder to the environment's path, less what would pass itself off as the package."""
     folder = venv / FOLDER
-    (folder / "iseg3d_ros" / "__init__.py").unlink()  # generated and empty: the package's own is in the source tree
+    ours = folder / "iseg3d_ros" / "__init__.py"
+    if ours.exists():
+        ours.unlink()  # generated and empty: the package's own is in the source tree
     for info in folder.glob("*.egg-info"):
         shutil.rmtree(info)
     (site_packages(venv) / "iseg3d_ros_messages.pth").write_text(f"{folder}\n", encoding="utf-8")
