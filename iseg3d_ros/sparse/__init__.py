@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from iseg3d_ros.sparse.backend import backend
+from iseg3d_ros.sparse.kernel_map import KernelMap
 from iseg3d_ros.sparse.layers import BatchNorm, DownConv3d, SubMConv3d, UpConv3d
-from iseg3d_ros.sparse.maps import KernelMap, Maps
+from iseg3d_ros.sparse.maps import Maps
 from iseg3d_ros.sparse.tensor import SparseTensor, cat, pool, sparse_batch, unpool
 
 __all__ = [

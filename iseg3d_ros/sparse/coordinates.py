@@ -75,9 +75,9 @@ class Lookup:
         if self.dense:
             return self.table[keys]
         if self.rows == 0:
-            return torch.full_like(keys, -1)
+            return torch.full_like(keys, -1, dtype=torch.int32)
         place = torch.searchsorted(self.sorted, keys).clamp_(max=self.rows - 1)
-        return torch.where(self.sorted[place] == keys, self.order[place], -1)
+        return torch.where(self.sorted[place] == keys, self.order[place], -1).to(torch.int32)
 
     def has_duplicates(self, keys: Tensor) -> bool:
         """Whether two voxels share one key."""

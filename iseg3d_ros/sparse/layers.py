@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.sparse.convolution import convolve
-from iseg3d_ros.sparse.maps import KernelMap
+from iseg3d_ros.sparse.kernel_map import KernelMap
 from iseg3d_ros.sparse.tensor import SparseTensor
 
 

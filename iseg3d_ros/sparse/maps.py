@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from iseg3d_ros.sparse.coordinates import Lookup, Packing, offsets
+from iseg3d_ros.sparse.kernel_map import KernelMap
 
 MARGIN = 4
-
-
-@dataclass(frozen=True, eq=False)
-class KernelMap:
-    """Pairs (source row, target row) of a convolution, sorted by kernel offset; `counts[k]` pairs belong to offset k.
-
-    Within one offset no target and no source comes twice. `centre` is the offset whose pairs are the identity.
-    """
-
-    sources: Tensor
-    targets: Tensor
-    counts: tuple[int, ...]
-    inputs: int
-    outputs: int
-    centre: int | None = None
-
-    @property
-    def transposed(self) -> KernelMap:
-        """The map of the transposed convolution: the same pairs, read backwards."""
-        return KernelMap(self.targets, self.sources, self.counts, self.outputs, self.inputs, self.centre)
-
-    def to(self, device: torch.device | str) -> KernelMap:
-        """The same pairs on another device."""
-        move = (self.sources.to(device), self.targets.to(device))
-        return KernelMap(*move, self.counts, self.inputs, self.outputs, self.centre)
 
 
 class Maps:
@@ -135,28 +110,30 @@ class Maps:
     def _build_kernel(self, stride: int, kernel_size: int, factor: int) -> KernelMap:
         if kernel_size < 1 or kernel_size // 2 > MARGIN:
             raise ValueError(f"The kernel size must be 1..{2 * MARGIN + 1}, not {kernel_size}.")
+        if factor == 1:
+            return self._near(stride, kernel_size)
+        return self._children(stride, factor) if kernel_size == factor == 2 else self._far(stride, kernel_size, factor)
+
+    def _near(self, stride: int, kernel_size: int) -> KernelMap:
         packing, keys, lookup = self._lookup(stride)
-        steps = offsets(kernel_size).to(self.device)
-        if factor > 1:
-            coarse = self.coords(stride * factor).to(torch.int64)
-            corner = coarse * torch.tensor([1, factor, factor, factor], device=self.device)
-            return self._far_pairs(corner, steps, stride)
-        centre = int((steps == 0).all(1).nonzero()[0])
+        steps = offsets(kernel_size)
+        centre = (kernel_size - 1) // 2 * (kernel_size**2 + kernel_size + 1)
         found = lookup.find(keys + packing.deltas(steps)[:, None])
-        return _kernel_map(found, len(keys), len(keys), centre)
+        return KernelMap(found, len(keys), centre, symmetric=kernel_size % 2 == 1)
 
-    def _far_pairs(self, corner: Tensor, steps: Tensor, stride: int) -> KernelMap:
-        fine = self.coords(stride).to(torch.int64)
-        reach = int(steps.abs().max()) + int(MARGIN)
-        packing = Packing.of(torch.cat([fine, corner]), reach)
+    def _children(self, stride: int, factor: int) -> KernelMap:
+        """Kernel as large as the stride: a voxel's offset is what the division by the stride leaves."""
+        parent = self.parent(stride, factor)
+        left = torch.remainder(self.coords(stride)[:, 1:], factor).to(torch.int64)
+        offset = (left[:, 0] * factor + left[:, 1]) * factor + left[:, 2]
+        table = torch.full((factor**3, len(self.coords(stride * factor))), -1, dtype=torch.int32, device=self.device)
+        table[offset, parent] = torch.arange(len(parent), dtype=torch.int32, device=self.device)
+        return KernelMap(table, len(parent))
+
+    def _far(self, stride: int, kernel_size: int, factor: int) -> KernelMap:
+        """Any other strided kernel: search around every output's corner."""
+        fine, coarse = self.coords(stride).to(torch.int64), self.coords(stride * factor).to(torch.int64)
+        corner = coarse * torch.tensor([1, factor, factor, factor], device=self.device)
+        packing = Packing.of(torch.cat([fine, corner]), MARGIN)
         lookup = Lookup(packing.keys(fine), packing.cells)
-        found = lookup.find(packing.keys(corner) + packing.deltas(steps)[:, None])
-        return _kernel_map(found, len(fine), len(corner), None)
-
-
-def _kernel_map(found: Tensor, inputs: int, outputs: int, centre: int | None) -> KernelMap:
-    """Pairs from a table (K, V) of rows, -1 where there is none."""
-    hit = found >= 0
-    counts = tuple(hit.sum(1).tolist())
-    targets = hit.nonzero()[:, 1]
-    return KernelMap(found[hit].to(torch.int64), targets, counts, inputs, outputs, centre)
+        return KernelMap(lookup.find(packing.keys(corner) + packing.deltas(offsets(kernel_size))[:, None]), len(fine))
