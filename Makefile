@@ -13,7 +13,7 @@ SCENE ?= room
 ARGS ?=
 SETUP = "$$(command -v python3 || command -v python3.12 || command -v python3.11 || echo python3)" tools/environment.py --python "$(PYTHON)"
 
-.PHONY: help setup demo test lint colcon clean
+.PHONY: help setup demo test lint docs-check colcon clean
 
 help:
 	@sed -n '2,4p' Makefile
@@ -30,6 +30,10 @@ test:
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/mypy
+
+# Every command and every piece of Python in the documentation.
+docs-check: setup
+	@$(BIN)/python tools/docs_check.py
 
 # The package built and tested as on a robot: colcon, plain and with symlinks, on the wheels.
 colcon: setup
