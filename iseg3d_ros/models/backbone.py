@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import batch_norm as batch_norm_of
 
 from iseg3d_ros.models.settings import ModelSettings
 from iseg3d_ros.sparse import BatchNorm, DownConv3d, SparseTensor, SubMConv3d, UpConv3d, cat
@@ -90,8 +91,19 @@ def residuals(in_channels: int, channels: int, count: int, momentum: float) -> n
     return nn.Sequential(*(Residual(in_channels if i == 0 else channels, channels, momentum) for i in range(count)))
 
 
-def batch_norm(channels: int, momentum: float) -> BatchNorm:
+class LevelNorm(BatchNorm):
+    """Batch normalisation that takes its running statistics where a level has a single voxel and so no variance."""
+
+    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]
+        """The normalised features."""
+        if self.training and input.numel() == input.shape[-1]:
+            return batch_norm_of(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        normalised: Tensor = super().forward(input)
+        return normalised
+
+
+def batch_norm(channels: int, momentum: float) -> LevelNorm:
     """Batch normalisation with the settings' momentum."""
-    norm = BatchNorm(channels)
+    norm = LevelNorm(channels)
     norm.momentum = momentum
     return norm

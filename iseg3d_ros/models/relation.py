@@ -100,7 +100,7 @@ class Relation(nn.Module):
         self.of_object = nn.Linear(width, hidden, bias=False)
         self.of_pair = nn.Linear(CHANNELS, hidden, bias=False)
         self.second = nn.Linear(hidden, hidden)
-        self.out = nn.Linear(hidden, 1)
+        self.out = nn.Linear(hidden, 1, bias=False)  # the same number for every object would change nothing
 
     def forward(self, points: Tensor, objects: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Term (V, labels) of the logits and the hidden features (V, labels, hidden)."""

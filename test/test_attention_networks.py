@@ -1,0 +1,194 @@
+"""AGILE3D, E2I3D and NPISeg3D: what holds for all of them."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+from model_scenes import boxes_on_a_table, first_clicks
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.settings import settings_of
+
+NAMES = ("agile3d", "e2i3d", "npiseg3d")
+BUILDS = [(name, ours) for name in NAMES for ours in (False, True)]
+
+
+def network_of(name: str, ours: bool = True, seed: int = 0, **changes: object) -> torch.nn.Module:
+    """A tiny network: as the papers have it, or with our relation term and propagation."""
+    torch.manual_seed(seed)
+    plain = {} if ours else {"relation": False, "propagation": 0, "dice": "point"}
+    return build(settings_of(name, "tiny", **(plain | changes)))
+
+
+def logits_of(network: torch.nn.Module, cloud: VoxelCloud, clicks: VoxelClicks) -> torch.Tensor:
+    """Masks in eval mode."""
+    network.eval()
+    with torch.inference_mode():
+        return network.decode(network.encode([cloud]), [clicks])[0].logits
+
+
+@pytest.mark.parametrize(("name", "millions"), [("agile3d", 39.3), ("e2i3d", 40.5), ("npiseg3d", 40.0)])
+def test_paper_size(name: str, millions: float) -> None:
+    with torch.device("meta"):
+        count = parameters(build(settings_of(name, "paper")))
+    assert count / 1e6 == pytest.approx(millions, rel=0.01)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_small_is_small(name: str) -> None:
+    with torch.device("meta"):
+        assert 3e6 < parameters(build(settings_of(name, "small"))) < 5e6
+
+
+@pytest.mark.parametrize(("name", "ours"), BUILDS)
+def test_gradients_reach_every_parameter(name: str, ours: bool) -> None:
+    network = network_of(name, ours)
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = first_clicks(label, background=2)
+    network.loss(network.encode([cloud]), [clicks], [label], [label.clamp(max=2)])["total"].backward()
+    silent = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # Adding one number to all keys of an attention changes no softmax, nor does the same shift of two means their KL
+    assert [n for n in silent if not n.endswith(("key.bias", "object.mean.2.bias"))] == []
+
+
+@pytest.mark.parametrize(("name", "ours"), BUILDS)
+def test_a_batch_gives_what_its_clouds_give_alone(name: str, ours: bool) -> None:
+    network = network_of(name, ours).eval()
+    cloud, label = boxes_on_a_table(network.settings)
+    half = VoxelCloud(cloud.coords[::2], cloud.points[::2], cloud.features[::2], cloud.size)
+    clicks = [first_clicks(label, 1), VoxelClicks(torch.tensor([3]), torch.tensor([1]), 1)]
+    with torch.inference_mode():
+        together = network.decode(network.encode([cloud, half]), clicks)
+    for each, alone, c in zip(together, (cloud, half), clicks, strict=True):
+        torch.testing.assert_close(each.logits, logits_of(network, alone, c), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "ours"), BUILDS)
+def test_order_of_points_is_indifferent(name: str, ours: bool) -> None:
+    network = network_of(name, ours)
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = first_clicks(label, 1)
+    order = torch.randperm(len(cloud), generator=torch.Generator().manual_seed(1))
+    mixed = VoxelCloud(cloud.coords[order], cloud.points[order], cloud.features[order], cloud.size)
+    moved = VoxelClicks(torch.argsort(order)[clicks.voxel], clicks.label, clicks.objects)
+    expected = logits_of(network, cloud, clicks)[order]
+    torch.testing.assert_close(logits_of(network, mixed, moved), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "same"), [("npiseg3d", True), ("agile3d", False)])
+def test_order_of_clicks_counts_only_with_an_order_code(name: str, same: bool) -> None:
+    network = network_of(name)
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = first_clicks(label, 2)
+    back = VoxelClicks(clicks.voxel.flip(0), clicks.label.flip(0), clicks.objects)
+    a, b = logits_of(network, cloud, clicks), logits_of(network, cloud, back)
+    assert torch.allclose(a, b, atol=1e-4) == same
+
+
+@pytest.mark.parametrize(("name", "ours"), BUILDS)
+def test_translation_by_whole_voxels(name: str, ours: bool) -> None:
+    network = network_of(name, ours)
+    cloud, label = boxes_on_a_table(network.settings)
+    moved, _ = boxes_on_a_table(network.settings, shift=32)
+    clicks = first_clicks(label, 1)
+    expected = logits_of(network, cloud, clicks)
+    torch.testing.assert_close(logits_of(network, moved, clicks), expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("objects", "count"), [(64, 64), (1, 1), (3, 500)])
+def test_many_objects_and_clicks(name: str, objects: int, count: int) -> None:
+    network = network_of(name)
+    cloud, _ = boxes_on_a_table(network.settings)
+    clicks = VoxelClicks(torch.arange(count) % len(cloud), torch.arange(count) % objects + 1, objects)
+    logits = logits_of(network, cloud, clicks)
+    assert logits.shape == (len(cloud), objects + 1)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("training", [False, True])
+def test_a_single_voxel(name: str, training: bool) -> None:
+    network = network_of(name).train(training)
+    cloud = VoxelCloud(torch.zeros(1, 3).int(), torch.zeros(1, 3), torch.ones(1, network.settings.in_channels), 0.05)
+    clicks = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
+    with torch.no_grad():
+        assert network.decode(network.encode([cloud]), [clicks])[0].logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_object_without_clicks_is_never_chosen(name: str) -> None:
+    network = network_of(name, ours=False)
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = replace(first_clicks(label), objects=5)
+    logits = logits_of(network, cloud, clicks)
+    assert logits.isfinite().all()
+    assert logits.argmax(1).max() <= 3
+
+
+def test_no_clicks_are_refused_in_words() -> None:
+    network = network_of("agile3d")
+    cloud, _ = boxes_on_a_table(network.settings)
+    nothing = VoxelClicks(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 1)
+    with pytest.raises(ValueError, match="no clicks"):
+        network.decode(network.encode([cloud]), [nothing])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_from_several_threads(name: str) -> None:
+    network = network_of(name).eval()
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = first_clicks(label, 1)
+    expected = logits_of(network, cloud, clicks)
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: logits_of(network, cloud, clicks), range(8)):
+            assert torch.equal(result, expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bfloat16_autocast(name: str) -> None:
+    network = network_of(name)
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = first_clicks(label, 1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = network.loss(network.encode([cloud]), [clicks], [label])["total"]
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+    assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_memory_bounded_parts_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = network_of(name)
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = first_clicks(label, 1)
+    expected = logits_of(network, cloud, clicks)
+    monkeypatch.setattr("iseg3d_ros.models.scene.PAIRS_AT_ONCE", 300)
+    torch.testing.assert_close(logits_of(network, cloud, clicks), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "ours"), BUILDS)
+def test_overfits_one_scene_within_a_minute(name: str, ours: bool) -> None:
+    network = network_of(name, ours, momentum=0.3)
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = first_clicks(label)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    start, reached = time.thread_time(), 0.0  # of this thread's own work: other tests may share the cores
+    while reached <= 0.95 and time.thread_time() - start < 60:
+        network.train()
+        for _ in range(10):
+            loss = network.loss(network.encode([cloud]), [clicks], [label])["total"]
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        found = logits_of(network, cloud, clicks).argmax(1)
+        ious = [((found == m) & (label == m)).sum() / ((found == m) | (label == m)).sum() for m in (1, 2, 3)]
+        reached = float(torch.stack(ious).mean())
+    assert reached > 0.95
