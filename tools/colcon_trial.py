@@ -51,6 +51,7 @@ def trial(workspace: Path, flags: list[str]) -> None:
     definitions = [f"-DPython3_EXECUTABLE={python}", f"-DPYTHON_EXECUTABLE={python}", "-DBUILD_TESTING=ON"]
     title = " ".join(["colcon build", *flags])
     at = ["env", "-C", str(workspace)]
+    env["CMAKE_BUILD_PARALLEL_LEVEL"] = str(os.cpu_count() or 1)
     run(title, [*at, *colcon, "build", *flags, "--cmake-args", *definitions], env)
     run("colcon test", [*at, *colcon, "test", "--ctest-args", "-R", "package"], env)
     subprocess.run([*at, *colcon, "test-result", "--verbose"], env=env, check=True)

@@ -5,6 +5,7 @@ Besides ours these are tf2_msgs, which the wheels leave out and /tf needs.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -34,7 +35,7 @@ def build(source: Path, venv: Path) -> None:
     }
     settings = [f"-D{name}={value}" for name, value in definitions.items()]
     run(f"{name}: configure", [cmake, "-S", str(source), "-B", str(work), *settings], env)
-    run(f"{name}: compile", [cmake, "--build", str(work), "--parallel"], env)
+    run(f"{name}: compile", [cmake, "--build", str(work), "--parallel", str(os.cpu_count() or 1)], env)
     run(f"{name}: install", [cmake, "--install", str(work)], env)
     make_importable(venv)
     shutil.rmtree(work)
