@@ -38,7 +38,7 @@ def test_depth_counts_erosions() -> None:
 def test_first_click_is_inside_each_object() -> None:
     coords = plane()
     labels = square(coords, 1, 6).long() + 2 * square(coords, 8, 13).long()
-    user = SimulatedUser(sparse_batch([coords, coords]), torch.cat([labels, labels]), [2, 2], seed=3)
+    user = SimulatedUser(sparse_batch([coords, coords]), torch.cat([labels, labels]), [2, 2], [3, 4])
     for clicks in user.first(1.0):
         assert sorted(clicks.label.tolist()) == [1, 2]
         assert torch.equal(labels[clicks.voxel], clicks.label)
@@ -49,7 +49,7 @@ def test_first_click_is_inside_each_object() -> None:
 def test_correction_answers_the_deepest_error_first() -> None:
     coords = plane()
     labels = square(coords, 1, 6).long() + 2 * square(coords, 8, 13).long()
-    user = SimulatedUser(sparse_batch([coords]), labels, [2], seed=3)
+    user = SimulatedUser(sparse_batch([coords]), labels, [2], [3])
     shown = torch.where(labels == 2, 0, labels)
     shown[0] = 1  # one wrong voxel in the corner
     none = VoxelClicks(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), 2)
@@ -62,7 +62,7 @@ def test_correction_answers_the_deepest_error_first() -> None:
 def test_no_error_brings_no_click() -> None:
     coords = plane()
     labels = square(coords, 1, 6).long()
-    user = SimulatedUser(sparse_batch([coords]), labels, [1], seed=0)
+    user = SimulatedUser(sparse_batch([coords]), labels, [1], [0])
     assert len(user.correct(labels, user.first(1.0), 3)[0]) == 1
 
 

@@ -27,14 +27,14 @@ def calibration(
 
 
 def _clicks(sample: TrainingSample, seed: int) -> VoxelClicks:
-    return SimulatedUser(sparse_batch([sample.cloud.coords]), sample.labels, [sample.objects], seed).first(0.5)[0]
+    return SimulatedUser(sparse_batch([sample.cloud.coords]), sample.labels, [sample.objects], [seed]).first(0.5)[0]
 
 
 def _present(data: DataConfig) -> dict[str, float]:
     """The mixture's kinds that the folders really hold."""
     from iseg3d_ros.data.folder import SceneFolder
 
-    found = {k: w for k, w in data.mixture.items() if len(SceneFolder(data.scenes, split="train", kind=k))}
+    found = {k: w for k, w in data.mixture.items() if len(SceneFolder(*data.scenes, split="train", kind=k))}
     if not found:
         raise ValueError(f"No training scenes in {', '.join(data.scenes)}: make some with iseg3d scenes.")
     return found

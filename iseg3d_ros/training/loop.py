@@ -128,9 +128,10 @@ def _optimise(
     optimiser.zero_grad(set_to_none=True)
     losses: dict[str, Tensor] = {}
     for part, batch in enumerate(batches):
-        seed = (config.seed * PRIME + number * len(batches) + part) * world.size + world.rank
+        seed = config.seed * PRIME + number * len(batches) + part
+        first = (seed * world.size + world.rank) * config.batch
         with torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext():
-            losses = step([sample.to(device) for sample in batch], seed)
+            losses = step([sample.to(device) for sample in batch], seed, range(first, first + config.batch))
         (losses["total"] / len(batches)).backward()
     norm = nn.utils.clip_grad_norm_(step.parameters(), config.optimiser.clip_norm, foreach=True)
     _forget_bad(step, norm)

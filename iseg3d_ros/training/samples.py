@@ -51,7 +51,7 @@ def make_sample(
     kept = augment.thin(len(scene.xyz), change, rng)
     xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
     rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]
-    inside = crop(xyz, instance, size, data.max_voxels, rng)
+    inside = crop(xyz, instance, size / change.scale[1], data.max_voxels, rng)  # it may be stretched afterwards
     xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
     cloud, voxels = voxel_cloud(
         augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
@@ -76,9 +76,7 @@ def crop(
     return inside
 
 
-def choose(
-    labels: NDArray[np.int32], most: int, least_points: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def choose(labels: NDArray[np.int32], most: int, least_points: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Between one and `most` of the objects that are large enough, in random order."""
     ids, counts = np.unique(labels[labels > 0], return_counts=True)
     ids = rng.permutation(ids[counts >= least_points])
@@ -130,7 +128,7 @@ class Crops(Dataset[list[TrainingSample]]):
 
 def scenes_of(folders: Sequence[str], kind: str, split: str) -> SceneFolder:
     """The scenes of one kind; a sentence where there are none."""
-    found = SceneFolder(folders, split=split, kind=kind)
+    found = SceneFolder(*folders, split=split, kind=kind)
     if len(found) == 0:
         raise ValueError(
             f"No {split} scene of kind {kind} in {', '.join(folders)}. Make some: "

@@ -46,29 +46,33 @@ def depth(region: Tensor, near: Tensor, erosions: int = EROSIONS) -> Tensor:
 
 
 class SimulatedUser:
-    """Clicks for a batch of clouds whose voxels are stacked; `labels` (V,) are the truth, 0..objects."""
+    """Clicks for a batch of clouds whose voxels are stacked; `labels` (V,) are the truth, 0..objects.
 
-    def __init__(self, coords: Tensor, labels: Tensor, objects: Sequence[int], seed: int) -> None:
+    Each cloud has a seed of its own, so that its clicks do not depend on which clouds share its batch.
+    """
+
+    def __init__(self, coords: Tensor, labels: Tensor, objects: Sequence[int], seeds: Sequence[int]) -> None:
         self.near = neighbours(coords)
         self.cloud, self.labels, self.objects = coords[:, 0].long(), labels, tuple(objects)
         self.columns = max(self.objects) + 1
         self.starts = torch.searchsorted(self.cloud, torch.arange(len(self.objects), device=coords.device))
-        self.generator = torch.Generator(device=coords.device).manual_seed(seed)
+        self.sizes = torch.bincount(self.cloud, minlength=len(self.objects)).tolist()
+        self.generators = [torch.Generator(device=coords.device).manual_seed(seed) for seed in seeds]
 
     def first(self, centre_share: float) -> list[VoxelClicks]:
         """One click an object: at its middle, or (for a share of the objects) anywhere inside."""
         region = self.cloud * self.columns + self.labels
-        key = depth(region, self.near) + self._noise(len(region))
-        anywhere = self._noise(len(self.objects) * self.columns) > centre_share
-        inside = (key >= 1).float() + self._noise(len(region))  # not on the rim, where there is an inside
+        key = depth(region, self.near) + self._noise(self.sizes)
+        anywhere = self._noise([max(self.objects) + 1] * len(self.objects)) >= centre_share
+        inside = (key >= 1).float() + self._noise(self.sizes)  # not on the rim, where there is an inside
         key = torch.where(anywhere[region], inside, key)
-        voxel, _ = self._best(region, key, self.labels > 0)
-        return self._clicks(voxel[torch.randperm(len(voxel), generator=self.generator, device=voxel.device)])
+        voxel, key = self._best(region, key, self.labels > 0)
+        return self._clicks(voxel[torch.argsort(key % 1.0)])
 
     def correct(self, labels: Tensor, clicks: list[VoxelClicks], most: int) -> list[VoxelClicks]:
         """For each cloud, one click into each of its `most` deepest error regions, pairs of (truth, prediction)."""
         region = (self.cloud * self.columns + self.labels) * self.columns + labels
-        voxel, key = self._best(region, depth(region, self.near) + self._noise(len(region)), labels != self.labels)
+        voxel, key = self._best(region, depth(region, self.near) + self._noise(self.sizes), labels != self.labels)
         voxel = voxel[torch.argsort(key, descending=True)]
         more = self._clicks(voxel, most)
         return [_joined(old, new) for old, new in zip(clicks, more, strict=True)]
@@ -86,12 +90,13 @@ class SimulatedUser:
     def _clicks(self, voxel: Tensor, most: int | None = None) -> list[VoxelClicks]:
         cloud = self.cloud[voxel]
         picked = [voxel[cloud == k][:most] for k in range(len(self.objects))]
-        return [
-            VoxelClicks(v - self.starts[k], self.labels[v], self.objects[k]) for k, v in enumerate(picked)
-        ]
+        return [VoxelClicks(v - self.starts[k], self.labels[v], self.objects[k]) for k, v in enumerate(picked)]
 
-    def _noise(self, count: int) -> Tensor:
-        return torch.rand(count, generator=self.generator, device=self.labels.device) * 0.99
+    def _noise(self, counts: Sequence[int]) -> Tensor:
+        """Uniform numbers below one, `counts` of them for each cloud, drawn by its own generator."""
+        device = self.labels.device
+        drawn = [torch.rand(n, generator=g, device=device) for n, g in zip(counts, self.generators, strict=True)]
+        return torch.cat(drawn) * 0.99
 
 
 def _joined(old: VoxelClicks, new: VoxelClicks) -> VoxelClicks:

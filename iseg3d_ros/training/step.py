@@ -22,14 +22,12 @@ class Step(nn.Module):
         super().__init__()
         self.network, self.clicks = network, clicks
 
-    def forward(self, batch: Sequence[TrainingSample], seed: int) -> dict[str, Tensor]:
-        """Losses by name; `total` is what to minimise. All chance comes from the seed."""
+    def forward(self, batch: Sequence[TrainingSample], seed: int, seeds: Sequence[int]) -> dict[str, Tensor]:
+        """Losses by name; `total` is what to minimise. All chance comes from the step's seed and the clouds' seeds."""
         network: Network = self.network  # type: ignore[assignment]
         torch.manual_seed(seed)
         labels = torch.cat([sample.labels for sample in batch])
-        user = SimulatedUser(
-            sparse_batch([s.cloud.coords for s in batch]), labels, [s.objects for s in batch], seed
-        )
+        user = SimulatedUser(sparse_batch([s.cloud.coords for s in batch]), labels, [s.objects for s in batch], seeds)
         encoded = network.encode([sample.cloud for sample in batch])
         clicks = user.first(self.clicks.centre_share)
         rounds = int(torch.randint(self.clicks.rounds + 1, (1,)))

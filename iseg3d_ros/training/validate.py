@@ -39,7 +39,7 @@ def _samples(network: Any, config: TrainConfig, kind: str) -> list[TrainingSampl
 @torch.no_grad()
 def _scene(network: Any, sample: TrainingSample) -> list[float]:
     """The mean IoU of one sample's objects after each number of clicks in CLICKS."""
-    user = SimulatedUser(sparse_batch([sample.cloud.coords]), sample.labels, [sample.objects], seed=0)
+    user = SimulatedUser(sparse_batch([sample.cloud.coords]), sample.labels, [sample.objects], [0])
     encoded, clicks, previous, row = network.encode([sample.cloud]), user.first(1.0), [None], []
     for number in range(1, max(CLICKS) + 1):
         labels = network.decode(encoded, clicks, previous)[0].logits.argmax(1)
