@@ -35,7 +35,7 @@ class Task:
 
 @dataclass
 class Outcome:
-    """What one sample's evaluation wrote: a row for each count of clicks, times, and what the probabilities are worth."""
+    """What one sample's evaluation wrote: a row for each count of clicks, times, the worth of its probabilities."""
 
     name: str
     objects: int
@@ -44,6 +44,7 @@ class Outcome:
     encode_seconds: float = 0.0
     click_seconds: list[float] = field(default_factory=list)
     calibration: dict[str, float] = field(default_factory=dict)
+    peak_mb: float = float("nan")
 
 
 def evaluate(predictor: Any, task: Task, budget: int = 20, rule: Rule = error_regions, seed: int = 0) -> Outcome:

@@ -1,0 +1,80 @@
+"""A model's outcomes as the figures that the papers print, and all models' figures as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from iseg3d_ros.evaluation.metrics import average_precision, figures, mean_average_precision
+from iseg3d_ros.evaluation.protocol import Outcome
+
+COLUMNS = ("parameters", "IoU@1", "IoU@2", "IoU@3", "IoU@5", "IoU@10", "IoU@15", "NoC@80", "NoC@85", "NoC@90")
+CALIBRATION = ("AUROC@1", "ECE@1")
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Every figure of one model: fractions for IoU and AP, clicks for NoC, seconds for times; NaN is left out."""
+    samples = [outcome.rows for outcome in outcomes]
+    table = figures(samples) | _precision(outcomes) | _times(outcomes) | _calibration(outcomes)
+    table |= {"samples": len(outcomes), "objects": sum(outcome.objects for outcome in outcomes)}
+    table["peak_mb"] = max((outcome.peak_mb for outcome in outcomes), default=float("nan"))
+    return {name: round(float(value), 6) for name, value in table.items() if np.isfinite(value)}
+
+
+def _precision(outcomes: Sequence[Outcome], clicks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
+    """AP of the masks after so many clicks an object, all objects of all samples ranked together."""
+    table = {}
+    for k in clicks:
+        pairs = [pair for outcome in outcomes for pair in _masks(outcome, k)]
+        ious, scores = [iou for iou, _ in pairs], [score for _, score in pairs]
+        if pairs:
+            table[f"AP@{k}"] = mean_average_precision(ious, scores)
+            table[f"AP50@{k}"] = average_precision(ious, scores, 0.5)
+            table[f"AP25@{k}"] = average_precision(ious, scores, 0.25)
+            table[f"mIoU@{k}"] = float(np.mean(ious))
+    return table
+
+
+def _masks(outcome: Outcome, clicks: int) -> list[tuple[float, float]]:
+    for row, scores in zip(outcome.rows[1:], outcome.scores, strict=False):
+        if row.clicks == clicks:
+            return list(zip(row.ious, scores, strict=True))
+    return []
+
+
+def _times(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Seconds from the cloud to the masks after so many clicks an object, and the median of one click."""
+    table = {}
+    for k in (5, 10, 15):
+        spent = [o.encode_seconds + sum(o.click_seconds[: (k - 1) * o.objects + 1]) for o in outcomes
+                 if len(o.rows) > (k - 1) * o.objects + 1]  # fmt: skip
+        table[f"t@{k}"] = float(np.mean(spent)) if spent else float("nan")
+    clicks = [seconds for outcome in outcomes for seconds in outcome.click_seconds]
+    table["encode_seconds"] = float(np.median([o.encode_seconds for o in outcomes])) if outcomes else float("nan")
+    table["click_seconds"] = float(np.median(clicks)) if clicks else float("nan")
+    return table
+
+
+def _calibration(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    names = sorted({name for outcome in outcomes for name in outcome.calibration})
+    values = {n: [o.calibration[n] for o in outcomes if np.isfinite(o.calibration.get(n, np.nan))] for n in names}
+    return {name: float(np.mean(found)) for name, found in values.items() if found}
+
+
+def text(models: Mapping[str, Mapping[str, float]]) -> str:
+    """One row a model, per cent for IoU, as wide as needed."""
+    shown = [c for c in (*COLUMNS, *CALIBRATION) if any(c in figures for figures in models.values())]
+    rows = [["model", *shown]] + [[name, *(_cell(c, values.get(c)) for c in shown)] for name, values in models.items()]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
+             for row in rows]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _cell(column: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if column == "parameters":
+        return f"{value / 1e6:.1f} M" if value else "0"
+    return f"{value:.2f}" if column.startswith("NoC") else f"{100 * value:.1f}"
