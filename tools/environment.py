@@ -33,6 +33,7 @@ OPTIONAL = {  # extras of setup.py, and what does not work without them
     "train": "plots and reading furniture models",
     "dev": "make test and make lint",
 }
+ROS_EXTRAS = ("ros", "ros-build")
 
 
 def main() -> int:
@@ -65,21 +66,28 @@ def set_up(wanted: str, browser: bool) -> int:
     system.install(python, version, with_ros, browser, VENV / ".stamps")
     make_venv(python)
     pip("torch", [TORCH], f"PyTorch ({TORCH}): the largest download")
-    pip("library", ["-e", str(ROOT)], "this package")
-    for extra, purpose in OPTIONAL.items():
-        try:
-            pip(extra, ["-e", f"{ROOT}[{extra}]"], f"{extra}: {purpose}")
-        except Failed as failure:
-            note(f"{failure} Without it these do not work: {purpose}.")
+    packages([*OPTIONAL, *(ROS_EXTRAS if with_ros else ())])
     if with_ros:
         set_up_ros()
     return 0
 
 
-def set_up_ros() -> None:
-    """The ROS wheels and our messages; without a compiler a sentence, for the library works without them."""
+def packages(extras: list[str]) -> None:
+    """The package with all extras at once; if that fails one by one, to keep what works and name what does not."""
     try:
-        pip("ros", ["-e", f"{ROOT}[ros,ros-build]"], "ROS 2 Jazzy")
+        pip("packages", ["-e", f"{ROOT}[{','.join(extras)}]"], "this package and what it needs")
+    except Failed:
+        pip("library", ["-e", str(ROOT)], "this package")
+        for extra in extras:
+            try:
+                pip(extra, ["-e", f"{ROOT}[{extra}]"], extra)
+            except Failed as failure:
+                note(f"{failure} Without it these do not work: {OPTIONAL.get(extra, 'the ROS nodes')}.")
+
+
+def set_up_ros() -> None:
+    """Messages, on the ROS wheels; without a compiler a sentence, for the library works without them."""
+    try:
         sources = [*sorted(ROOT.glob("msg/*.msg")), *sorted(ROOT.glob("srv/*.srv")), ROOT / "CMakeLists.txt"]
         transforms = ROOT / ".ci" / "tf2_msgs"
         with Step("tf2_msgs", (transforms / "CMakeLists.txt").read_text(encoding="utf-8")) as step:
