@@ -1,0 +1,216 @@
+"""Segmentation without training: a random walker on the graph of the voxels (after Grady 2006).
+
+A walker starts at a voxel and steps to near neighbours, seldom over a concave edge or a change of colour. The
+probability that it meets an object's click first, before background clicks or the surface that everything stands on, is
+the voxel's probability of that object. Here the walker also dies: slowly everywhere, quickly on the supporting surface.
+That is what keeps one click from flooding the cloud, and it makes the matrix A = Laplacian + diag(death) independent of
+the clicks: it is factorised once a cloud, and a click costs one back-substitution (a column of A⁻¹) and a small dense
+system over the clicks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.up import dominant_plane
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RandomWalkerSettings:
+    """How the walker walks; tuned on table tops of one RGB-D view, checked on LiDAR sweeps."""
+
+    network: str = "random_walker"
+    preset: str = "none"
+    features: tuple[str, ...] = ("rgb", "has_colour", "offset", "normal")
+    max_voxels: int = 60_000  # the factors of more take seconds and gigabytes
+    neighbours: int = 10
+    distance: float = 0.25  # per squared voxel edge
+    colour: float = 8.0  # per unit of summed colour difference (channels 0..1)
+    bend: float = 10.0  # per 1 − cos of the angle between normals
+    convex: float = 0.15  # share of the bend that counts where the surface is convex: objects are convex inside
+    floor: float = 1e-3  # what remains of an edge across anything: parts hidden from each other stay connected
+    contact: float = 0.03  # factor on edges between the supporting surface and what stands on it
+    death: float = 1e-5
+    death_on_support: float = 1.0
+    patch: float = 4.0  # voxel edges: a click holds the smooth patch around it, as a finger does, not one voxel
+    rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
+
+
+@dataclass(frozen=True)
+class Walks:
+    """One encoded cloud: geometry, the supporting surface, and the solver of A x = b."""
+
+    means: Floats
+    normals: Floats
+    colours: Floats
+    support: NDArray[np.bool_]
+    size: float
+    tree: cKDTree
+    solve: Callable[[Floats], Floats]
+    columns: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=dict)  # a memo
+
+
+class RandomWalker:
+    """The verbs of a network (`models.base.Network`), but with nothing learned."""
+
+    COLUMNS_KEPT = 256
+
+    def __init__(self, settings: RandomWalkerSettings | None = None) -> None:
+        self.settings = settings or RandomWalkerSettings()
+        self.card: dict[str, object] = {}
+
+    def encode(self, clouds: Sequence[VoxelCloud]) -> list[Walks]:
+        """Build and factorise each cloud's graph."""
+        return [self._encode(cloud) for cloud in clouds]
+
+    def decode(
+        self, encoded: Sequence[Walks], clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+    ) -> list[Prediction]:
+        """Log-probabilities of background and objects, from all clicks of each cloud."""
+        return [self._decode(walks, given) for walks, given in zip(encoded, clicks, strict=True)]
+
+    def _encode(self, cloud: VoxelCloud) -> Walks:
+        settings, size = self.settings, cloud.size
+        channels = cloud.features.cpu().double().numpy()
+        colours, offset, normals = channels[:, :3], channels[:, 4:7], channels[:, 7:10]
+        means = (cloud.coords.cpu().numpy() + offset + 0.5) * size
+        points = cloud.points.cpu().double().numpy()
+        seen = one_view(points)
+        if seen:
+            normals = normals * np.where((normals * points).sum(axis=1) > 0, -1, 1)[:, None]  # towards the sensor
+        support = supporting_surface(points, normals, size)
+        tree = cKDTree(means)
+        first, second, distance = nearest_pairs(tree, settings.neighbours)
+        weights = self._weights(first, second, distance / size, means, normals, colours, seen)
+        weights = weights * np.where(support[first] != support[second], settings.contact, 1.0)
+        death = settings.death + settings.death_on_support * support
+        return Walks(means, normals, colours, support, size, tree, factorised(first, second, weights, death))
+
+    def _weights(
+        self,
+        first: NDArray[np.int64],
+        second: NDArray[np.int64],
+        distance: Floats,
+        means: Floats,
+        normals: Floats,
+        colours: Floats,
+        seen: bool,
+    ) -> Floats:
+        """Conductance of every edge, `distance` in voxel edges."""
+        settings = self.settings
+        step = means[second] - means[first]
+        turn = normals[second] - normals[first]
+        cosine = (normals[first] * normals[second]).sum(axis=1)
+        if seen:
+            bend = (1 - cosine) * np.where((turn * step).sum(axis=1) > 0, settings.convex, 1.0)
+        else:  # normals of unknown sign: convex and concave look alike
+            bend = (1 - np.abs(cosine)) * 0.5
+        change = np.abs(colours[first] - colours[second]).sum(axis=1)
+        exponent = settings.distance * distance**2 + settings.colour * change + settings.bend * bend
+        return np.exp(-exponent) + settings.floor * np.exp(-distance)
+
+    def _decode(self, walks: Walks, clicks: VoxelClicks) -> Prediction:
+        """Choose sources at the clicks so that each patch has its own label's probability 1 on average."""
+        latest = dict(zip(clicks.voxel.tolist(), clicks.label.tolist(), strict=True))
+        columns = [self._column(walks, voxel) for voxel in latest]
+        label = np.array(list(latest.values()), np.int64)
+        response = np.stack([column for _, column in columns], axis=1)
+        meeting = np.stack([response[patch].mean(axis=0, dtype=np.float64) for patch, _ in columns])
+        wanted = (label[:, None] == np.arange(clicks.objects + 1)).astype(np.float64)
+        sources = np.linalg.solve(meeting + 1e-9 * np.eye(len(label)) * np.trace(meeting), wanted)
+        chance = np.clip(response @ sources.astype(np.float32), 0, 1)
+        dead = np.clip(1 - chance.sum(axis=1), 0, 1)
+        chance[:, 0] += dead * np.where(walks.support, 1.0, self.settings.rest)
+        return Prediction(torch.from_numpy(np.log(chance + 1e-6).astype(np.float32)).to(clicks.voxel.device))
+
+    def _column(self, walks: Walks, voxel: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The patch around a clicked voxel, and A⁻¹ of a unit source spread over it."""
+        known = walks.columns.get(voxel)
+        if known is not None:
+            return known
+        patch = self._patch(walks, voxel)
+        source = np.zeros(len(walks.means))
+        source[patch] = 1 / len(patch)
+        column = patch, walks.solve(source).astype(np.float32)
+        if len(walks.columns) < self.COLUMNS_KEPT:
+            walks.columns[voxel] = column
+        return column
+
+    def _patch(self, walks: Walks, voxel: int) -> NDArray[np.int64]:
+        near = np.array(walks.tree.query_ball_point(walks.means[voxel], self.settings.patch * walks.size), np.int64)
+        height = np.abs((walks.means[near] - walks.means[voxel]) @ walks.normals[voxel])
+        flat = np.abs(walks.normals[near] @ walks.normals[voxel]) > 0.9
+        alike = np.abs(walks.colours[near] - walks.colours[voxel]).sum(axis=1) < 0.3
+        return np.union1d(near[flat & alike & (height < 0.7 * walks.size)], [voxel])
+
+
+def factorised(
+    first: NDArray[np.int64], second: NDArray[np.int64], weights: Floats, death: Floats
+) -> Callable[[Floats], Floats]:
+    """Solver of (Laplacian + diag(death)) x = b for the graph of these edges."""
+    count = len(death)
+    half = sparse.coo_matrix((weights, (first, second)), shape=(count, count)).tocsr()
+    both = half + half.T
+    degree = np.asarray(both.sum(axis=1)).ravel()
+    matrix = (sparse.diags(degree + death) - both).tocsc()
+    symmetric = {"SymmetricMode": True}  # positive definite: pivots stay on the diagonal
+    factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric)
+    lock = threading.Lock()
+
+    def solve(right: Floats) -> Floats:
+        with lock:
+            return factors.solve(right)
+
+    return solve
+
+
+def nearest_pairs(tree: cKDTree, neighbours: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Pairs (i < j) in which one is among the other's nearest neighbours, each once, and their distances."""
+    count = min(neighbours, tree.n - 1)
+    if count < 1:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    distance, index = tree.query(tree.data, np.arange(2, count + 2))
+    mine = np.repeat(np.arange(tree.n), count)
+    low, high = np.minimum(mine, index.ravel()), np.maximum(mine, index.ravel())
+    _, once = np.unique(low * tree.n + high, return_index=True)
+    return low[once], high[once], distance.ravel()[once]
+
+
+def supporting_surface(points: Floats, normals: Floats, size: float) -> NDArray[np.bool_]:
+    """The voxels of the dominant level plane, on which things stand; none where there is no such plane."""
+    if len(points) < 50:
+        return np.zeros(len(points), bool)
+    plane = dominant_plane(points, normals, np.array([0.0, 0.0, 1.0]), np.cos(np.radians(20)), 1.5 * size)
+    if plane is None or plane.share < 0.05:
+        return np.zeros(len(points), bool)
+    return (np.abs(points @ plane.normal - plane.offset) < 1.2 * size) & (np.abs(normals @ plane.normal) > 0.85)
+
+
+def one_view(points: Floats) -> bool:
+    """Whether one sensor at the origin saw it all: each direction then has one range."""
+    radius = np.linalg.norm(points, axis=1)
+    if radius.min() < 1e-6:
+        return False
+    azimuth = np.arctan2(points[:, 1], points[:, 0])
+    elevation = np.arcsin(np.clip(points[:, 2] / radius, -1, 1))
+    cells = np.floor(np.stack([azimuth, elevation], axis=1) / np.radians(1.0)).astype(np.int64)
+    _, cell = np.unique(cells[:, 0] * 1000 + cells[:, 1], return_inverse=True)
+    logarithm = np.log(radius)
+    count = np.bincount(cell)
+    mean = np.bincount(cell, logarithm) / count
+    spread = np.sqrt(np.maximum(np.bincount(cell, logarithm**2) / count - mean**2, 0))
+    return bool(count[spread > 0.12].sum() < 0.25 * len(points))
