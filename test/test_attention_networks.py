@@ -13,6 +13,7 @@ from model_scenes import boxes_on_a_table, first_clicks
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.e2i3d import with_hierarchy
 from iseg3d_ros.models.settings import settings_of
 
 NAMES = ("agile3d", "e2i3d", "npiseg3d")
@@ -192,3 +193,18 @@ def test_overfits_one_scene_within_a_minute(name: str, ours: bool) -> None:
         ious = [((found == m) & (label == m)).sum() / ((found == m) | (label == m)).sum() for m in (1, 2, 3)]
         reached = float(torch.stack(ious).mean())
     assert reached > 0.95
+
+
+def test_a_hierarchy_added_to_agile3d_begins_by_adding_nothing() -> None:
+    network = with_hierarchy(network_of("agile3d"), coarse_layers=2).eval()
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = first_clicks(label, 1)
+    encoded = network.encode([cloud]).clouds[0]
+    coarse = network.click_attentions()[1]
+    tokens = coarse.tokens(encoded.scales[1], encoded.scales[0].position[clicks.voxel], clicks)
+    scene, queries, _ = coarse(encoded.scales[1], tokens, network.head, 0.0, None, False)
+    assert scene.abs().max() == 0
+    assert queries.abs().max() == 0
+    network.train()
+    network.loss(network.encode([cloud]), [clicks], [label])["total"].backward()
+    assert coarse.layers[-1].norm4.weight.grad.abs().sum() > 0

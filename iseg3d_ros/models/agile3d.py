@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -46,13 +47,18 @@ class Tokens:
 class ClickAttention(nn.Module):
     """The click-aware attention over one scale of the scene."""
 
-    def __init__(self, settings: ModelSettings, timed: bool = True) -> None:
+    def __init__(self, settings: ModelSettings, layers: int, timed: bool = True) -> None:
         super().__init__()
         width = settings.width
+        self.background_queries = settings.background_queries
         self.background_content = nn.Parameter(torch.randn(settings.background_queries, width))
         self.background_place = nn.Parameter(torch.randn(settings.background_queries, width))
         self.order = OrderCode(width, settings.clicks_in_time) if timed else None
-        self.layers = nn.ModuleList(ClickLayer(width, settings.heads, settings.ffn) for _ in range(settings.layers))
+        self.layers = nn.ModuleList(ClickLayer(width, settings.heads, settings.ffn) for _ in range(layers))
+
+    def first(self) -> ClickLayer:
+        """The layer whose view of the scene no click changes."""
+        return cast(ClickLayer, self.layers[0])
 
     def tokens(self, scale: Scale, place: Tensor, clicks: VoxelClicks) -> Tokens:
         """Queries from the scene's features at the clicks; `place` is the position code of the clicked points."""
@@ -66,11 +72,14 @@ class ClickAttention(nn.Module):
         )
 
     def forward(
-        self, scale: Scale, tokens: Tokens, head: MaskHead, term: Tensor | float, last: bool
+        self, scale: Scale, tokens: Tokens, head: MaskHead, term: Tensor | float, mask: Tensor | None, last: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Refined scene, refined clicks, and each layer's scores (labels, N); `last` asks for the last layer's too."""
-        scene, clicks, mask, scores = scale.features, tokens.content, None, []
-        for i, layer in enumerate(self.layers):
+        """Refined scene, refined clicks, and each layer's scores (labels, N); `last` asks for the last layer's too.
+
+        `mask` (K, N) says what the clicks see in the first layer: everything, where it is None.
+        """
+        scene, clicks, scores = scale.features, tokens.content, list[Tensor]()
+        for i, layer in enumerate(cast("list[ClickLayer]", self.layers)):
             projections = layer.project(scene, scale.position) if i else scale.first
             clicks = self.update_clicks(layer, clicks, tokens.place, projections, mask)
             scene = layer.update_scene(scene, projections.queries, clicks, tokens.place)
@@ -80,11 +89,10 @@ class ClickAttention(nn.Module):
         return scene, clicks, scores
 
     def update_clicks(
-        self, layer: nn.Module, clicks: Tensor, place: Tensor, scene: SceneProjections, mask: Tensor | None
+        self, layer: ClickLayer, clicks: Tensor, place: Tensor, scene: SceneProjections, mask: Tensor | None
     ) -> Tensor:
         """One layer's update of the queries."""
-        updated: Tensor = layer.update_clicks(clicks, place, scene, mask)
-        return updated
+        return layer.update_clicks(clicks, place, scene, mask)
 
 
 class Agile3D(nn.Module):
@@ -94,10 +102,10 @@ class Agile3D(nn.Module):
         super().__init__()
         self.settings = settings
         self.backbone = Backbone(settings)
-        scales, width = self.scale_count(settings), settings.width
+        layers, width = self.layers_of(settings), settings.width
         self.position = FourierCode(width, settings.gauss_scale)
-        self.project = nn.ModuleList(nn.Linear(settings.planes[-1 - h], width) for h in range(scales))
-        self.attention = nn.ModuleList(self.click_attention(settings) for _ in range(scales))
+        self.project = nn.ModuleList(nn.Linear(settings.planes[-1 - h], width) for h in range(len(layers)))
+        self.attention = nn.ModuleList(self.click_attention(settings, count) for count in layers)
         self.head = MaskHead(width)
         self.relation = Relation(width, settings.relation_width) if settings.relation else None
         self.propagation: Propagation | None = None
@@ -106,14 +114,18 @@ class Agile3D(nn.Module):
             self.propagation = Propagation(hidden, width, settings.planes[5], channels)
 
     @staticmethod
-    def scale_count(settings: ModelSettings) -> int:
-        """AGILE3D attends at full resolution only."""
-        return 1
+    def layers_of(settings: ModelSettings) -> tuple[int, ...]:
+        """Layers of attention at every scale, finest first: AGILE3D attends at full resolution only."""
+        return (settings.layers,)
+
+    def click_attentions(self) -> list[ClickAttention]:
+        """The attention of every scale, finest first."""
+        return cast("list[ClickAttention]", list(self.attention))
 
     @staticmethod
-    def click_attention(settings: ModelSettings) -> ClickAttention:
+    def click_attention(settings: ModelSettings, layers: int) -> ClickAttention:
         """The attention of one scale."""
-        return ClickAttention(settings)
+        return ClickAttention(settings, layers)
 
     # Encoding
 
@@ -136,17 +148,17 @@ class Agile3D(nn.Module):
         """One scale of every cloud: projected features, positions, and the first layer's projections of them."""
         sizes = rows_of_clouds(level.coords, len(clouds))
         features = self.project[h](level.features).split(sizes)
-        rows = [None] * len(clouds) if h == 0 else list(self.rows(level, clouds, sizes))
-        scales = []
+        rows = [None] * len(clouds) if h == 0 else self.rows(level, clouds, sizes)
+        first, scales = self.click_attentions()[h].first(), []
         for cloud, own, parent in zip(clouds, features, rows, strict=True):
             count = None if parent is None else children(parent, len(own))
-            points = cloud.points if parent is None else pool_mean(cloud.points, parent, count)
+            points = cloud.points if parent is None or count is None else pool_mean(cloud.points, parent, count)
             position = self.position(unit_cube(points, cloud.points))
-            scales.append(Scale(own, position, parent, count, self.attention[h].layers[0].project(own, position)))
+            scales.append(Scale(own, position, parent, count, first.project(own, position)))
         return scales
 
     @staticmethod
-    def rows(level: SparseTensor, clouds: Sequence[VoxelCloud], sizes: list[int]) -> list[Tensor]:
+    def rows(level: SparseTensor, clouds: Sequence[VoxelCloud], sizes: list[int]) -> list[Tensor | None]:
         """Per cloud, the row within its own part of the level of each of its voxels."""
         whole = parents(level.maps, level.stride).split([len(cloud) for cloud in clouds])
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
@@ -174,27 +186,31 @@ class Agile3D(nn.Module):
 
     def query_labels(self, clicks: VoxelClicks) -> Tensor:
         """Labels of the learned background queries and of the clicks, as the tokens are ordered."""
-        return torch.cat([clicks.label.new_zeros(len(self.attention[0].background_content)), clicks.label])
+        return torch.cat([clicks.label.new_zeros(self.click_attentions()[0].background_queries), clicks.label])
 
     def refine(
         self, encoded: EncodedCloud, clicks: VoxelClicks, place: Tensor, term: Tensor | None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Refined scene and clicks, summed over the scales (E2I3D's Eq. 6), and the intermediate scores."""
         scenes, queries, layers = [], [], []
-        several = len(encoded.scales) > 1
-        for attention, scale in zip(reversed(self.attention), reversed(encoded.scales), strict=True):
-            tokens = attention.tokens(scale, place, clicks)
+        attentions, mask, train = self.click_attentions(), None, torch.is_grad_enabled()
+        for h in reversed(range(len(attentions))):
+            scale = encoded.scales[h]
+            tokens = attentions[h].tokens(scale, place, clicks)
             own = 0.0 if term is None else self.pooled_term(term, scale)
-            scene, refined, scores = attention(scale, tokens, self.head, own, several and torch.is_grad_enabled())
+            last = h > 0 or (train and len(attentions) > 1)
+            scene, refined, scores = attentions[h](scale, tokens, self.head, own, mask, last)
             scenes.append(scale.spread(scene))
             queries.append(refined)
-            layers += [scale.spread(s.T).T for s in scores] if torch.is_grad_enabled() else []
+            layers += [scale.spread(s.T).T for s in scores] if train else []
+            if h:  # the finer scale begins with what this one found
+                mask = between(scale, encoded.scales[h - 1], click_mask(scores[-1], tokens.label).T).T
         return sum(scenes[1:], scenes[0]), sum(queries[1:], queries[0]), layers
 
     @staticmethod
     def pooled_term(term: Tensor, scale: Scale) -> Tensor:
         """The relation term (labels, N) at a scale."""
-        return term.T if scale.parent is None else pool_mean(term, scale.parent, scale.count).T
+        return term.T if scale.parent is None or scale.count is None else pool_mean(term, scale.parent, scale.count).T
 
     def relate(self, encoded: EncodedCloud, clicks: VoxelClicks) -> tuple[Tensor | None, Tensor | None]:
         """The relation term (V, labels), and what propagation wants of it; None where the settings leave it out."""
@@ -264,6 +280,14 @@ class Draft:
     def prediction(self) -> Prediction:
         """The masks as they are."""
         return Prediction(self.logits, tuple(self.layers), self.variance)
+
+
+def between(coarse: Scale, fine: Scale, values: Tensor) -> Tensor:
+    """A scale's values, given to the voxels of a finer one."""
+    if coarse.parent is None or fine.parent is None or fine.count is None:
+        return coarse.spread(values)
+    rows = coarse.parent.new_zeros(len(fine.count)).scatter(0, fine.parent, coarse.parent)
+    return values[rows]
 
 
 def pad(values: Tensor | None, labels: int) -> Tensor:

@@ -98,8 +98,8 @@ class ClickLayer(nn.Module):
 
 def click_mask(logits: Tensor, label: Tensor) -> Tensor:
     """Bool (K, N): a click sees the points now predicted as its own object, or everything where there are none."""
-    own = logits.argmax(0) == label[:, None]
-    return own | ~own.any(1, keepdim=True)
+    own = logits >= logits.amax(0)
+    return (own | ~own.any(1, keepdim=True))[label]
 
 
 def best_of_clicks(logits: Tensor, label: Tensor, labels: int) -> Tensor:

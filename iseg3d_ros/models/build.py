@@ -11,20 +11,31 @@ def build(settings: ModelSettings) -> nn.Module:
     """A freshly initialised network (see `models.base.Network` for its verbs)."""
     match settings.network:
         case "interobject3d":
-            from iseg3d_ros.models.interobject3d import InterObject3D as network
+            from iseg3d_ros.models.interobject3d import InterObject3D
+
+            return InterObject3D(settings)
         case "agile3d":
-            from iseg3d_ros.models.agile3d import Agile3D as network
+            from iseg3d_ros.models.agile3d import Agile3D
+
+            return Agile3D(settings)
         case "e2i3d":
-            from iseg3d_ros.models.e2i3d import E2I3D as network
+            from iseg3d_ros.models.e2i3d import E2I3D
+
+            return E2I3D(settings)
         case "clickenhance":
-            from iseg3d_ros.models.clickenhance import ClickEnhance as network
+            from iseg3d_ros.models.clickenhance import ClickEnhance
+
+            return ClickEnhance(settings)
         case "npiseg3d":
-            from iseg3d_ros.models.npiseg3d import NPISeg3D as network
+            from iseg3d_ros.models.npiseg3d import NPISeg3D
+
+            return NPISeg3D(settings)
         case "fewclick":
-            from iseg3d_ros.models.fewclick import FewClick as network
+            from iseg3d_ros.models.fewclick import FewClick
+
+            return FewClick(settings)
         case _:
             raise ValueError(f"there is no network {settings.network!r}")
-    return network(settings)
 
 
 def parameters(network: nn.Module) -> int:

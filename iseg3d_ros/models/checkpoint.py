@@ -74,7 +74,7 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> nn
     own = network.state_dict()
     stored = {name: tensor.to(own[name].dtype) for name, tensor in load_file(path).items()}
     network.load_state_dict(stored, assign=True)
-    network.card = card
+    network.card = card  # type: ignore[assignment]
     return network.to(device).eval()
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import torch
 from torch import nn
 
 from iseg3d_ros.models.agile3d import Agile3D, ClickAttention
+from iseg3d_ros.models.attention import ClickLayer
+from iseg3d_ros.models.backbone import Residual
 from iseg3d_ros.models.settings import ModelSettings
 
 
@@ -13,33 +18,42 @@ class E2I3D(Agile3D):
     """Clicks are mapped to the nearest voxel of each of H scales (Eq. 5), attended to there by a click-aware attention
     of that scale, and the refined scenes are summed at full resolution (Eq. 6) before AGILE3D's query fusion.
 
-    The scales are the backbone's last H levels: 96 channels each at H = 2. The coarsest one is cheap and goes first.
+    The scales are the backbone's last H levels: 96 channels each at H = 2. The coarsest one is cheap and goes first;
+    the masks it found say what the clicks look at in the next one.
     The refined queries of a click are summed alike, so that its classifier knows what it saw at every scale.
     """
 
     @staticmethod
-    def scale_count(settings: ModelSettings) -> int:
-        """H of the paper."""
-        return settings.scales
-
-    def start_from(self, base: Agile3D) -> E2I3D:
-        """Stage two: takes a (pruned) network's layers; the scales that it lacks begin by adding nothing.
-
-        Widths must already agree (`checkpoint.fit_shapes`). Returns itself.
-        """
-        kept = base.state_dict()
-        self.load_state_dict(self.state_dict() | kept)
-        for attention in list(self.attention)[len(base.attention) :]:
-            silence(attention)
-        return self
+    def layers_of(settings: ModelSettings) -> tuple[int, ...]:
+        """Layers at each of the paper's H scales."""
+        return settings.scale_layers
 
 
-def silence(attention: nn.Module) -> None:
+def with_hierarchy(base: Agile3D, coarse_layers: int = 4) -> E2I3D:
+    """Stage two: a trained and perhaps pruned AGILE3D, whose layers it takes over, with a coarse scale added.
+
+    The new attention is as wide as the base's queries are now, and begins by adding nothing.
+    """
+    own = base.click_attentions()[0]
+    settings = replace(base.settings, network="e2i3d", scale_layers=(len(own.layers), coarse_layers))
+    network = E2I3D(settings)
+    for name, module in base.named_children():
+        if name not in ("project", "attention"):
+            setattr(network, name, module)
+    channels = cast(Residual, cast(nn.Sequential, base.backbone.decoder[-2])[-1]).conv2.weight.shape[2]
+    width = len(base.head.norm.weight)
+    heads = max(n for n in range(1, settings.heads + 1) if width % n == 0)
+    added = ClickAttention(replace(settings, width=width, heads=heads), coarse_layers)
+    silence(added)
+    network.project = nn.ModuleList([base.project[0], nn.Linear(channels, width)])
+    network.attention = nn.ModuleList([own, added])
+    return network
+
+
+def silence(attention: ClickAttention) -> None:
     """Zero the last normalisations of a click-aware attention: its refined scene and clicks add nothing yet, but the
     gains receive gradient from the first step on."""
-    if not isinstance(attention, ClickAttention):
-        raise ValueError(f"only a click-aware attention can be silenced, not a {type(attention).__name__}")
-    last = attention.layers[-1]
+    last = cast(ClickLayer, attention.layers[-1])
     with torch.no_grad():
         for norm in (last.norm3, last.norm4):
             norm.weight.zero_()

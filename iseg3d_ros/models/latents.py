@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -80,9 +81,10 @@ class Latents(nn.Module):
         self.scene = SceneAggregator(width, settings.heads)
         self.object = ToGaussian(width)
         self.film = MLP(width, width, 2 * width)
-        nn.init.normal_(self.film[-1].weight, std=1e-2)
+        last = cast(nn.Linear, self.film[-1])
+        nn.init.normal_(last.weight, std=1e-2)
         with torch.no_grad():  # begin close to the deterministic head: gamma 1, beta 0
-            self.film[-1].bias.copy_(torch.cat([torch.ones(width), torch.zeros(width)]))
+            last.bias.copy_(torch.cat([torch.ones(width), torch.zeros(width)]))
 
     def of_scene(self, prototypes: Tensor, label: Tensor, labels: int) -> Gaussian:
         """p(z_s | clicks), Eq. 6."""

@@ -33,15 +33,15 @@ class ProcessLayer(ClickLayer):
 class ProcessAttention(ClickAttention):
     """AGILE3D's click attention in NPISeg3D's order, without the click-order code."""
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__(settings, timed=False)
+    def __init__(self, settings: ModelSettings, layers: int) -> None:
+        super().__init__(settings, layers, timed=False)
         width, heads = settings.width, settings.heads
-        self.layers = nn.ModuleList(ProcessLayer(width, heads, settings.ffn) for _ in range(settings.layers))
+        self.layers = nn.ModuleList(ProcessLayer(width, heads, settings.ffn) for _ in range(layers))
         self.click_to_click = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width)
 
     def update_clicks(
-        self, layer: nn.Module, clicks: Tensor, place: Tensor, scene: SceneProjections, mask: Tensor | None
+        self, layer: ClickLayer, clicks: Tensor, place: Tensor, scene: SceneProjections, mask: Tensor | None
     ) -> Tensor:
         """One layer's update of the queries."""
         seen = layer.click_to_scene.attend(layer.click_to_scene.query(clicks + place), scene.keys, scene.values, mask)
@@ -63,13 +63,13 @@ class PreviousMask(nn.Module):
         self.labels = labels
         self.mlp = MLP(labels, width, width, width, width)
 
-    def forward(self, scale: Scale, layer: nn.Module, previous: Tensor) -> Scale:
+    def forward(self, scale: Scale, layer: ClickLayer, previous: Tensor) -> Scale:
         """The scale with the code added to its features and, by linearity, to the first layer's projections."""
         coded = ((previous < self.labels) & (previous > 0).any()).to(scale.features.dtype)[:, None]
         codes = self.mlp(torch.eye(self.labels, device=previous.device))
         row = previous.clamp(max=self.labels - 1)
 
-        def added(projection: nn.Module | None) -> Tensor:
+        def added(projection: nn.Linear | None) -> Tensor:
             return (codes if projection is None else linear(codes, projection.weight))[row] * coded
 
         first = scale.first
@@ -112,9 +112,9 @@ class NPISeg3D(Agile3D):
         self.progress = 1.0
 
     @staticmethod
-    def click_attention(settings: ModelSettings) -> ClickAttention:
+    def click_attention(settings: ModelSettings, layers: int) -> ClickAttention:
         """NPISeg3D's order of layers."""
-        return ProcessAttention(settings)
+        return ProcessAttention(settings, layers)
 
     def draft(self, encoded: EncodedCloud, clicks: VoxelClicks, previous: Tensor | None) -> Draft:
         """Mean mask over samples from the prior, and its variance where no gradient is kept."""
@@ -131,7 +131,7 @@ class NPISeg3D(Agile3D):
     def process(self, encoded: EncodedCloud, clicks: VoxelClicks, previous: Tensor | None) -> Process:
         """Attention over the scene with the previous mask added to it."""
         if self.previous is not None and previous is not None:
-            scale = self.previous(encoded.scales[0], self.attention[0].layers[0], previous)
+            scale = self.previous(encoded.scales[0], self.click_attentions()[0].first(), previous)
             encoded = replace(encoded, scales=(scale,))
         term, hidden = self.relate(encoded, clicks)
         scene, queries, layers = self.refine(encoded, clicks, encoded.scales[0].position[clicks.voxel], term)
