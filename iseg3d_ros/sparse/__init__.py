@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iseg3d_ros.sparse.backend import backend
+from iseg3d_ros.sparse.choice import backend
 from iseg3d_ros.sparse.kernel_map import KernelMap
 from iseg3d_ros.sparse.layers import BatchNorm, DownConv3d, SubMConv3d, UpConv3d
 from iseg3d_ros.sparse.maps import Maps

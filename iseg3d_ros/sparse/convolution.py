@@ -15,11 +15,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from iseg3d_ros.sparse.kernel_map import KernelMap
+from iseg3d_ros.sparse import grouped
+from iseg3d_ros.sparse.kernel_map import Block, KernelMap, block_rows
 
-# Output rows a block: fewer where rows are wide (many feature sets), as many as memory allows on an accelerator.
-CPU_ROWS, CPU_ROWS_WIDE, DEVICE_ROWS = 2048, 512, 1 << 17
-WIDE = 256
 # With few input channels one product over all offsets at once is faster, although it multiplies zeros too.
 FEW_CHANNELS = 16
 
@@ -32,8 +30,9 @@ def convolve(features: Tensor, weight: Tensor, pairs: KernelMap) -> Tensor:
     if len(weight) == 1 and pairs.centre == 0:
         return features @ weight[0]
     sets = features.shape[1] if features.ndim == 3 else 1
-    out = _Convolution.apply(features.reshape(len(features), -1), weight, pairs, sets)
-    return out.view(pairs.outputs, sets, -1) if features.ndim == 3 else out  # type: ignore[no-any-return]
+    flat = features.flatten(1)
+    out = _Convolution.apply(flat, weight, pairs, sets)  # type: ignore[no-untyped-call]
+    return out.view(pairs.outputs, sets, weight.shape[2]) if features.ndim == 3 else out  # type: ignore[no-any-return]
 
 
 class _Convolution(torch.autograd.Function):
@@ -66,21 +65,19 @@ def gather_multiply_sum(features: Tensor, weight: Tensor, pairs: KernelMap, sets
     """out[target] += features[source] @ weight[k] over all pairs; rows of `sets` * channels."""
     cin, cout = weight.shape[1:]
     out = features.new_empty(pairs.outputs, sets * cout)
-    layout = pairs.layout(_block_rows(features, sets * max(cin, cout)))
-    most = max((len(s) for s in layout.sources), default=0)
+    blocks = pairs.blocks(block_rows(features.device.type, sets * max(cin, cout)))
+    most = max((len(block.sources) for block in blocks), default=0)
     gathered, products = features.new_empty(most, sets * cin), features.new_empty(most, sets * cout)
-    kernels = weight.unbind(0)
-    for block, source in enumerate(layout.sources):
-        rows = slice(block * layout.rows, block * layout.rows + len(layout.begin[block]))
-        left, right = gathered[: len(source)], products[: len(source)]
-        torch.index_select(features, 0, source, out=left)
-        _multiply(left.view(-1, cin), kernels, layout.counts[block], right.view(-1, cout), sets)
-        total = F.embedding_bag(layout.order[block], right, layout.begin[block], mode="sum")
+    for block in blocks:
+        left, right = gathered[: len(block.sources)], products[: len(block.sources)]
+        torch.index_select(features, 0, block.sources, out=left)
+        right = _multiply(left.view(-1, cin), weight, block, right.view(-1, cout), sets).view(-1, sets * cout)
+        total = F.embedding_bag(block.order, right, block.begin, mode="sum")
         if pairs.centre is None:
-            out[rows] = total
+            out[block.rows] = total
         else:
-            own, into = features[rows].view(-1, cin), out[rows].view(-1, cout)
-            torch.addmm(total.view(-1, cout), own, kernels[pairs.centre], out=into)
+            own, into = features[block.rows].view(-1, cin), out[block.rows].view(-1, cout)
+            torch.addmm(total.view(-1, cout), own, weight[pairs.centre], out=into)
     return out
 
 
@@ -102,25 +99,33 @@ def weight_gradient(features: Tensor, grad: Tensor, weight: Tensor, pairs: Kerne
         for rows, columns in _columns(features, pairs, len(weight), sets):
             out += (columns.T @ grad[rows].reshape(-1, cout)).view_as(out)
         return out.to(weight.dtype)
-    layout = pairs.layout(_block_rows(features, sets * max(cin, cout)))
-    for source, target, counts in zip(layout.sources, layout.targets, layout.counts, strict=True):
-        left, right = features.index_select(0, source).view(-1, cin), grad.index_select(0, target).view(-1, cout)
-        _accumulate(left, right, counts, out, sets)
+    for block in pairs.blocks(block_rows(features.device.type, sets * max(cin, cout))):
+        left = features.index_select(0, block.sources).view(-1, cin)
+        right = grad.index_select(0, block.targets).view(-1, cout)
+        _accumulate(left, right, block, out, sets)
     if pairs.centre is not None:
         out[pairs.centre] = features.view(-1, cin).T @ grad.view(-1, cout)
     return out.to(weight.dtype)
 
 
-def _multiply(left: Tensor, kernels: tuple[Tensor, ...], counts: tuple[int, ...], out: Tensor, sets: int) -> None:
-    sizes = [count * sets for count in counts]
-    for rows, kernel, into in zip(left.split(sizes), kernels, out.split(sizes), strict=True):
+def _multiply(left: Tensor, weight: Tensor, block: Block, out: Tensor, sets: int) -> Tensor:
+    """Every row times the weight of its offset, into `out` or a new tensor."""
+    if grouped.usable(left, *weight.shape[1:]):
+        return grouped.multiply(left, weight, block.ends * sets)
+    sizes = [count * sets for count in block.counts]
+    for rows, kernel, into in zip(torch.split(left, sizes), weight.unbind(0), torch.split(out, sizes), strict=True):
         if len(rows):
             torch.mm(rows, kernel, out=into)
+    return out
 
 
-def _accumulate(left: Tensor, right: Tensor, counts: tuple[int, ...], out: Tensor, sets: int) -> None:
-    sizes = [count * sets for count in counts]
-    for a, b, into in zip(left.split(sizes), right.split(sizes), out, strict=True):
+def _accumulate(left: Tensor, right: Tensor, block: Block, out: Tensor, sets: int) -> None:
+    """Adds left^T @ right of every offset's rows to `out`."""
+    if grouped.usable(left, *out.shape[1:]):
+        out += grouped.outer(left, right, block.ends * sets)
+        return
+    sizes = [count * sets for count in block.counts]
+    for a, b, into in zip(torch.split(left, sizes), torch.split(right, sizes), out, strict=True):
         if len(a):
             into += a.T @ b
 
@@ -128,15 +133,9 @@ def _accumulate(left: Tensor, right: Tensor, counts: tuple[int, ...], out: Tenso
 def _columns(features: Tensor, pairs: KernelMap, offsets: int, sets: int) -> Iterator[tuple[slice, Tensor]]:
     """Blocks of output rows and their neighbours side by side, (rows * sets, K * cin)."""
     padded = F.pad(features, (0, 0, 0, 1))
-    step = _block_rows(features, offsets * features.shape[1])
+    step = block_rows(features.device.type, offsets * features.shape[1])
     for start in range(0, pairs.outputs, step):
         rows = slice(start, min(start + step, pairs.outputs))
-        index = pairs.columns()[rows.start * offsets : rows.stop * offsets]
+        index = pairs.neighbours[rows].view(-1)
         columns = padded.index_select(0, index).view(rows.stop - rows.start, offsets, sets, -1)
         yield rows, columns.transpose(1, 2).reshape((rows.stop - rows.start) * sets, -1)
-
-
-def _block_rows(features: Tensor, width: int) -> int:
-    if features.device.type != "cpu":
-        return DEVICE_ROWS
-    return CPU_ROWS if width <= WIDE else CPU_ROWS_WIDE

@@ -11,6 +11,7 @@ from torch import Tensor
 DENSE_CELLS = 1 << 25
 DENSE_CELLS_PER_VOXEL = 512
 KEY_LIMIT = 1 << 62
+CPU_CHUNK, DEVICE_CHUNK = 2048, 1 << 17
 
 
 def offsets(kernel_size: int) -> Tensor:
@@ -61,27 +62,35 @@ class Lookup:
 
     def __init__(self, keys: Tensor, cells: int) -> None:
         self.rows = len(keys)
-        self.cells = cells
         self.dense = cells <= min(DENSE_CELLS, max(DENSE_CELLS_PER_VOXEL * self.rows, 1 << 20))
-        rows = torch.arange(self.rows, dtype=torch.int32, device=keys.device)
         if self.dense:
-            self.table = torch.full((cells,), -1, dtype=torch.int32, device=keys.device)
-            self.table[keys] = rows
+            self.table = torch.full((cells,), self.rows, dtype=torch.int32, device=keys.device)
+            self.table[keys] = torch.arange(self.rows, dtype=torch.int32, device=keys.device)
         else:
-            self.sorted, self.order = keys.sort()
+            self.sorted, order = keys.sort()
+            self.order = order.to(torch.int32)
 
-    def find(self, keys: Tensor) -> Tensor:
-        """Row of every key (any shape), -1 where no voxel is."""
-        if self.dense:
-            return self.table[keys]
-        if self.rows == 0:
-            return torch.full_like(keys, -1, dtype=torch.int32)
-        place = torch.searchsorted(self.sorted, keys).clamp_(max=self.rows - 1)
-        return torch.where(self.sorted[place] == keys, self.order[place], -1).to(torch.int32)
+    def around(self, keys: Tensor, deltas: Tensor) -> Tensor:
+        """Row of key + delta, int32 (keys, deltas), `rows` where no voxel is; in chunks that stay in the cache."""
+        out = torch.empty(len(keys), len(deltas), dtype=torch.int32, device=keys.device)
+        chunk = CPU_CHUNK if keys.device.type == "cpu" else DEVICE_CHUNK
+        if self.dense:  # every key fits
+            keys, deltas = keys.to(torch.int32), deltas.to(torch.int32)
+        for part, found in zip(torch.split(keys, chunk), torch.split(out, chunk), strict=True):
+            wanted = (part[:, None] + deltas).view(-1)
+            if self.dense:
+                torch.index_select(self.table, 0, wanted, out=found.view(-1))
+            elif self.rows:
+                found.view(-1).copy_(self._search(wanted))
+        return out
 
     def has_duplicates(self, keys: Tensor) -> bool:
         """Whether two voxels share one key."""
-        if self.dense:
-            rows = torch.arange(self.rows, dtype=torch.int32, device=keys.device)
-            return bool((self.table[keys] != rows).any())
-        return bool((self.sorted[1:] == self.sorted[:-1]).any())
+        if not self.dense:
+            return bool((self.sorted[1:] == self.sorted[:-1]).any())
+        rows = torch.arange(self.rows, dtype=torch.int32, device=keys.device)
+        return bool((self.table.index_select(0, keys) != rows).any())
+
+    def _search(self, keys: Tensor) -> Tensor:
+        place = torch.searchsorted(self.sorted, keys).clamp_(max=self.rows - 1)
+        return torch.where(self.sorted[place] == keys, self.order[place], self.rows)

@@ -7,37 +7,44 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+# Output rows a block: fewer where rows are wide (many feature sets), as many as memory allows on an accelerator.
+CPU_ROWS, CPU_ROWS_WIDE, DEVICE_ROWS = 2048, 512, 1 << 17
+WIDE = 256
+
+
+def block_rows(device: str, width: int) -> int:
+    """Output rows a block for gathered rows of `width` numbers on a device of that type."""
+    if device != "cpu":
+        return DEVICE_ROWS
+    return CPU_ROWS if width <= WIDE else CPU_ROWS_WIDE
+
 
 @dataclass(frozen=True, eq=False)
-class Layout:
-    """Pairs sorted by (block of output rows, kernel offset, output row): a block's gathered rows fit in the cache.
+class Block:
+    """The pairs of consecutive output rows, sorted by kernel offset: what is gathered at once and fits in the cache.
 
-    Of block b: `sources[b]` int32 input rows, `targets[b]` int32 output rows, `counts[b][k]` pairs of offset k (on the
-    host, so that no device is waited for), `order[b]` the pairs sorted by output row, `begin[b]` int32 (rows,) where
-    each output row's pairs begin in `order[b]`. Pairs of the centre offset are left out: they need no gather.
+    `sources` int32 input rows; `counts[k]` pairs of offset k (on the host, so that no device is waited for), `ends`
+    int32 (K,) their running sum; `order` int32 the pairs sorted by output row; `begin` int32 (rows,) where each output row's pairs begin in `order`;
+    `targets` int32 output rows. Pairs of the centre offset are left out: they need no gather.
     """
 
-    rows: int
-    sources: tuple[Tensor, ...]
-    targets: tuple[Tensor, ...]
-    counts: tuple[tuple[int, ...], ...]
-    order: tuple[Tensor, ...]
-    begin: tuple[Tensor, ...]
+    rows: slice
+    sources: Tensor
+    targets: Tensor
+    counts: tuple[int, ...]
+    ends: Tensor
+    order: Tensor
+    begin: Tensor
 
-    def to(self, device: torch.device | str) -> Layout:
-        """The same layout on another device."""
-
-        def move(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return tuple(t.to(device) for t in tensors)
-
-        return Layout(
-            self.rows, move(self.sources), move(self.targets), self.counts, move(self.order), move(self.begin)
-        )
+    def to(self, device: torch.device | str) -> Block:
+        """The same block on another device."""
+        tensors = [t.to(device) for t in (self.sources, self.targets, self.ends, self.order, self.begin)]
+        return Block(self.rows, tensors[0], tensors[1], self.counts, *tensors[2:])
 
 
 @dataclass(eq=False)
 class KernelMap:
-    """The input row of every output row at every kernel offset: `neighbours` int32 (K, outputs), -1 for none.
+    """The input row of every output row at every kernel offset: `neighbours` int32 (outputs, K), `inputs` for none.
 
     `centre` is the offset at which every output meets itself; `symmetric` says that offset k read backwards is offset
     K - 1 - k. What is derived from the table is built on first use and kept.
@@ -47,86 +54,63 @@ class KernelMap:
     inputs: int
     centre: int | None = None
     symmetric: bool = False
-    _layouts: dict[int, Layout] = field(default_factory=dict)
-    _columns: Tensor | None = None
+    _blocks: dict[int, tuple[Block, ...]] = field(default_factory=dict)
     _transposed: KernelMap | None = None
 
     @property
     def outputs(self) -> int:
         """Number of output rows."""
-        return self.neighbours.shape[1]
+        return len(self.neighbours)
 
     @property
     def pairs(self) -> int:
         """Number of (input, output) pairs, over all offsets: what the work of a convolution is proportional to."""
-        return int((self.neighbours >= 0).sum())
+        return int((self.neighbours < self.inputs).sum())
 
     @property
     def transposed(self) -> KernelMap:
         """The map of the transposed convolution: the same pairs, read backwards."""
         if self._transposed is None:
             self._transposed = KernelMap(self._reversed(), self.outputs, self.centre, self.symmetric)
-            self._transposed._transposed = self
         return self._transposed
 
-    def columns(self) -> Tensor:
-        """The table as (outputs * K,) int32 rows to gather, `inputs` (a row of zeros) where there is no neighbour."""
-        if self._columns is None:
-            table = self.neighbours.T.reshape(-1)
-            self._columns = torch.where(table < 0, self.inputs, table)
-        return self._columns
-
-    def layout(self, rows: int) -> Layout:
+    def blocks(self, rows: int) -> tuple[Block, ...]:
         """The pairs in blocks of `rows` output rows."""
         rows = max(1, min(rows, self.outputs))
-        if rows not in self._layouts:
-            self._layouts[rows] = _layout(self.neighbours, self.centre, rows)
-        return self._layouts[rows]
+        if rows not in self._blocks:
+            starts = range(0, self.outputs, rows)
+            self._blocks[rows] = tuple(self._block(slice(i, min(i + rows, self.outputs))) for i in starts)
+        return self._blocks[rows]
 
     def to(self, device: torch.device | str) -> KernelMap:
         """The same map, and what was derived from it, on another device."""
-        layouts = {rows: layout.to(device) for rows, layout in self._layouts.items()}
-        columns = None if self._columns is None else self._columns.to(device)
-        return KernelMap(self.neighbours.to(device), self.inputs, self.centre, self.symmetric, layouts, columns)
+        blocks = {rows: tuple(block.to(device) for block in blocks) for rows, blocks in self._blocks.items()}
+        transposed = None if self._transposed is None else self._transposed.to(device)
+        return KernelMap(self.neighbours.to(device), self.inputs, self.centre, self.symmetric, blocks, transposed)
 
     def _reversed(self) -> Tensor:
         if self.symmetric:
-            return self.neighbours.flip(0)
-        # One spare column takes what has no neighbour.
-        table = self.neighbours.to(torch.int64)
-        rows = torch.arange(self.outputs, dtype=torch.int32, device=table.device).expand_as(table)
-        out = self.neighbours.new_full((len(table), self.inputs + 1), -1)
-        out.scatter_(1, torch.where(table < 0, self.inputs, table), rows)
-        return out[:, : self.inputs].contiguous()
+            return self.neighbours.flip(1)
+        # One spare row takes what has no neighbour.
+        rows = torch.arange(self.outputs, dtype=torch.int32, device=self.neighbours.device)
+        out = self.neighbours.new_full((self.inputs + 1, self.neighbours.shape[1]), self.outputs)
+        out.scatter_(0, self.neighbours.to(torch.int64), rows[:, None].expand_as(self.neighbours))
+        return out[: self.inputs]
 
-
-def _layout(neighbours: Tensor, centre: int | None, rows: int) -> Layout:
-    offsets, outputs = neighbours.shape
-    blocks = -(-outputs // rows) if outputs else 0
-    table = torch.nn.functional.pad(neighbours, (0, blocks * rows - outputs), value=-1)
-    table = table.view(offsets, blocks, rows).transpose(0, 1).contiguous()
-    hit = table >= 0
-    if centre is not None:
-        hit[:, centre] = False
-    counts = hit.sum(2).tolist()
-    sizes = [sum(c) for c in counts]
-    row = torch.arange(blocks * rows, dtype=torch.int32, device=table.device).view(blocks, 1, rows)
-    order, begin = _by_output(hit)
-    return Layout(
-        rows,
-        table[hit].split(sizes),
-        row.expand_as(table)[hit].split(sizes),
-        tuple(tuple(c) for c in counts),
-        order.split(sizes),
-        tuple(begin.view(-1)[:outputs].split(rows)),
-    )
-
-
-def _by_output(hit: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs' positions in their block, sorted by output row, and where each output row's begin; `hit` is (B, K, R)."""
-    blocks, offsets, rows = hit.shape
-    running = hit.view(blocks, -1).cumsum(1, dtype=torch.int32) - 1
-    by_row = hit.transpose(1, 2).contiguous()
-    order = running.view(blocks, offsets, rows).transpose(1, 2)[by_row]
-    per_row = by_row.sum(2)
-    return order, (per_row.cumsum(1) - per_row).to(torch.int32)
+    def _block(self, rows: slice) -> Block:
+        count = rows.stop - rows.start
+        table = self.neighbours[rows]
+        by_row = table < self.inputs
+        if self.centre is not None:
+            by_row[:, self.centre] = False
+        by_offset = by_row.T.contiguous()
+        place = by_offset.view(-1).nonzero().view(-1)
+        sources = table.T.reshape(-1).index_select(0, place)
+        targets = (place % count + rows.start).to(torch.int32)
+        position = by_offset.view(-1).cumsum(0, dtype=torch.int32).sub_(1).view(-1, count).T.reshape(-1)
+        order = position.index_select(0, by_row.view(-1).nonzero().view(-1))
+        each = by_row.sum(1, dtype=torch.int32)
+        begin = each.cumsum(0, dtype=torch.int32) - each
+        counts = by_offset.sum(1)
+        ends = counts.cumsum(0).to(torch.int32)
+        return Block(rows, sources, targets, tuple(counts.tolist()), ends, order, begin)

@@ -8,6 +8,7 @@ from typing import overload
 import torch
 from torch import Tensor, nn
 
+from iseg3d_ros.sparse import choice, spconv_convolution
 from iseg3d_ros.sparse.convolution import convolve
 from iseg3d_ros.sparse.kernel_map import KernelMap
 from iseg3d_ros.sparse.tensor import SparseTensor
@@ -38,13 +39,18 @@ class _Convolution3d(nn.Module):
         _, cin, cout = self.weight.shape
         return f"{cin}, {cout}, kernel_size={self.kernel_size}, stride={self.stride}, bias={self.bias is not None}"
 
-    def _convolve(self, x: SparseTensor, pairs: KernelMap) -> Tensor:
+    def _check(self, x: SparseTensor) -> None:
         if x.features.shape[-1] != self.weight.shape[1]:
             raise ValueError(
                 f"This layer takes {self.weight.shape[1]} channels; the tensor has {x.features.shape[-1]}."
             )
-        out = convolve(x.features, self.weight, pairs)
+
+    def _biased(self, out: Tensor) -> Tensor:
         return out if self.bias is None else out + self.bias.to(out.dtype)
+
+    def _convolve(self, x: SparseTensor, pairs: KernelMap) -> Tensor:
+        self._check(x)
+        return self._biased(convolve(x.features, self.weight, pairs))
 
 
 class SubMConv3d(_Convolution3d):
@@ -55,6 +61,10 @@ class SubMConv3d(_Convolution3d):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """The same voxels, `cout` channels."""
+        if choice.use_spconv(x.features, self.kernel_size):
+            self._check(x)
+            out = spconv_convolution.submanifold(x.features, self.weight, x.maps, x.stride, self.kernel_size)
+            return x.replace(self._biased(out))
         return x.replace(self._convolve(x, x.maps.submanifold(x.stride, self.kernel_size)))
 
 
@@ -86,7 +96,7 @@ class UpConv3d(_Convolution3d):
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch norm over the last dimension, all voxels (and feature sets) together; of a sparse tensor or its features."""
+    """Batch norm over the last dimension, all voxels and feature sets together; of a sparse tensor or its features."""
 
     @overload
     def forward(self, input: SparseTensor) -> SparseTensor: ...

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from iseg3d_ros.sparse.coordinates import Lookup, Packing, offsets
-from iseg3d_ros.sparse.kernel_map import KernelMap
+from iseg3d_ros.sparse.kernel_map import KernelMap, block_rows
 
 MARGIN = 4
 
@@ -28,6 +29,7 @@ class Maps:
         self._coords: dict[int, Tensor] = {1: coords.to(torch.int32)}
         self._parents: dict[tuple[int, int], Tensor] = {}
         self._kernels: dict[tuple[int, int, int], KernelMap] = {}
+        self.extras: dict[tuple[str, int], Any] = {}  # what another back end keeps about these coordinates
         self._lookups: dict[int, tuple[Packing, Tensor, Lookup]] = {}
 
     @property
@@ -64,17 +66,27 @@ class Maps:
             self._kernels[key] = self._build_kernel(stride, kernel_size, factor)
         return self._kernels[key]
 
-    def prepare(self, strides: Iterable[int] = (1, 2, 4, 8, 16), kernels: Iterable[int] = (3,), stem: int = 5) -> Maps:
-        """Builds what a U-Net over `strides` will ask for (in a data loader's worker, say), and returns itself."""
-        strides, kernels = list(strides), list(kernels)
-        if stem:
+    def prepare(
+        self,
+        strides: Sequence[int] = (1, 2, 4, 8, 16),
+        kernels: Sequence[int] = (3,),
+        stem: int | None = 5,
+        device: str | None = None,
+    ) -> Maps:
+        """Builds what a U-Net over `strides` will ask for, and returns itself.
+
+        In a data loader's worker name the type of the `device` that will compute, since the blocks differ.
+        """
+        rows = block_rows(device or self.device.type, 0)
+        if stem is not None:
             self.submanifold(strides[0], stem)
         for stride in strides:
             for kernel in kernels:
-                self.submanifold(stride, kernel)
+                self.submanifold(stride, kernel).blocks(rows)
         for fine, coarse in zip(strides, strides[1:], strict=False):
-            self.parent(fine, coarse // fine)
-            self.strided(fine, coarse // fine, coarse // fine)
+            pairs = self.strided(fine, coarse // fine, coarse // fine)
+            pairs.blocks(rows)
+            pairs.transposed.blocks(rows)
         return self
 
     def to(self, device: torch.device | str) -> Maps:
@@ -118,16 +130,16 @@ class Maps:
         packing, keys, lookup = self._lookup(stride)
         steps = offsets(kernel_size)
         centre = (kernel_size - 1) // 2 * (kernel_size**2 + kernel_size + 1)
-        found = lookup.find(keys + packing.deltas(steps)[:, None])
-        return KernelMap(found, len(keys), centre, symmetric=kernel_size % 2 == 1)
+        return KernelMap(lookup.around(keys, packing.deltas(steps)), len(keys), centre, symmetric=kernel_size % 2 == 1)
 
     def _children(self, stride: int, factor: int) -> KernelMap:
         """Kernel as large as the stride: a voxel's offset is what the division by the stride leaves."""
         parent = self.parent(stride, factor)
         left = torch.remainder(self.coords(stride)[:, 1:], factor).to(torch.int64)
         offset = (left[:, 0] * factor + left[:, 1]) * factor + left[:, 2]
-        table = torch.full((factor**3, len(self.coords(stride * factor))), -1, dtype=torch.int32, device=self.device)
-        table[offset, parent] = torch.arange(len(parent), dtype=torch.int32, device=self.device)
+        shape = (len(self.coords(stride * factor)), factor**3)
+        table = torch.full(shape, len(parent), dtype=torch.int32, device=self.device)
+        table[parent, offset] = torch.arange(len(parent), dtype=torch.int32, device=self.device)
         return KernelMap(table, len(parent))
 
     def _far(self, stride: int, kernel_size: int, factor: int) -> KernelMap:
@@ -136,4 +148,4 @@ class Maps:
         corner = coarse * torch.tensor([1, factor, factor, factor], device=self.device)
         packing = Packing.of(torch.cat([fine, corner]), MARGIN)
         lookup = Lookup(packing.keys(fine), packing.cells)
-        return KernelMap(lookup.find(packing.keys(corner) + packing.deltas(offsets(kernel_size))[:, None]), len(fine))
+        return KernelMap(lookup.around(packing.keys(corner), packing.deltas(offsets(kernel_size))), len(fine))

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
+from torch import Tensor
+
+from iseg3d_ros.sparse import spconv_convolution
+
 BACKENDS = ("auto", "torch", "spconv")
 _chosen: ContextVar[str | None] = ContextVar("sparse_backend", default=None)
 
@@ -14,6 +19,19 @@ _chosen: ContextVar[str | None] = ContextVar("sparse_backend", default=None)
 def chosen() -> str:
     """The back end asked for: by `backend(...)`, else by the environment's ISEG3D_SPARSE, else "auto"."""
     return _chosen.get() or _checked(os.environ.get("ISEG3D_SPARSE", "auto"))
+
+
+def use_spconv(features: Tensor, kernel_size: int) -> bool:
+    """Whether spconv computes this submanifold convolution; "auto" takes it on a GPU, where its fused kernels win."""
+    name, device = chosen(), features.device
+    if name == "torch" or (name == "auto" and (device.type != "cuda" or features.ndim == 3)):
+        return False
+    if not spconv_convolution.available():
+        if name == "spconv":
+            raise RuntimeError("The spconv back end was asked for, but spconv is not installed: pip install spconv.")
+        return False
+    half = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type) == torch.bfloat16
+    return not half and spconv_convolution.runs(features, kernel_size, device)
 
 
 @contextmanager
