@@ -97,7 +97,7 @@ class RandomWalker:
         first, second, distance = nearest_pairs(tree, settings.neighbours)
         weights = self._weights(first, second, distance / size, means, normals, colours, seen)
         weights = weights * np.where(support[first] != support[second], settings.contact, 1.0)
-        death = settings.death + settings.death_on_support * support
+        death = settings.death + settings.death_on_support * support.astype(np.float64)
         return Walks(means, normals, colours, support, size, tree, factorised(first, second, weights, death))
 
     def _weights(

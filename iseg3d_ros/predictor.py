@@ -1,0 +1,291 @@
+"""From clicks to labels: `encode` a cloud once, `segment` it at every click."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from iseg3d_ros.clicks import Click, VoxelClicks
+from iseg3d_ros.models.base import Prediction
+from iseg3d_ros.paths import weights_dir
+from iseg3d_ros.scene import VOXEL_SIZES, Preparation, Scene
+
+__all__ = ["Predictor", "Scene", "Segmentation"]
+
+DEFAULT = "e2i3d"
+TRAINING_FREE = "random_walker"
+MAX_VOXELS = 200_000
+SURE = 0.15  # nats: below this mean entropy over a neighbourhood no click is suggested
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labels of every point of a cloud.
+
+    `labels` int32 (N,): 0 background, otherwise the object number of the clicks; `probability` float32 (N,) of that
+    label; `uncertainty` float32 (N,): entropy in nats, at most log(objects + 1); `variance` (N,) of networks that
+    sample; `objects`: the largest object number. Points that took no part (NaN, cropped) have label 0, probability 0.
+    """
+
+    labels: NDArray[np.int32]
+    probability: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
+    variance: NDArray[np.float32] | None
+    suggested_click: Click | None
+    objects: int
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """Object numbers may have gaps: `used` holds them in order, and the network sees 1..len(used)."""
+
+    used: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, clicks: Sequence[Click]) -> Numbering:
+        """The numbering of these clicks' objects; refused where one is not a whole number from 0 on."""
+        for click in clicks:
+            if isinstance(click.object, bool) or not isinstance(click.object, int | np.integer) or click.object < 0:
+                raise ValueError(
+                    "A click's object must be a whole number, 0 for background and 1, 2, … for objects, "
+                    f"not {click.object!r}."
+                )
+        return cls(np.unique([click.object for click in clicks if click.object > 0]).astype(np.int64))
+
+    def compact(self, labels: np.ndarray) -> NDArray[np.int64]:
+        """Given numbers to the network's; 0 for those that are not used."""
+        at = np.searchsorted(self.used, labels)
+        known = (at < len(self.used)) & (np.append(self.used, -1)[at] == labels)
+        return np.where(known, at + 1, 0)
+
+    def given(self) -> NDArray[np.int32]:
+        """The network's numbers to the given ones."""
+        return np.concatenate([[0], self.used]).astype(np.int32)
+
+
+class Predictor:
+    """A network (`models.base.Network` with `settings`) and how clouds are prepared for it.
+
+    Threads may share one: nothing in it changes.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        name: str = "",
+        device: torch.device | str = "cpu",
+        voxel_size: float | None = None,
+        crop_radius: float | None = None,
+        max_voxels: int | None = None,
+    ) -> None:
+        if voxel_size is not None and not 0 < voxel_size < 100:
+            raise ValueError(f"The voxel size must be a positive number of metres, not {voxel_size}.")
+        self.network, self.device = network, torch.device(device)
+        settings = network.settings
+        self.name = name or settings.network
+        card: Mapping[str, Any] = getattr(network, "card", None) or {}
+        limit = int(max_voxels or getattr(settings, "max_voxels", MAX_VOXELS))
+        self.preparation = Preparation(
+            tuple(settings.features), voxel_size, {**VOXEL_SIZES, **_sizes(card)}, limit, crop_radius
+        )
+
+    @classmethod
+    def load(
+        cls,
+        name: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        voxel_size: float | None = None,
+        crop_radius: float | None = None,
+        max_voxels: int | None = None,
+    ) -> Predictor:
+        """Load shipped weights by name, a weights file by path, "random_walker" (no weights), or the best there is.
+
+        `device`: auto, cpu, cuda. `voxel_size` in metres; without it, it follows from the cloud's size
+        (`iseg3d_ros.scene.kind_of`) and the sizes that the network was trained at. `crop_radius` leaves out points
+        farther than that from the cloud's origin; with more than `max_voxels` the voxels become larger. Both say so in
+        a warning and in `Scene.notes`.
+        """
+        place = device_of(device)
+        if name is None:
+            name = DEFAULT if (weights_dir() / f"{DEFAULT}.safetensors").is_file() else TRAINING_FREE
+        if str(name) == TRAINING_FREE:
+            from iseg3d_ros.random_walker import RandomWalker
+
+            return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
+        from iseg3d_ros.models.checkpoint import load
+
+        path = weights_file(name)
+        return cls(load(path, place), path.stem, place, voxel_size, crop_radius, max_voxels)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network learned."""
+        count = getattr(self.network, "parameters", None)
+        return sum(parameter.numel() for parameter in count()) if count else 0
+
+    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:
+        """All that does not depend on clicks: dear, once a cloud.
+
+        `xyz` (N, 3) metres, float32 or float64, in any frame; `rgb` uint8 (N, 3) or None; `up` the up direction in
+        that frame where it is known, otherwise it is found from the dominant plane. NaN and infinite points are left
+        out and get label 0. Far from the origin (over 10 km) give float64.
+        """
+        scene = self.preparation(xyz, rgb, up)
+        cloud = scene.cloud.to(self.device)
+        with torch.inference_mode():
+            encoded = self.network.encode([cloud])
+        return dataclasses.replace(scene, encoded=encoded)
+
+    def segment(
+        self, scene: Scene, clicks: Sequence[Click], previous: Segmentation | np.ndarray | None = None
+    ) -> Segmentation:
+        """Labels from all clicks given so far, in their order; a pure function.
+
+        Where two clicks of different objects fall into one voxel the later one counts. Without a click on an object
+        everything is background. `previous` is the last result or its labels, for networks that use it.
+        """
+        start = time.perf_counter()
+        numbering = Numbering.of(clicks)
+        voxels = [scene.voxel_of(click) for click in clicks]
+        if len(numbering.used) == 0:
+            return _nothing(scene, start)
+        label = numbering.compact(np.array([click.object for click in clicks]))
+        prediction = self._decode(scene, voxels, label, numbering, previous)
+        chance = torch.softmax(prediction.logits.float(), dim=1).cpu().numpy()
+        chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays
+        return self._at_points(scene, chance, dict(zip(voxels, label, strict=True)), prediction, numbering, start)
+
+    def _decode(
+        self,
+        scene: Scene,
+        voxels: Sequence[int],
+        label: NDArray[np.int64],
+        numbering: Numbering,
+        previous: Segmentation | np.ndarray | None,
+    ) -> Prediction:
+        given = VoxelClicks(torch.tensor(voxels), torch.from_numpy(label), len(numbering.used)).to(self.device)
+        last = None
+        if previous is not None:
+            labels = previous.labels if isinstance(previous, Segmentation) else np.asarray(previous)
+            if labels.shape != (scene.points,):
+                raise ValueError(f"The previous labels have the shape {labels.shape}, not ({scene.points},).")
+            last = torch.from_numpy(numbering.compact(labels[scene.voxels.representative])).to(self.device)
+        with torch.inference_mode():
+            return self.network.decode(scene.encoded, [given], [last])[0]
+
+    def _at_points(
+        self,
+        scene: Scene,
+        chance: NDArray[np.float32],
+        clicked: Mapping[int, int],
+        prediction: Prediction,
+        numbering: Numbering,
+        start: float,
+    ) -> Segmentation:
+        """Every point takes its voxel's values; points at boundaries their own."""
+        refiner, inverse = scene.refiner, scene.voxels.inverse
+        label = chance.argmax(axis=1)
+        edge = refiner.boundary(label)
+        edge[list(clicked)] = False
+        labels, sure, doubt = (values[inverse] for values in _summary(chance))
+        points = np.flatnonzero(edge[inverse])
+        labels[points], sure[points], doubt[points] = _summary(refiner.probability(points, chance))
+        variance = None
+        if prediction.variance is not None:
+            variance = _spread(scene, prediction.variance.float().cpu().numpy()[inverse])
+        return Segmentation(
+            _spread(scene, numbering.given()[labels]),
+            _spread(scene, sure),
+            _spread(scene, doubt),
+            variance,
+            _suggestion(scene, chance, clicked, numbering),
+            int(numbering.used.max()),
+            1e3 * (time.perf_counter() - start),
+        )
+
+
+def device_of(name: str) -> torch.device:
+    """The device of this name; "auto" is CUDA where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"There is no device {name!r}; use auto, cpu or cuda.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("The device cuda was asked for, but torch finds no CUDA GPU here; use auto or cpu.")
+    return device
+
+
+def weights_file(name: str | os.PathLike[str]) -> Path:
+    """The file of shipped weights by name, or the path itself."""
+    path = Path(name)
+    shipped = weights_dir() / f"{name}.safetensors"
+    if path.suffix != ".safetensors" and shipped.is_file():
+        return shipped
+    if path.is_file():
+        return path
+    there = sorted(file.stem for file in weights_dir().glob("*.safetensors"))
+    raise FileNotFoundError(
+        f"There are no weights called {str(name)!r}: neither a file of that name nor shipped ones "
+        f"({', '.join([*there, TRAINING_FREE])})."
+    )
+
+
+def _sizes(card: Mapping[str, Any]) -> dict[str, float]:
+    """The voxel sizes of a checkpoint's card, kind of scene → metres."""
+    voxel = card.get("voxel")
+    if not isinstance(voxel, Mapping):
+        return {}
+    return {kind: float(size) for kind, size in voxel.items() if kind in VOXEL_SIZES and 0 < float(size) < 100}
+
+
+def _summary(chance: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Label, its probability, and entropy in nats."""
+    doubt = -(chance * np.log(np.maximum(chance, 1e-12))).sum(axis=1)
+    return chance.argmax(axis=1), chance.max(axis=1), np.maximum(doubt, 0)
+
+
+def _spread(scene: Scene, values: np.ndarray) -> np.ndarray:
+    """Values of the kept points as values of all points."""
+    if scene.kept is None:
+        return values
+    full = np.zeros(scene.points, values.dtype)
+    full[scene.kept] = values
+    return full
+
+
+def _nothing(scene: Scene, start: float) -> Segmentation:
+    count = len(scene.voxels.inverse)
+    sure, doubt = np.ones(count, np.float32), np.zeros(count, np.float32)
+    labels = np.zeros(scene.points, np.int32)
+    taken = 1e3 * (time.perf_counter() - start)
+    return Segmentation(labels, _spread(scene, sure), _spread(scene, doubt), None, None, 0, taken)
+
+
+def _suggestion(
+    scene: Scene, chance: NDArray[np.float32], clicked: Mapping[int, int], numbering: Numbering
+) -> Click | None:
+    """The middle of the most doubtful region: where the entropy, averaged twice over neighbours, is largest."""
+    doubt = _summary(chance)[2]
+    adjacency = scene.refiner.adjacency
+    degree = np.asarray(adjacency.sum(axis=1)).ravel() + 1
+    for _ in range(2):
+        doubt = (doubt + adjacency @ doubt) / np.maximum(degree, 9)  # specks weigh less than surfaces
+    doubt[list(clicked)] = 0
+    best = int(doubt.argmax())
+    if doubt[best] < SURE:
+        return None
+    place = scene.voxels.points[best].astype(np.float64) @ scene.rotation + scene.origin
+    x, y, z = (float(value) for value in place)
+    return Click((x, y, z), int(numbering.given()[chance[best].argmax()]))
