@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 # Output rows a block: fewer where rows are wide (many feature sets), as many as memory allows on an accelerator.
-CPU_ROWS, CPU_ROWS_WIDE, DEVICE_ROWS = 2048, 512, 1 << 17
+CPU_ROWS, CPU_ROWS_WIDE, DEVICE_ROWS = 3072, 512, 1 << 17
 WIDE = 256
 
 
@@ -23,9 +23,10 @@ def block_rows(device: str, width: int) -> int:
 class Block:
     """The pairs of consecutive output rows, sorted by kernel offset: what is gathered at once and fits in the cache.
 
-    `sources` int32 input rows; `counts[k]` pairs of offset k (on the host, so that no device is waited for), `ends`
-    int32 (K,) their running sum; `order` int32 the pairs sorted by output row; `begin` int32 (rows,) where each output row's pairs begin in `order`;
-    `targets` int32 output rows. Pairs of the centre offset are left out: they need no gather.
+    `sources` int32 input rows, `targets` int32 output rows; `counts[k]` pairs of offset k (on the host, so that no
+    device is waited for) and `ends` int32 (K,) their running sum; `order` int32 the pairs sorted by output row, and
+    `begin` int32 (rows,) where each output row's pairs begin in `order`. Pairs of the centre offset are left out: they
+    need no gather.
     """
 
     rows: slice

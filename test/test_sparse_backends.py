@@ -1,0 +1,111 @@
+"""The two back ends against each other, half precision, and how a back end is chosen."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, UpConv3d, backend, sparse_batch
+from iseg3d_ros.sparse.choice import use_spconv
+from iseg3d_ros.sparse.spconv_convolution import available
+
+needs_spconv = pytest.mark.skipif(not available(), reason="spconv is not installed: pip install spconv")
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")),
+]
+
+
+def clouds(seed: int, sizes: tuple[int, ...]) -> Tensor:
+    torch.manual_seed(seed)
+    cells = torch.cartesian_prod(*[torch.arange(-4, 6)] * 3).int()
+    return sparse_batch([cells[torch.randperm(1000)[:n]] for n in sizes])
+
+
+def run(name: str, layer: torch.nn.Module, x: Tensor, maps: Maps) -> list[Tensor]:
+    """Value and gradients of input and parameters."""
+    x = x.clone().requires_grad_()
+    with backend(name):
+        out = layer(SparseTensor(x, maps)).features
+        covector = torch.linspace(-1, 1, out.numel(), device=out.device).view_as(out)
+        return [out, *torch.autograd.grad((out * covector).sum(), [x, *layer.parameters()])]
+
+
+@needs_spconv
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("sizes", [(1,), (300, 1, 90), (700,)])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("sets", [0, 2])
+def test_spconv_equals_torch(device: str, sizes: tuple[int, ...], kernel: int, sets: int) -> None:
+    coords = clouds(0, sizes).to(device)
+    layer = SubMConv3d(8, 16, kernel, bias=True).to(device)
+    x = torch.randn(len(coords), *[sets] * (sets > 0), 8, device=device)
+    maps = Maps(coords)
+    for mine, theirs in zip(run("torch", layer, x, maps), run("spconv", layer, x, maps), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(mine.abs().max()))
+
+
+@needs_spconv
+def test_spconv_takes_no_voxels() -> None:
+    with backend("spconv"):
+        assert SubMConv3d(3, 4)(SparseTensor(torch.zeros(0, 3), Maps(clouds(0, (0,))))).features.shape == (0, 4)
+
+
+@pytest.mark.skipif(available(), reason="spconv is installed")
+def test_missing_spconv_is_a_sentence() -> None:
+    with backend("spconv"), pytest.raises(RuntimeError, match="pip install spconv"):
+        SubMConv3d(3, 4)(SparseTensor(torch.zeros(5, 3), Maps(clouds(0, (5,)))))
+
+
+def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.zeros(2, 2)
+    monkeypatch.setenv("ISEG3D_SPARSE", "torch")
+    assert not use_spconv(x, 3)
+    monkeypatch.setenv("ISEG3D_SPARSE", "minkowski")
+    with pytest.raises(ValueError, match="torch, spconv"):
+        use_spconv(x, 3)
+    with backend("torch"):
+        assert not use_spconv(x, 3)
+    with pytest.raises(ValueError, match="torch, spconv"), backend("fast"):
+        pass
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype,tolerance", [(torch.bfloat16, 0.05), (torch.float16, 0.01)])
+@pytest.mark.parametrize("make", [SubMConv3d, DownConv3d, UpConv3d])
+def test_autocast_is_close(device: str, dtype: torch.dtype, tolerance: float, make: type) -> None:
+    maps = Maps(clouds(1, (200, 30)).to(device))
+    stride = 2 if make is UpConv3d else 1
+    layer = make(16, 24).to(device)
+    x = torch.randn(len(maps.coords(stride)), 16, device=device, requires_grad=True)
+
+    def value_and_gradients() -> list[Tensor]:
+        out = layer(SparseTensor(x, maps, stride)).features
+        return [out, *torch.autograd.grad(out.float().square().sum(), [x, layer.weight])]
+
+    with backend("torch"):
+        exact = value_and_gradients()
+        with torch.autocast(device, dtype):
+            rough = value_and_gradients()
+    assert rough[0].dtype == dtype and rough[1].dtype == torch.float32
+    for a, b in zip(exact, rough, strict=True):
+        assert float((a - b.float()).norm() / a.norm()) < tolerance
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_blocks_do_not_change_the_result(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small blocks, as for wide rows, give what one block gives; so does the transposed direction."""
+    maps, layer = Maps(clouds(2, (900, 300)).to(device)), SubMConv3d(24, 20).double().to(device)
+    x = torch.randn(1200, 24, dtype=torch.double, device=device)
+    one = run("torch", layer, x, maps)
+    for name in ("CPU_ROWS", "DEVICE_ROWS"):
+        monkeypatch.setattr(f"iseg3d_ros.sparse.kernel_map.{name}", 37)
+    for a, b in zip(one, run("torch", layer, x, maps), strict=True):
+        assert torch.allclose(a, b)
+
+
+def test_results_repeat_exactly() -> None:
+    maps, layer, x = Maps(clouds(3, (800,))), SubMConv3d(24, 24), torch.randn(800, 24)
+    for a, b in zip(run("torch", layer, x, maps), run("torch", layer, x, maps), strict=True):
+        assert torch.equal(a, b)
