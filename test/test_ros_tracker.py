@@ -32,9 +32,9 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 def test_carries_objects_that_move(shift: tuple[float, float]) -> None:
     rng = np.random.default_rng(0)
     before, labels = table(rng, [(0.0, 0.0), (0.4, 0.1)])
-    tracks = [remember(before[labels == i], None, 0.0) for i in (1, 2)]
+    tracks = [remember(before[labels == i], 0.0) for i in (1, 2)]
     after, truth = table(rng, [shift, (0.4, 0.1)])
-    carried = carry(tracks, before[labels == 0], after, 0.1, reach=0.1)
+    carried = carry(tracks, before[labels == 0], after, 0.1, [0.1, 0.1])
     for i in (1, 2):
         assert iou(carried.labels == i, truth == i) > 0.85
     np.testing.assert_allclose(carried.motion[0], [*shift, 0], atol=0.01)
@@ -46,9 +46,9 @@ def test_carries_objects_that_move(shift: tuple[float, float]) -> None:
 def test_an_object_that_left_is_not_found() -> None:
     rng = np.random.default_rng(1)
     before, labels = table(rng, [(0.0, 0.0), (0.4, 0.1)])
-    tracks = [remember(before[labels == i], None, 0.0) for i in (1, 2)]
+    tracks = [remember(before[labels == i], 0.0) for i in (1, 2)]
     after, truth = table(rng, [(0.4, 0.1)])
-    carried = carry(tracks, before[labels == 0], after, 0.1, reach=0.1)
+    carried = carry(tracks, before[labels == 0], after, 0.1, [0.1, 0.1])
     assert carried.share[0] < 0.3 and carried.share[1] > 0.9
     assert iou(carried.labels == 2, truth == 1) > 0.85
 
@@ -56,12 +56,12 @@ def test_an_object_that_left_is_not_found() -> None:
 def test_nothing_to_carry() -> None:
     rng = np.random.default_rng(2)
     before, labels = table(rng, [(0.0, 0.0)])
-    track = remember(before[labels == 1], None, 0.0)
+    track = remember(before[labels == 1], 0.0)
     for cloud in (np.zeros((0, 3), np.float32), before[labels == 0] + np.float32(50)):
-        carried = carry([track], np.zeros((0, 3)), cloud, 1.0, 0.1)
+        carried = carry([track], np.zeros((0, 3)), cloud, 1.0, [0.1])
         assert not carried.labels.any() and carried.share[0] == 0
-    assert len(carry([], before, before, 1.0, 0.1).labels) == len(before)
-    remember(np.ones((1, 3)), None, 0.0)
+    assert len(carry([], before, before, 1.0, []).labels) == len(before)
+    remember(np.ones((1, 3)), 0.0)
 
 
 def test_box_stands_on_the_ground_and_turns_with_the_object() -> None:

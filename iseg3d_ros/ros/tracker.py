@@ -39,8 +39,8 @@ class Carried:
     share: np.ndarray  # float64 (M,): how much of the object was found again
 
 
-def remember(xyz: np.ndarray, before: Track | None, time: float) -> Track:
-    """A track from an object's points in the fixed frame; speed from where it was before."""
+def remember(xyz: np.ndarray, time: float) -> Track:
+    """A track from an object's points in the fixed frame, at rest."""
     step = max(1, len(xyz) // REMEMBERED)
     points = np.ascontiguousarray(xyz[::step])
     near = cKDTree(points).query(points[:: max(1, len(points) // 200)], k=2)[0][:, 1] if len(points) > 1 else [0.0]
@@ -54,18 +54,20 @@ def moving(track: Track, motion: np.ndarray, seconds: float) -> Track:
     return replace(track, velocity=0.5 * motion / seconds)
 
 
-def carry(tracks: Sequence[Track], background: np.ndarray, xyz: np.ndarray, time: float, reach: float) -> Carried:
+def carry(
+    tracks: Sequence[Track], background: np.ndarray, xyz: np.ndarray, time: float, reaches: Sequence[float]
+) -> Carried:
     """Finds every object's points again in a new cloud (`xyz`, fixed frame).
 
     A point takes the label of the nearest old point, object or background, when that lies within twice the spacing
-    of the object's points. `reach` is how far an object may have moved beyond its predicted place, in metres.
+    of the object's points. `reaches` are how far each may have moved beyond its predicted place, in metres.
     """
     labels = np.zeros(len(xyz), np.int32)
     motion = np.zeros((len(tracks), 3))
     share = np.zeros(len(tracks))
     nearest = np.full(len(xyz), np.inf)
     ground = Ground(background)
-    for index, track in enumerate(tracks):
+    for index, (track, reach) in enumerate(zip(tracks, reaches, strict=True)):
         predicted = np.zeros(3) if track.lost else track.velocity * max(time - track.time, 0.0)
         candidates = _around(xyz, track.points + predicted, reach)
         if len(candidates) == 0:

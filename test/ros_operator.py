@@ -1,0 +1,140 @@
+"""A robot's side of the nodes' tests: publishes clouds and clicks, keeps what comes back, calls services."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import Point, PointStamped
+from iseg3d_ros.msg import Click, ClickResult, Objects
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header, String
+
+from iseg3d_ros.ros import clouds
+from iseg3d_ros.ros.nodes import stamp_of
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+SEGMENTER = "/segmenter"
+
+
+def scene(seed: int = 0, shift: tuple[float, float] = (0.0, 0.0), second: bool = True) -> tuple[np.ndarray, ...]:
+    """A table top with a red and a blue cube: xyz float32, rgb uint8, truth (0 table, 1 red, 2 blue)."""
+    rng = np.random.default_rng(seed)
+    table = np.c_[rng.uniform(-0.6, 0.6, (20000, 2)), rng.normal(0, 0.0005, 20000)]
+    parts, colours, truth = [table], [np.full((20000, 3), 120)], [np.zeros(20000, int)]
+    places = [(shift[0], shift[1], (200, 30, 30)), (0.35, 0.1, (30, 30, 200))]
+    for index, (x, y, colour) in enumerate(places[: 2 if second else 1], 1):
+        cube, face = rng.uniform(-0.05, 0.05, (4000, 3)), rng.integers(0, 3, 4000)
+        cube[np.arange(4000), face] = np.sign(cube[np.arange(4000), face]) * 0.05
+        parts.append(cube + [x, y, 0.055])
+        colours.append(np.tile(colour, (4000, 1)))
+        truth.append(np.full(4000, index))
+    return np.concatenate(parts).astype(np.float32), np.concatenate(colours).astype(np.uint8), np.concatenate(truth)
+
+
+class Operator:
+    """Spins the test's node and remembers the newest message of every topic it was told to follow."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.executor = SingleThreadedExecutor(context=node.context)
+        self.executor.add_node(node)
+        self.heard: dict[str, list[Any]] = {}
+        self._publishers: dict[str, Any] = {}
+        self.follow("~/click_result", ClickResult, QoSProfile(depth=1000))
+        self.follow("~/feedback", String, QoSProfile(depth=100))
+        self.follow("~/objects", Objects, LATCHED)
+
+    def follow(self, topic: str, kind: Any, qos: QoSProfile = LATCHED) -> None:
+        """Subscribes; `~` is the segmenter."""
+        self.heard[topic] = []
+        self.node.create_subscription(kind, topic.replace("~", SEGMENTER), self.heard[topic].append, qos)
+
+    def until(self, condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+        """Spins until the condition holds; its value."""
+        end = time.monotonic() + seconds
+        while not (value := condition()):
+            if time.monotonic() > end:
+                heard = {topic: len(messages) for topic, messages in self.heard.items()}
+                said = [message.data for message in self.heard["~/feedback"]]
+                raise AssertionError(f"not within {seconds} s: {what or condition}; heard {heard}; {said}")
+            self.executor.spin_once(timeout_sec=0.05)
+        return value
+
+    def spin(self, seconds: float) -> None:
+        """Spins for a while."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.executor.spin_once(timeout_sec=left)
+
+    def publisher(self, topic: str, kind: Any, qos: QoSProfile | int = 10) -> Any:
+        """A publisher that somebody listens to already."""
+        name = topic.replace("~", SEGMENTER)
+        if name not in self._publishers:
+            self._publishers[name] = self.node.create_publisher(kind, name, qos)
+            self.until(lambda: self._publishers[name].get_subscription_count() > 0, what=f"a subscriber of {name}")
+        return self._publishers[name]
+
+    def cloud(
+        self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "sensor", stamp: int = 0
+    ) -> PointCloud2:
+        """Publishes a cloud, stamped now unless told otherwise."""
+        now = self.node.get_clock().now().nanoseconds
+        header = Header(frame_id=frame, stamp=stamp_of(stamp or now))
+        message = clouds.plain(xyz, rgb).message(header)
+        self.publisher("~/points", PointCloud2).publish(message)
+        return message
+
+    def click(
+        self, point: Any, topic: str = "~/click/positive", frame: str = "", stamp: int = 0, wait: bool = True
+    ) -> ClickResult | None:
+        """Publishes a PointStamped; what became of it."""
+        message = PointStamped(header=Header(frame_id=frame, stamp=stamp_of(stamp)), point=place(point))
+        return self._clicked(self.publisher(topic, PointStamped), message, wait)
+
+    def program_click(self, point: Any, label: int, name: str = "") -> ClickResult | None:
+        """Publishes the package's own Click."""
+        return self._clicked(self.publisher("~/click", Click), Click(label=label, id=name, point=place(point)), True)
+
+    def _clicked(self, publisher: Any, message: Any, wait: bool) -> ClickResult | None:
+        before = len(self.heard["~/click_result"])
+        publisher.publish(message)
+        if not wait:
+            return None
+        self.until(lambda: len(self.heard["~/click_result"]) > before, what="what became of the click")
+        result: ClickResult = self.heard["~/click_result"][-1]
+        return result
+
+    def call(self, service: str, kind: Any, seconds: float = 20.0, **fields: Any) -> Any:
+        """Calls a service of the segmenter."""
+        client = self.node.create_client(kind, f"{SEGMENTER}/{service}")
+        self.until(client.service_is_ready, what=f"the service {service}")
+        future = client.call_async(kind.Request(**fields))
+        self.until(future.done, seconds, f"an answer of {service}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def latest(self, topic: str, condition: Callable[[Any], bool] = lambda _: True, seconds: float = 20.0) -> Any:
+        """The newest message of a topic that satisfies a condition, waited for."""
+        heard = self.heard[topic]
+        self.until(lambda: heard and condition(heard[-1]), seconds, f"a message on {topic}")
+        return heard[-1]
+
+    def objects(self, count: int) -> Objects:
+        """The newest Objects with that many, each with points."""
+        return self.latest("~/objects", lambda m: len(m.objects) == count and all(o.points for o in m.objects))
+
+
+def place(point: Any) -> Point:
+    """geometry_msgs/Point of three numbers."""
+    return Point(x=float(point[0]), y=float(point[1]), z=float(point[2]))
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two masks."""
+    return float((a & b).sum() / max((a | b).sum(), 1))
