@@ -1,0 +1,1 @@
+"""Benchmarks: each module gives a flat dictionary of figures, measured in one run."""
