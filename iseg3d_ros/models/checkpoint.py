@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.attention import Attention
+from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
 from iseg3d_ros.models.settings import ModelSettings
 
@@ -75,7 +77,8 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> nn
     stored = {name: tensor.to(own[name].dtype) for name, tensor in load_file(path).items()}
     network.load_state_dict(stored, assign=True)
     network.card = card  # type: ignore[assignment]
-    return network.to(device).eval()
+    rehearse(network.eval(), where=str(path))
+    return network.to(device)
 
 
 def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -103,6 +106,19 @@ def on_disk(name: str, tensor: Tensor) -> Tensor:
     if halve and tensor.numel() and tensor.abs().max() > torch.finfo(torch.float16).max:
         raise ValueError(f"the weight {name} does not fit half precision; the training has diverged")
     return tensor.half() if halve else tensor
+
+
+def rehearse(network: Any, where: str) -> None:
+    """Run the network once on a handful of voxels: widths of neighbouring layers that disagree show at once."""
+    line = torch.arange(8)[:, None].expand(8, 3)
+    width = settings_from(network).in_channels
+    cloud = VoxelCloud(line.int().contiguous(), line.float(), torch.zeros(8, width), 1.0)
+    click = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
+    try:
+        with torch.inference_mode():
+            network.decode(network.encode([cloud]), [click])
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ValueError(f"{where} is damaged: the widths of its layers do not fit together ({error})") from error
 
 
 # Reading what may be hostile
