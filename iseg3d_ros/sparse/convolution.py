@@ -50,15 +50,22 @@ class _Convolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         features, weight = ctx.saved_tensors
-        pairs, sets, grad = ctx.pairs, ctx.sets, grad.contiguous()
-        to_features = to_weight = None
-        if ctx.needs_input_grad[0]:
-            # A symmetric map is its own transpose with the offsets reversed, so that nothing more has to be built.
-            back, kernel = (pairs, weight.flip(0)) if pairs.symmetric else (pairs.transposed, weight)
-            to_features = gather_multiply_sum(grad, kernel.transpose(1, 2), back, sets)
-        if ctx.needs_input_grad[1]:
-            to_weight = weight_gradient(features, grad, weight, pairs, sets)
-        return to_features, to_weight, None, None
+        wanted = (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
+        return *gradients(features, weight, grad, ctx.pairs, ctx.sets, wanted), None, None
+
+
+def gradients(
+    features: Tensor, weight: Tensor, grad: Tensor, pairs: KernelMap, sets: int, wanted: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Of the features and of the weight, as far as wanted."""
+    grad, to_features, to_weight = grad.contiguous(), None, None
+    if wanted[0]:
+        # A symmetric map is its own transpose with the offsets reversed, so that nothing more has to be built.
+        back, kernel = (pairs, weight.flip(0)) if pairs.symmetric else (pairs.transposed, weight)
+        to_features = gather_multiply_sum(grad, kernel.transpose(1, 2), back, sets)
+    if wanted[1]:
+        to_weight = weight_gradient(features, grad, weight, pairs, sets)
+    return to_features, to_weight
 
 
 def gather_multiply_sum(features: Tensor, weight: Tensor, pairs: KernelMap, sets: int) -> Tensor:
