@@ -36,7 +36,7 @@ class Stage:
         self._placed: Placed | None = None
         self._recent: list[Placed] = []
         self._follower = Follower()
-        self._places: dict[Mark, Mark] = {}  # where a click's point was moved to
+        self.places: dict[Mark, Mark] = {}  # where the clicks are in the shown cloud
         self._accumulator: Accumulator | None = None
         self._merged = 0.0
         self._taken = 0.0
@@ -98,32 +98,33 @@ class Stage:
         """A click on the shown cloud: from now on it is followed."""
         assert self._placed is not None  # there is no click without a cloud
         self._follower.anchor(mark, self._placed.to_fixed, np.array(mark.point))
-        self._places[mark] = mark
+        self.places[mark] = mark
 
     def marks(self, given: Sequence[Mark]) -> list[Mark]:
         """The work's clicks, each at its point in the shown cloud; those that are not in it are left out."""
-        return [self._places[mark] for mark in given if mark in self._places]
+        return [self.places[mark] for mark in given if mark in self.places]
 
     def learn(self, labels: np.ndarray, ids: Sequence[str]) -> None:
         """Remembers masks, for the next cloud."""
         if self._placed is not None and (ids or self._follower.tracks):
             self._follower.learn(self._placed.shown, self._placed.to_fixed, labels, ids)
 
-    def restore(self, shown: Shown, marks: Sequence[Mark]) -> None:
+    def restore(self, shown: Shown, places: dict[Mark, Mark]) -> None:
         """A saved cloud with its clicks."""
         self._placed = Placed(shown, np.eye(4))
         self._recent = [self._placed]
         self.held = True
-        for mark in marks:
-            self.note(mark)
+        self.places = dict(places)
+        for mark, now in places.items():
+            self._follower.anchor(mark, np.eye(4), np.array(now.point))
 
     def _replace(self, shown: Shown, ids: Sequence[str]) -> None:
         to_fixed = self._to_fixed(shown)
         if ids:
             followed = self._follower.follow(shown, to_fixed, ids, self._settings().lost_after)
-            self._places, self.carried, self.lost = followed.places, followed.labels, followed.lost
+            self.places, self.carried, self.lost = followed.places, followed.labels, followed.lost
         else:
-            self._follower, self._places, self.carried, self.lost = Follower(), {}, None, frozenset()
+            self._follower, self.places, self.carried, self.lost = Follower(), {}, None, frozenset()
         self._placed = Placed(shown, to_fixed)
         self._recent = [*self._recent[1 - REMEMBERED :], self._placed]
 

@@ -325,6 +325,11 @@ class Work:
             message=message,
         )
 
+    def resume(self, shown: Shown, places: dict[Mark, Mark]) -> None:
+        """A saved cloud with the clicks that the session holds already."""
+        self.stage.restore(shown, places)
+        self._change("took up the saved work")
+
     def refresh(self) -> None:
         """Shows everything anew, as after an activation."""
         if self.stage.shown is not None:
