@@ -19,6 +19,7 @@ from iseg3d_ros.scene import Scene
 
 FORMAT = 1
 BACKGROUND = ""
+HISTORY = 100  # steps that can be undone
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Session:
         finally:
             self._depth -= 1
         if self._depth == 0 and self._state != before:
-            self._past, self._future = [*past, before], []
+            self._past, self._future = [*past, before][-HISTORY:], []
 
     def library_clicks(self) -> list[Click]:
         """The clicks as `Predictor.segment` takes them: object k is the k-th of `objects`, 0 the background."""
@@ -211,7 +212,7 @@ class Session:
 
     def _do(self, **changes: Any) -> None:
         if self._depth == 0:
-            self._past.append(self._state)
+            self._past = [*self._past, self._state][-HISTORY:]
             self._future = []
         self._state = replace(self._state, **changes)
 
