@@ -102,7 +102,7 @@ def build(step: Step, source: Path) -> None:
     """Build the messages of one folder, if that is due."""
     if step.due:
         if not system.can_compile(VENV / "bin" / "python"):
-            raise Failed("messages: g++, make and Python's headers are needed to build them.")
+            raise Failed("messages: building them needs a compiler: apt-get install g++ make python3-dev.")
         ros_messages.build(source, VENV)
         step.done()
 
