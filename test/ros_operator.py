@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rclpy
+from conftest import DOMAINS, NodeProcess
 from geometry_msgs.msg import Point, PointStamped
 from iseg3d_ros.msg import Click, ClickResult, Objects
+from iseg3d_ros.srv import SegmentCloud
+from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -37,6 +47,60 @@ def scene(seed: int = 0, shift: tuple[float, float] = (0.0, 0.0), second: bool =
     return np.concatenate(parts).astype(np.float32), np.concatenate(colours).astype(np.uint8), np.concatenate(truth)
 
 
+@contextlib.contextmanager
+def domain() -> Iterator[int]:
+    """A ROS domain of one's own, set for the processes that are started, for as long as a module's tests run."""
+    before = {name: os.environ.get(name) for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE")}
+    with contextlib.ExitStack() as stack:
+        number = next(number for number in DOMAINS if _locked(number, stack))
+        os.environ.update(ROS_DOMAIN_ID=str(number), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+        try:
+            yield number
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                os.environ.update({name: value} if value is not None else {})
+
+
+def _locked(number: int, stack: contextlib.ExitStack) -> bool:
+    lock = open(Path(tempfile.gettempdir(), f"iseg3d_ros_domain_{number}.lock"), "a")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    stack.enter_context(lock)
+    return True
+
+
+@contextlib.contextmanager
+def operator(number: int) -> Iterator[Operator]:
+    """An operator with a node and a context of its own."""
+    context = Context()
+    rclpy.init(args=[], context=context, domain_id=number)
+    node = rclpy.create_node("operator", context=context)
+    try:
+        yield Operator(node)
+    finally:
+        node.destroy_node()
+        context.shutdown()
+
+
+def segmenter_process(folder: Path, *parameters: str) -> NodeProcess:
+    """A segmenter with the model that needs no weights, ready."""
+    process = node_process(folder, "segmenter", "autostart:=true", "model:=random_walker", *parameters)
+    process.wait_for("ready: clouds on", 60)
+    return process
+
+
+def node_process(folder: Path, node: str, *parameters: str, remap: tuple[str, ...] = ()) -> NodeProcess:
+    """One of our nodes as `python -m`, its output in a file of the folder."""
+    arguments = [word for parameter in parameters for word in ("-p", parameter)]
+    arguments += [word for rule in remap for word in ("-r", rule)]
+    command = [sys.executable, "-m", f"iseg3d_ros.ros.{node}", "--ros-args", *arguments]
+    return NodeProcess(command, folder / f"{node}_{time.monotonic_ns()}.log")
+
+
 class Operator:
     """Spins the test's node and remembers the newest message of every topic it was told to follow."""
 
@@ -46,6 +110,7 @@ class Operator:
         self.executor.add_node(node)
         self.heard: dict[str, list[Any]] = {}
         self._publishers: dict[str, Any] = {}
+        self.sent = PointCloud2()
         self.follow("~/click_result", ClickResult, QoSProfile(depth=1000))
         self.follow("~/feedback", String, QoSProfile(depth=100))
         self.follow("~/objects", Objects, LATCHED)
@@ -80,15 +145,34 @@ class Operator:
             self.until(lambda: self._publishers[name].get_subscription_count() > 0, what=f"a subscriber of {name}")
         return self._publishers[name]
 
-    def cloud(
+    def cloud_message(
         self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "sensor", stamp: int = 0
     ) -> PointCloud2:
-        """Publishes a cloud, stamped now unless told otherwise."""
+        """A cloud, stamped now unless told otherwise."""
         now = self.node.get_clock().now().nanoseconds
-        header = Header(frame_id=frame, stamp=stamp_of(stamp or now))
-        message = clouds.plain(xyz, rgb).message(header)
+        return clouds.plain(xyz, rgb).message(Header(frame_id=frame, stamp=stamp_of(stamp or now)))
+
+    def send(self, message: PointCloud2) -> None:
+        """Publishes a cloud."""
         self.publisher("~/points", PointCloud2).publish(message)
-        return message
+        self.sent = message
+
+    def arrive(self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "sensor", stamp: int = 0) -> None:
+        """Publishes a cloud until the segmenter has it: best effort may lose what comes before discovery ends."""
+        message = self.cloud_message(xyz, rgb, frame, stamp)
+
+        def there() -> bool:
+            self.send(message)
+            answer = self.call("segment", SegmentCloud)
+            return bool(answer.segmentation.header.stamp == message.header.stamp)
+
+        self.until(there, what="the segmenter has the cloud")
+
+    def forget(self) -> None:
+        """Forgets what was heard."""
+        self.spin(0.2)
+        for messages in self.heard.values():
+            messages.clear()
 
     def click(
         self, point: Any, topic: str = "~/click/positive", frame: str = "", stamp: int = 0, wait: bool = True
