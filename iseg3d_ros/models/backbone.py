@@ -97,7 +97,9 @@ class LevelNorm(BatchNorm):
     def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]
         """The normalised features."""
         if self.training and input.numel() == input.shape[-1]:
-            return batch_norm_of(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            row = input.reshape(1, -1)
+            alone = batch_norm_of(row, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            return alone.view_as(input)
         normalised: Tensor = super().forward(input)
         return normalised
 
