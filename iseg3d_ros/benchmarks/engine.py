@@ -167,10 +167,10 @@ def _torch(conv: SubMConv3d, x: SparseTensor) -> Callable[[], SparseTensor]:
 def _peak_mb(work: Callable[[], Any], device: torch.device) -> float:
     """Memory at its highest during `work`, above what was there before."""
     if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
+        allocated = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         work()
-        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+        return (torch.cuda.max_memory_allocated(device) - allocated) / 2**20
     try:  # Linux: forget the highest size so far
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
