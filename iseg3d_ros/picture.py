@@ -105,7 +105,7 @@ def _camera(points: NDArray[np.float64], kind: str, width: int, height: int) -> 
     bulk = sample[((sample >= low) & (sample <= high)).all(axis=1)]
     seen = (bulk if len(bulk) else sample) @ rotation.T - rotation @ eye
     flat = seen[:, :2] / seen[:, 2:]
-    focal = float((np.array([width, height]) * 0.94 / np.maximum(np.ptp(flat, axis=0), 1e-3)).min())
+    focal = float((np.array([width, height]) * 0.9 / np.maximum(np.ptp(flat, axis=0), 1e-3)).min())
     centre = np.array([width, height]) / 2 - focal * (flat.min(axis=0) + flat.max(axis=0)) / 2
     return Camera(eye, rotation, focal, centre, width, height)
 

@@ -112,13 +112,8 @@ class RandomWalker:
     ) -> Floats:
         """Conductance of every edge, `distance` in voxel edges."""
         settings = self.settings
-        step = means[second] - means[first]
-        turn = normals[second] - normals[first]
-        cosine = (normals[first] * normals[second]).sum(axis=1)
-        if seen:
-            bend = (1 - cosine) * np.where((turn * step).sum(axis=1) > 0, settings.convex, 1.0)
-        else:  # normals of unknown sign: convex and concave look alike
-            bend = (1 - np.abs(cosine)) * 0.5
+        bends = bends_seen if seen else bends_of_unknown_side
+        bend = bends(first, second, means, normals, settings.convex)
         change = np.abs(colours[first] - colours[second]).sum(axis=1)
         exponent = settings.distance * distance**2 + settings.colour * change + settings.bend * bend
         return np.exp(-exponent) + settings.floor * np.exp(-distance)
@@ -156,6 +151,30 @@ class RandomWalker:
         flat = np.abs(walks.normals[near] @ walks.normals[voxel]) > 0.9
         alike = np.abs(walks.colours[near] - walks.colours[voxel]).sum(axis=1) < 0.3
         return np.union1d(near[flat & alike & (height < 0.7 * walks.size)], [voxel])
+
+
+def bends_seen(
+    first: NDArray[np.int64], second: NDArray[np.int64], means: Floats, normals: Floats, convex: float
+) -> Floats:
+    """1 − cos between normals that point outwards, times `convex` where the surface is convex."""
+    turn, step = normals[second] - normals[first], means[second] - means[first]
+    outward = (turn * step).sum(axis=1) > 0
+    return (1 - (normals[first] * normals[second]).sum(axis=1)) * np.where(outward, convex, 1.0)
+
+
+def bends_of_unknown_side(
+    first: NDArray[np.int64], second: NDArray[np.int64], means: Floats, normals: Floats, convex: float
+) -> Floats:
+    """The same for clouds fused from many views, whose normals have no side.
+
+    The more level surface of the two faces up, as nearly all that is scanned does: the edge is convex where the other
+    one goes down from it. Between two upright surfaces it stays open, and half of the bend counts.
+    """
+    level = np.abs(normals[first, 2]) >= np.abs(normals[second, 2])
+    base, other = np.where(level, first, second), np.where(level, second, first)
+    rise = ((means[other] - means[base]) * normals[base] * np.sign(normals[base, 2:])).sum(axis=1)
+    side = np.where(np.abs(normals[base, 2]) < 0.5, 0.5, np.where(rise < 0, convex, 1.0))
+    return (1 - np.abs((normals[first] * normals[second]).sum(axis=1))) * side
 
 
 def factorised(
