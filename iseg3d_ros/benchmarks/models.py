@@ -105,8 +105,15 @@ def total(seconds: dict[int, float], clicks: int) -> float:
 
 
 def room(voxels: int) -> torch.Tensor:
-    """Surfaces of a made room with furniture-like boxes, about `voxels` int32 (V, 3) in all."""
+    """A made room of about so many voxels: the side that gives them is found in a few steps."""
     side = max(16, round((voxels / 3.5) ** 0.5))
+    for _ in range(3):
+        side = max(16, round(side * (voxels / len(surfaces(side))) ** 0.5))
+    return surfaces(side)
+
+
+def surfaces(side: int) -> torch.Tensor:
+    """A floor, two walls and furniture-like boxes, int32 (V, 3)."""
     rng = np.random.default_rng(0)
     long, high = np.arange(side), np.arange(side // 2)
     parts = [grid(long, long, [0]), grid(long, [0], high), grid([0], long, high)]
