@@ -30,6 +30,7 @@ from iseg3d_ros.ros.nodes import stamp_of
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SEGMENTER = "/segmenter"
+VOXEL = "voxel_size:=0.02"  # coarse, so that tests are fast
 
 
 def scene(seed: int = 0, shift: tuple[float, float] = (0.0, 0.0), second: bool = True) -> tuple[np.ndarray, ...]:
@@ -88,7 +89,7 @@ def operator(number: int) -> Iterator[Operator]:
 
 def segmenter_process(folder: Path, *parameters: str) -> NodeProcess:
     """A segmenter with the model that needs no weights, ready."""
-    process = node_process(folder, "segmenter", "autostart:=true", "model:=random_walker", *parameters)
+    process = node_process(folder, "segmenter", "autostart:=true", "model:=random_walker", VOXEL, *parameters)
     process.wait_for("ready: clouds on", 60)
     return process
 

@@ -81,7 +81,7 @@ def test_labels_equal_the_librarys(robot: Operator) -> None:
     assert third is not None and third.accepted and third.id == ""
     given = [(result.point, label) for result, label in ((first, 1), (second, 2), (third, 0))]
     clicks = [library.Click((float(p.x), float(p.y), float(p.z)), label) for p, label in given]
-    predictor = Predictor.load("random_walker")
+    predictor = Predictor.load("random_walker", voxel_size=0.02)
     expected = predictor.segment(predictor.encode(xyz, rgb), clicks)
     robot.latest("~/objects", lambda m: len(m.background_clicks) == 1)
 
