@@ -52,7 +52,9 @@ def trial(workspace: Path, flags: list[str]) -> None:
     title = " ".join(["colcon build", *flags])
     at = ["env", "-C", str(workspace)]
     env["CMAKE_BUILD_PARALLEL_LEVEL"] = str(os.cpu_count() or 1)
-    run(title, [*at, *colcon, "build", *flags, "--cmake-args", *definitions], env)
+    run(
+        title, [*at, *colcon, "build", *flags, "--event-handlers", "console_direct+", "--cmake-args", *definitions], env
+    )
     check = 'source install/setup.bash && "$PYTHON" - <<< "$CHECK" && test -x install/iseg3d_ros/lib/iseg3d_ros/player'
     subprocess.run(["bash", "-c", check], cwd=workspace, env=env | {"CHECK": CHECK, "PYTHON": python}, check=True)
     run("colcon test", [*at, *colcon, "test", "--ctest-args", "-R", "package"], env)
