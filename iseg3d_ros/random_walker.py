@@ -27,6 +27,7 @@ from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.up import dominant_plane
 
 Floats = NDArray[np.float64]
+Column = tuple[NDArray[np.int64], NDArray[np.float32]]  # the voxels of a patch, and A⁻¹ of a unit source spread over it
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class RandomWalkerSettings:
     contact: float = 0.03  # factor on edges between the supporting surface and what stands on it
     death: float = 1e-5
     death_on_support: float = 1.0
-    patch: float = 4.0  # voxel edges: a click holds the smooth patch around it, as a finger does, not one voxel
+    patch: float = 4.0  # voxel edges: a first click holds the smooth patch around it, as a finger does, not one voxel
+    correction: float = 0.5  # … a later click on the same object a smaller one: it is there for a detail
     rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
 
 
@@ -61,7 +63,7 @@ class Walks:
     size: float
     tree: cKDTree
     solve: Callable[[Floats], Floats]
-    columns: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=dict)  # a memo
+    columns: dict[tuple[int, float], Column] = field(default_factory=dict)  # a memo
 
 
 class RandomWalker:
@@ -121,8 +123,8 @@ class RandomWalker:
     def _decode(self, walks: Walks, clicks: VoxelClicks) -> Prediction:
         """Choose sources at the clicks so that each patch has its own label's probability 1 on average."""
         latest = dict(zip(clicks.voxel.tolist(), clicks.label.tolist(), strict=True))
-        columns = [self._column(walks, voxel) for voxel in latest]
         label = np.array(list(latest.values()), np.int64)
+        columns = [self._column(walks, voxel, reach) for voxel, reach in zip(latest, self._reaches(label))]
         response = np.stack([column for _, column in columns], axis=1)
         meeting = np.stack([response[patch].mean(axis=0, dtype=np.float64) for patch, _ in columns])
         wanted = (label[:, None] == np.arange(clicks.objects + 1)).astype(np.float64)
@@ -132,21 +134,25 @@ class RandomWalker:
         chance[:, 0] += dead * np.where(walks.support, 1.0, self.settings.rest)
         return Prediction(torch.from_numpy(np.log(chance + 1e-6).astype(np.float32)).to(clicks.voxel.device))
 
-    def _column(self, walks: Walks, voxel: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The patch around a clicked voxel, and A⁻¹ of a unit source spread over it."""
-        known = walks.columns.get(voxel)
+    def _reaches(self, label: NDArray[np.int64]) -> list[float]:
+        """How far each click's patch reaches: an object's first click far, the later ones not."""
+        first = set(np.unique(label, return_index=True)[1].tolist())
+        return [self.settings.patch if index in first else self.settings.correction for index in range(len(label))]
+
+    def _column(self, walks: Walks, voxel: int, reach: float) -> Column:
+        known = walks.columns.get((voxel, reach))
         if known is not None:
             return known
-        patch = self._patch(walks, voxel)
+        patch = self._patch(walks, voxel, reach)
         source = np.zeros(len(walks.means))
         source[patch] = 1 / len(patch)
         column = patch, walks.solve(source).astype(np.float32)
         if len(walks.columns) < self.COLUMNS_KEPT:
-            walks.columns[voxel] = column
+            walks.columns[voxel, reach] = column
         return column
 
-    def _patch(self, walks: Walks, voxel: int) -> NDArray[np.int64]:
-        near = np.array(walks.tree.query_ball_point(walks.means[voxel], self.settings.patch * walks.size), np.int64)
+    def _patch(self, walks: Walks, voxel: int, reach: float) -> NDArray[np.int64]:
+        near = np.array(walks.tree.query_ball_point(walks.means[voxel], reach * walks.size), np.int64)
         height = np.abs((walks.means[near] - walks.means[voxel]) @ walks.normals[voxel])
         flat = np.abs(walks.normals[near] @ walks.normals[voxel]) > 0.9
         alike = np.abs(walks.colours[near] - walks.colours[voxel]).sum(axis=1) < 0.3
@@ -210,13 +216,18 @@ def nearest_pairs(tree: cKDTree, neighbours: int) -> tuple[NDArray[np.int64], ND
 
 
 def supporting_surface(points: Floats, normals: Floats, size: float) -> NDArray[np.bool_]:
-    """The voxels of the dominant level plane, on which things stand; none where there is no such plane."""
-    if len(points) < 50:
-        return np.zeros(len(points), bool)
-    plane = dominant_plane(points, normals, np.array([0.0, 0.0, 1.0]), np.cos(np.radians(20)), 1.5 * size)
-    if plane is None or plane.share < 0.05:
-        return np.zeros(len(points), bool)
-    return (np.abs(points @ plane.normal - plane.offset) < 1.2 * size) & (np.abs(normals @ plane.normal) > 0.85)
+    """The voxels of the dominant level plane with more above it than below, on which things stand; or none."""
+    below = np.ones(len(points), bool)
+    while below.sum() >= 50:
+        upright = np.array([0.0, 0.0, 1.0])
+        plane = dominant_plane(points[below], normals[below], upright, np.cos(np.radians(20)), 1.5 * size)
+        if plane is None or plane.share * below.mean() < 0.05:
+            break
+        height = (points @ plane.normal - plane.offset) * np.sign(plane.normal[2])
+        if (height > 2 * size).sum() >= (height < -2 * size).sum():
+            return (np.abs(height) < 1.2 * size) & (np.abs(normals @ plane.normal) > 0.85)
+        below &= height < -2 * size  # a ceiling, or an object's top: look further down
+    return np.zeros(len(points), bool)
 
 
 def one_view(points: Floats) -> bool:

@@ -110,11 +110,12 @@ def dominant_plane(
 
 
 def _peak(heights: np.ndarray, thick: float) -> tuple[int, float]:
-    """The fullest slice of thickness 2·thick: its count and its middle."""
+    """The fullest slice of thickness 2·thick: its count and its mean."""
     if len(heights) == 0:
         return 0, 0.0
     lowest = heights.min()
-    slices = np.bincount(((heights - lowest) / thick).astype(np.int64))
-    double = slices + np.append(slices[1:], 0)
-    at = int(double.argmax())
-    return int(double[at]), float(lowest + (at + 1) * thick)
+    index = ((heights - lowest) / thick).astype(np.int64)
+    count, total = np.bincount(index), np.bincount(index, heights)
+    count, total = count + np.append(count[1:], 0), total + np.append(total[1:], 0)
+    at = int(count.argmax())
+    return int(count[at]), float(total[at] / count[at])
