@@ -51,6 +51,19 @@ def read(path: Path) -> Cloud:
     return cloud_of(columns, str(path))
 
 
+def tables(path: Path) -> dict[str, np.ndarray]:
+    """All elements of a binary PLY file, faces too, as structured arrays by name."""
+    data = path.read_bytes()
+    encoding, elements, start = _header(data, str(path))
+    if encoding == "ascii":
+        raise ValueError(f"{path} is an ascii PLY; its faces are read from binary files only, so convert it.")
+    found = {}
+    for element in elements:
+        found[element.name] = _rows(data, start, element, ORDERS[encoding], str(path))
+        start += found[element.name].nbytes
+    return found
+
+
 def _header(data: bytes, where: str) -> tuple[str, list[Element], int]:
     if not data.startswith(b"ply"):
         raise ValueError(f"{where} is not a PLY file: it does not begin with 'ply'.")
