@@ -1,0 +1,47 @@
+"""InterObject3D's training clicks, without any network: random ones on each object and in the space around it.
+
+With the corrections of `simulate.SimulatedUser` in their place the same network becomes InterObject3D++.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from iseg3d_ros.clicks import VoxelClicks
+
+MARGIN = 0.2  # on every side: a volume up to 1.4 times as large as the object
+POSITIVES, NEGATIVES = 5, 15  # at most, for each object
+
+
+def random_clicks(coords: Tensor, labels: Tensor, objects: int, generator: torch.Generator) -> VoxelClicks:
+    """1-5 clicks on every object and 1-15 in its enlarged box outside it, for voxels (V, 3) with labels 0..objects.
+
+    A negative click that hits another chosen object is that object's positive one, as a person's would be.
+    """
+    own = labels[:, None] == torch.arange(1, objects + 1, device=labels.device)
+    voxel = torch.cat([
+        _draw(own, POSITIVES, generator),
+        _draw(near(coords, own) & ~own, NEGATIVES, generator),
+    ])  # fmt: skip
+    voxel = voxel[torch.randperm(len(voxel), generator=generator, device=voxel.device)]
+    return VoxelClicks(voxel, labels[voxel], objects)
+
+
+def near(coords: Tensor, own: Tensor) -> Tensor:
+    """Bool (V, M): inside each object's axis-parallel box, enlarged by the margin."""
+    place = coords.float()[:, None].expand(-1, own.shape[1], -1)
+    low = place.masked_fill(~own[..., None], torch.inf).amin(0)
+    high = place.masked_fill(~own[..., None], -torch.inf).amax(0)
+    margin = MARGIN * (high - low)
+    return ((place >= low - margin) & (place <= high + margin)).all(2)
+
+
+def _draw(region: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Voxels of each column's region: between one and `most`, as far as there are any."""
+    device = region.device
+    key = torch.rand(region.shape, generator=generator, device=device) + region
+    best, voxel = key.topk(min(most, len(region)), dim=0)
+    wanted = torch.randint(1, most + 1, (region.shape[1],), generator=generator, device=device)
+    rank = torch.arange(len(best), device=device)[:, None]
+    return voxel[(rank < wanted) & (best >= 1)]
