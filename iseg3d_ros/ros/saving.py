@@ -20,6 +20,7 @@ from iseg3d_ros.ros.view import View
 from iseg3d_ros.ros.work import Work
 
 EXPORTS = ("ply", "pcd", "npz", "label")
+REST = 10  # times as long as saving took passes before the next: a slow disk must not slow the clicks
 LAST = "last"  # the name under which work is saved by itself
 
 
@@ -38,6 +39,8 @@ class Saving:
         self._settings, self._tell = settings, tell
         self._name = node.strip("/").replace("/", "_")
         self._saved = Saved(None, None)
+        self._rests_until = 0.0
+        self.behind = False  # whether a change waits to be saved
 
     @property
     def folder(self) -> Path:
@@ -52,6 +55,10 @@ class Saving:
             return
         if not session.objects and self._saved.state is None:
             return  # nothing was done yet: what an earlier run saved stays
+        start = time.monotonic()
+        self.behind = start < self._rests_until
+        if self.behind:
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if shown is not self._saved.shown:
@@ -60,6 +67,12 @@ class Saving:
         except OSError as error:
             self._tell(f"the work could not be saved in {self.folder}: {error.strerror or error}")
         self._saved = Saved(shown, state)
+        self._rests_until = time.monotonic() + REST * (time.monotonic() - start)
+
+    def finish(self, work: Work) -> None:
+        """Saves what still waits, whatever it takes: the node stops working."""
+        self._rests_until = 0.0
+        self.save_if_wanted(work)
 
     def resume(self, work: Work) -> None:
         """Takes up the work that was saved last, if there is any."""

@@ -119,6 +119,7 @@ class Segmenter(LifecycleNode):
                 self.destroy_timer(timer)
             self._running.inputs.close()
             self._running.worker.stop()
+            self._running.saving.finish(self._running.work)
             self._running = None
         return SUCCESS
 
@@ -180,8 +181,11 @@ class Segmenter(LifecycleNode):
 
     def _diagnose(self) -> None:
         if self._running is not None and self._parts is not None:
+            running = self._running
+            if running.saving.behind:
+                running.worker.call(lambda: running.saving.save_if_wanted(running.work))
             level, sentence, values = self._health.report(
-                self._running.inputs, self._running.worker.dropped, self._running.work.view, self
+                running.inputs, running.worker.dropped, running.work.view, self
             )
             self._parts.outputs.diagnostics(level, sentence, values)
 
