@@ -18,7 +18,9 @@ XYZ = np.arange(36, dtype=np.float32).reshape(12, 3) / 10
 RGB = np.arange(36, dtype=np.uint8).reshape(12, 3)
 
 
-def _ply(path: Path, columns: Mapping[str, tuple[str, np.ndarray]], faces: list[tuple[list[int], int]] | None = None) -> Path:
+def _ply(
+    path: Path, columns: Mapping[str, tuple[str, np.ndarray]], faces: list[tuple[list[int], int]] | None = None
+) -> Path:
     """A binary PLY with fields of the given PLY types; faces are quads or triangles with an object_id."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = len(next(iter(columns.values()))[1])

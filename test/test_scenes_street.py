@@ -25,7 +25,7 @@ def test_a_street_is_a_labelled_cloud(seed: int) -> None:
     assert cloud.kind == "street" and cloud.rgb is None and cloud.intensity is not None
     assert np.isfinite(cloud.xyz).all() and cloud.xyz.dtype == np.float32
     assert sorted(set(cloud.instance) - {0}) == list(range(1, len(cloud.classes) + 1))
-    assert 0 <= cloud.intensity.min() and cloud.intensity.max() <= 1
+    assert cloud.intensity.min() >= 0 and cloud.intensity.max() <= 1
     assert (np.bincount(cloud.instance)[1:] >= 50).sum() >= 5
 
 

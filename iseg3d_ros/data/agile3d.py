@@ -45,7 +45,7 @@ def multi(file: Path) -> Samples:
 
 
 def single(file: Path) -> Samples:
-    """One sample a row (scene, object); the scan's crop around the object where there are crops, else the whole scan."""
+    """One sample a row (scene, object); the crop around the object where there is one, else the whole scan."""
     try:
         rows = np.load(file, allow_pickle=False)
     except (ValueError, EOFError) as error:

@@ -10,7 +10,18 @@ from iseg3d_ros.data import agile3d, kitti360, own, partnet, replica, s3dis, sca
 from iseg3d_ros.data.folder import SUFFIX, SceneFolder, read_scene
 from iseg3d_ros.data.sample import Sample, Samples
 
-KINDS = ("scenes", "agile3d", "scannet20", "scannet40", "s3dis", "semantickitti", "kitti360", "replica", "partnet", "own")
+KINDS = (
+    "scenes",
+    "agile3d",
+    "scannet20",
+    "scannet40",
+    "s3dis",
+    "semantickitti",
+    "kitti360",
+    "replica",
+    "partnet",
+    "own",
+)
 
 # What a folder is taken for, in this order: the particular layouts first, plain clouds last.
 _RECOGNISED: tuple[tuple[str, Callable[[Path], bool]], ...] = (

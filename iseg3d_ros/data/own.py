@@ -1,4 +1,4 @@
-"""Your own labelled clouds: a folder of PLY, PCD, npz or npy files, or of .bin and .label pairs; see docs/own_data.md."""
+"""Your own labelled clouds: a folder of PLY, PCD, npz, npy, or .bin and .label files; see docs/own_data.md."""
 
 from __future__ import annotations
 
@@ -88,4 +88,6 @@ def _read(file: Path, settings: OwnData) -> Sample:
 def _turned(cloud: Cloud, settings: OwnData) -> Cloud:
     axes = np.array(AXES[settings.up], cloud.xyz.dtype)
     xyz = cloud.xyz if settings.up == "z" else cloud.xyz @ axes.T
-    return replace(cloud, xyz=xyz * cloud.xyz.dtype.type(UNITS[settings.units]), rgb=cloud.rgb if settings.colour else None)
+    return replace(
+        cloud, xyz=xyz * cloud.xyz.dtype.type(UNITS[settings.units]), rgb=cloud.rgb if settings.colour else None
+    )

@@ -35,7 +35,9 @@ def partnet(path: Path) -> Samples:
 def _shapes(path: Path) -> list[Path]:
     if _layout(path):
         return [path]
-    return sorted(f.parent for p in ("*/point_sample", "data_v0/*/point_sample") for f in path.glob(p) if _layout(f.parent))
+    return sorted(
+        f.parent for p in ("*/point_sample", "data_v0/*/point_sample") for f in path.glob(p) if _layout(f.parent)
+    )
 
 
 def _layout(shape: Path) -> tuple[str, str, str] | None:

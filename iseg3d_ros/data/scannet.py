@@ -25,7 +25,7 @@ def recognises(path: Path) -> bool:
 
 
 def scannet(path: Path, view: int = 40, split: str | None = None) -> Samples:
-    """The scenes of one official split; instances whose NYU40 class is not in the 20- or 40-class view are background."""
+    """The scenes of one official split; instances of classes outside the 20- or 40-class view are background."""
     scenes = _of_split(path, _scenes(path), split)
     names = _class_table(path)
     wanted = {20: CLASSES_20, 40: CLASSES_40}[view]

@@ -13,7 +13,9 @@ def building(rng: np.random.Generator) -> Shape:
     length, depth, height = rng.uniform(7, 26), rng.uniform(8, 15), rng.uniform(3, 16)
     shape, plaster = Shape(), np.clip(rng.uniform(0.25, 0.85) * rng.uniform(0.85, 1.15, 3), 0, 1)
     thick = 0.3
-    shape.box((0, thick, -2), (thick, depth, height), plaster).box((length - thick, thick, -2), (length, depth, height), plaster)
+    shape.box((0, thick, -2), (thick, depth, height), plaster).box(
+        (length - thick, thick, -2), (length, depth, height), plaster
+    )
     shape.box((0, depth - thick, -2), (length, depth, height), plaster)
     _front(shape, rng, length, height, thick, plaster)
     _rooms(shape, rng, length, depth, height)
@@ -21,7 +23,9 @@ def building(rng: np.random.Generator) -> Shape:
     return shape
 
 
-def _front(shape: Shape, rng: np.random.Generator, length: float, height: float, thick: float, plaster: np.ndarray) -> None:
+def _front(
+    shape: Shape, rng: np.random.Generator, length: float, height: float, thick: float, plaster: np.ndarray
+) -> None:
     storey, bay = rng.uniform(2.8, 3.6), rng.uniform(1.8, 4.0)
     shop = rng.random() < 0.35  # a ground floor that is mostly glass
     sill, lintel = rng.uniform(0.7, 1.1), rng.uniform(0.4, 0.7)
@@ -38,7 +42,11 @@ def _front(shape: Shape, rng: np.random.Generator, length: float, height: float,
             shape.box((max(x - half, 0), 0, z + low), (min(x + half, length), thick, z + top - lintel), plaster)
         if rng.random() < 0.7:  # panes stand back; the others are open to the laser, as clean glass is
             inset = rng.uniform(0.05, 0.25)
-            shape.box((0.1, inset, z + low), (length - 0.1, inset + 0.02, z + top - lintel), GLASS if rng.random() < 0.7 else plaster * 0.4)
+            shape.box(
+                (0.1, inset, z + low),
+                (length - 0.1, inset + 0.02, z + top - lintel),
+                GLASS if rng.random() < 0.7 else plaster * 0.4,
+            )
     _ornaments(shape, rng, length, height, storey, edges, plaster)
 
 
@@ -57,7 +65,11 @@ def _ornaments(shape: Shape, rng: np.random.Generator, length: float, height: fl
             shape.box((x + 0.3, -reach, storey + 0.15), (x + 2.0, -reach + 0.05, storey + 1.1), plaster * 0.7)
     for _ in range(rng.integers(0, 3)):  # boxes, pipes and plates on the wall
         x, z = rng.uniform(0, length - 0.6), rng.uniform(0.5, 3)
-        shape.box((x, -rng.uniform(0.05, 0.3), z), (x + rng.uniform(0.1, 0.6), 0, z + rng.uniform(0.2, 1.5)), rng.uniform(0.1, 0.8, 3))
+        shape.box(
+            (x, -rng.uniform(0.05, 0.3), z),
+            (x + rng.uniform(0.1, 0.6), 0, z + rng.uniform(0.2, 1.5)),
+            rng.uniform(0.1, 0.8, 3),
+        )
 
 
 def _rooms(shape: Shape, rng: np.random.Generator, length: float, depth: float, height: float) -> None:
@@ -71,7 +83,9 @@ def _rooms(shape: Shape, rng: np.random.Generator, length: float, depth: float, 
         shape.box((x, y, 0), (x + rng.uniform(0.4, 1.5), y + 0.5, rng.uniform(0.5, 2)), rng.uniform(0.1, 0.6, 3))
 
 
-def _roof(shape: Shape, rng: np.random.Generator, length: float, depth: float, height: float, plaster: np.ndarray) -> None:
+def _roof(
+    shape: Shape, rng: np.random.Generator, length: float, depth: float, height: float, plaster: np.ndarray
+) -> None:
     over, tiles = rng.uniform(0, 0.5), rng.uniform(0.1, 0.4, 3)
     if rng.random() < 0.5:
         shape.box((-over, -over, height), (length + over, depth + over, height + rng.uniform(0.2, 0.6)), plaster * 0.8)

@@ -11,6 +11,7 @@ from iseg3d_ros.scenes.terrain import Road
 ALONG = 85.0  # metres of street either way from the sensor
 PARKED = ("car", "car", "car", "car", "car", "car", "van", "van", "pickup truck", "truck", "trailer", "container")
 DRIVEN = ("car", "car", "car", "car", "van", "truck", "bus", "motorcycle", "bicycle", "pickup truck")
+STACKED = ("pallet", "container", "trailer", "truck", "bin", "traffic cone", "barrier", "van", "bollard")
 SMALL = ("bin", "bin", "bench", "hydrant", "street cabinet", "bollard", "bollard", "barrier", "traffic cone", "bush",
          "pallet", "bicycle", "motorcycle", "sign", "bus shelter", "pole")  # fmt: skip
 
@@ -20,7 +21,9 @@ def roads(rng: np.random.Generator) -> tuple[Road, ...]:
     main = Road(0, float(rng.uniform(-3, 3)), float(rng.uniform(3.2, 8.5)), float(rng.uniform(1.5, 6)))
     if rng.random() > 0.4:
         return (main,)
-    side = Road(1, float(rng.choice([-1, 1]) * rng.uniform(3, 40)), float(rng.uniform(2.8, 6)), float(rng.uniform(1.5, 4)))
+    side = Road(
+        1, float(rng.choice([-1, 1]) * rng.uniform(3, 40)), float(rng.uniform(2.8, 6)), float(rng.uniform(1.5, 4))
+    )
     return main, side
 
 
@@ -42,10 +45,11 @@ def fill_yard(site: Site) -> None:
     for y in np.arange(-32, 33, rng.uniform(11, 18)) + rng.uniform(-4, 4):
         _bays(site, float(y))
     for _ in range(rng.integers(6, 30)):
-        kind = rng.choice(["pallet", "container", "trailer", "truck", "bin", "traffic cone", "barrier", "van", "bollard"])
-        site.put(str(kind), *rng.uniform(-45, 45, 2), float(rng.choice([0, np.pi / 2]) + rng.normal(0, 0.1)), gap=0.05)
+        (x, y), yaw = rng.uniform(-45, 45, 2), rng.choice([0, np.pi / 2]) + rng.normal(0, 0.1)
+        site.put(str(rng.choice(STACKED)), x, y, yaw, gap=0.05)
     for _ in range(rng.integers(2, 10)):
-        site.put("tree" if rng.random() < 0.4 else "street lamp", *rng.uniform(-45, 45, 2), rng.uniform(0, 6.3))
+        x, y = rng.uniform(-45, 45, 2)
+        site.put("tree" if rng.random() < 0.6 else "street lamp", x, y, rng.uniform(0, 6.3))
     edge = rng.uniform(22, 50)
     for side, yaw in ((1, 0.0), (-1, 0.0), (1, np.pi / 2), (-1, np.pi / 2)):
         _yard_side(site, side * edge, yaw)
@@ -163,7 +167,9 @@ def _people(site: Site, count: int) -> None:
         speed = float(rng.choice([0, rng.uniform(0.6, 1.8)]))
         for _ in range(group):
             dx, dy = rng.normal(0, 0.45, 2) * (group > 1)
-            site.put("person", x + dx, y + dy, way + (rng.normal(0, 0.15) if speed else rng.uniform(0, 6.3)), speed, gap=0.02)
+            site.put(
+                "person", x + dx, y + dy, way + (rng.normal(0, 0.15) if speed else rng.uniform(0, 6.3)), speed, gap=0.02
+            )
         count -= group
 
 
@@ -176,12 +182,13 @@ def _corners(site: Site) -> None:
             for sy in (-1, 1):
                 x = side.offset + sx * (side.half_width + rng.uniform(0.5, 1.2))
                 y = main.offset + sy * (main.half_width + rng.uniform(0.5, 1.2))
-                site.put("traffic light" if rng.random() < 0.6 else "sign", x, y, rng.choice([0, np.pi / 2, np.pi, -np.pi / 2]))
+                yaw = float(rng.choice([0, np.pi / 2, np.pi, -np.pi / 2]))
+                site.put("traffic light" if rng.random() < 0.6 else "sign", x, y, yaw)
     if rng.random() < 0.25:
         x, y = rng.uniform(-25, 25), rng.uniform(-4, 4)
         for k in range(rng.integers(3, 10)):
-            site.put(str(rng.choice(["traffic cone", "barrier", "traffic cone", "pallet"])), x + 1.6 * k, y + rng.normal(0, 0.2),
-                     np.pi / 2 + rng.normal(0, 0.2))  # fmt: skip
+            kind = str(rng.choice(["traffic cone", "barrier", "traffic cone", "pallet"]))
+            site.put(kind, x + 1.6 * k, y + rng.normal(0, 0.2), np.pi / 2 + rng.normal(0, 0.2))
 
 
 def _bays(site: Site, y: float) -> None:
@@ -192,7 +199,13 @@ def _bays(site: Site, y: float) -> None:
             if rng.random() < filled:
                 kind = str(rng.choice(["car"] * 8 + ["van", "pickup truck", "trailer", "motorcycle"]))
                 heading = (np.pi / 2 if rng.random() < 0.75 else -np.pi / 2) * (1 if side else -1)
-                site.put(kind, x + rng.normal(0, 0.1), y + side * 5.3 + rng.normal(0, 0.2), heading + rng.normal(0, 0.03), gap=0.08)
+                site.put(
+                    kind,
+                    x + rng.normal(0, 0.1),
+                    y + side * 5.3 + rng.normal(0, 0.2),
+                    heading + rng.normal(0, 0.03),
+                    gap=0.08,
+                )
 
 
 def _yard_side(site: Site, offset: float, yaw: float) -> None:

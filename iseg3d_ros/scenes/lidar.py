@@ -100,7 +100,9 @@ class Returns:
 
 def sensor(rng: np.random.Generator) -> Lidar:
     """One of the scanners in use, at a height between a delivery robot's and a lorry's."""
-    height = float(rng.choice([rng.uniform(1.65, 2.1), rng.uniform(0.6, 1.6), rng.uniform(2.1, 3.0)], p=[0.7, 0.15, 0.15]))
+    height = float(
+        rng.choice([rng.uniform(1.65, 2.1), rng.uniform(0.6, 1.6), rng.uniform(2.1, 3.0)], p=[0.7, 0.15, 0.15])
+    )
     kind = int(rng.choice(8, p=[0.24, 0.07, 0.08, 0.06, 0.2, 0.13, 0.12, 0.1]))
     found = _PATTERNS[kind]
     mounts = tuple(replace(mount, z=mount.z - 1.9 + height) for mount in found.mounts)
@@ -150,7 +152,9 @@ def accumulate(world: World, lidar: Lidar, drive: Drive, times: Sequence[float],
 
 def join(parts: Sequence[Returns]) -> Returns:
     """Several clouds one after another."""
-    return Returns(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("xyz", "label", "intensity", "time")))
+    return Returns(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("xyz", "label", "intensity", "time"))
+    )
 
 
 def _scan(world: World, lidar: Lidar, mount: Mount, turn: Array, place: Array, time: float,
@@ -160,7 +164,7 @@ def _scan(world: World, lidar: Lidar, mount: Mount, turn: Array, place: Array, t
     flat = directions.reshape(-1, 3)
     seen = ~_own_vehicle(flat, mount)
     rays = np.empty((len(flat), 6), np.float32)
-    rays[:, :3], rays[:, 3:] = place + turn @ np.float32([mount.x, 0, mount.z]), flat @ turn.T
+    rays[:, :3], rays[:, 3:] = place + turn @ np.array([mount.x, 0, mount.z], np.float32), flat @ turn.T
     hits = world.cast(rays, time)
     distance, label = _mixed(hits.t.reshape(grid), hits.label.reshape(grid), lidar, rng)
     facing = np.abs(np.einsum("ij,ij->i", rays[:, 3:], hits.normal))
@@ -172,7 +176,9 @@ def _scan(world: World, lidar: Lidar, mount: Mount, turn: Array, place: Array, t
     return Returns(xyz, label[kept], shine.astype(np.float32), np.full(kept.sum(), time, np.float32))
 
 
-def _returned(distance: Array, albedo: Array, facing: Array, lidar: Lidar, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _returned(
+    distance: Array, albedo: Array, facing: Array, lidar: Lidar, rng: np.random.Generator
+) -> NDArray[np.bool_]:
     """The radar equation: what comes back falls with darkness, grazing incidence and the square of range."""
     with np.errstate(divide="ignore", invalid="ignore"):
         strength = albedo / 0.1 * (0.15 + 0.85 * facing) * np.sqrt(facing) * (lidar.reach / distance) ** 2
@@ -181,7 +187,9 @@ def _returned(distance: Array, albedo: Array, facing: Array, lidar: Lidar, rng: 
     return np.isfinite(distance) & (rng.random(len(distance)) < chance)
 
 
-def _mixed(distance: Array, label: NDArray[np.int32], lidar: Lidar, rng: np.random.Generator) -> tuple[Array, NDArray[np.int32]]:
+def _mixed(
+    distance: Array, label: NDArray[np.int32], lidar: Lidar, rng: np.random.Generator
+) -> tuple[Array, NDArray[np.int32]]:
     """At an edge a beam lights two surfaces: close ones give one echo between them, far ones two separate echoes."""
     beside, other = np.roll(distance, 1, axis=1), np.roll(label, 1, axis=1)
     with np.errstate(invalid="ignore"):

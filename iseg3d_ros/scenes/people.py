@@ -103,11 +103,17 @@ def _luggage(shape: Shape, rng: np.random.Generator) -> None:
     elif kind == 3:  # pram
         shape.box((0.3, -0.13, 0.25), (0.7, 0.13, 0.48), colour).tube((0.3, 0, 0.45), (0.12, 0, 0.58), 0.012, DARK)
         for x, y in ((0.34, -0.14), (0.66, -0.14), (0.34, 0.14), (0.66, 0.14)):
-            shape.tube((x, y - 0.01, 0.06), (x, y + 0.01, 0.06), 0.06, DARK).tube((x, y, 0.06), (0.5, y, 0.25), 0.01, DARK)
+            shape.tube((x, y - 0.01, 0.06), (x, y + 0.01, 0.06), 0.06, DARK).tube(
+                (x, y, 0.06), (0.5, y, 0.25), 0.01, DARK
+            )
     elif kind == 4:  # umbrella
-        shape.tube((0.08, 0.1, 0.6), (0.08, 0.1, 1.1), 0.008, DARK).tube((0.08, 0.1, 1.02), (0.08, 0.1, 1.14), 0.3, colour, 0.01)
+        shape.tube((0.08, 0.1, 0.6), (0.08, 0.1, 1.1), 0.008, DARK).tube(
+            (0.08, 0.1, 1.02), (0.08, 0.1, 1.14), 0.3, colour, 0.01
+        )
     elif kind == 5:  # suitcase on wheels
-        shape.box((-0.4, 0.05, 0.02), (-0.25, 0.22, 0.36), colour).tube((-0.3, 0.13, 0.36), (-0.05, 0.14, 0.45), 0.01, DARK)
+        shape.box((-0.4, 0.05, 0.02), (-0.25, 0.22, 0.36), colour).tube(
+            (-0.3, 0.13, 0.36), (-0.05, 0.14, 0.45), 0.01, DARK
+        )
 
 
 def _rider(shape: Shape, rng: np.random.Generator, saddle: np.ndarray, bar: np.ndarray, pedal: np.ndarray) -> None:

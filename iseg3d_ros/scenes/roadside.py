@@ -23,7 +23,9 @@ def pole(rng: np.random.Generator) -> Shape:
 def lamp(rng: np.random.Generator) -> Shape:
     """A street lamp with an arm, or a short lantern."""
     height, radius = rng.uniform(3.2, 10), rng.uniform(0.05, 0.1)
-    shape = Shape().tube((0, 0, 0), (0, 0, 0.9), radius * 1.5, METAL).tube((0, 0, 0.9), (0, 0, height), radius, METAL, 0.04)
+    shape = (
+        Shape().tube((0, 0, 0), (0, 0, 0.9), radius * 1.5, METAL).tube((0, 0, 0.9), (0, 0, height), radius, METAL, 0.04)
+    )
     if height < 4.5:
         return shape.ball((0, 0, height), (0.2, 0.2, 0.28), WHITE)
     reach = rng.uniform(0.6, 2.5)
@@ -67,19 +69,33 @@ def bollard(rng: np.random.Generator) -> Shape:
 def cone(rng: np.random.Generator) -> Shape:
     """A traffic cone or a construction barrel."""
     if rng.random() < 0.35:
-        return Shape().tube((0, 0, 0), (0, 0, 1.0), 0.3, (0.8, 0.3, 0.05), 0.24)
+        return Shape().tube((0, 0, 0), (0, 0, rng.uniform(0.8, 1.1)), rng.uniform(0.2, 0.3), (0.8, 0.3, 0.05), 0.2)
     h = rng.uniform(0.45, 0.95)
-    return Shape().box((-0.2, -0.2, 0), (0.2, 0.2, 0.04), (0.1, 0.1, 0.1)).tube((0, 0, 0), (0, 0, h), 0.15, (0.8, 0.3, 0.05), 0.03)
+    return (
+        Shape()
+        .box((-0.2, -0.2, 0), (0.2, 0.2, 0.04), (0.1, 0.1, 0.1))
+        .tube((0, 0, 0), (0, 0, h), 0.15, (0.8, 0.3, 0.05), 0.03)
+    )
 
 
 def dustbin(rng: np.random.Generator) -> Shape:
     """A wheelie bin, a large container or a round litter bin."""
     colour, kind = rng.uniform(0.03, 0.5, 3), rng.integers(3)
     if kind == 0:
-        return Shape().box((-0.3, -0.27, 0.08), (0.3, 0.27, 1.0), colour).box((-0.36, -0.3, 1.0), (0.34, 0.3, 1.08), colour)
+        return (
+            Shape()
+            .box((-0.3, -0.27, 0.08), (0.3, 0.27, 1.0), colour)
+            .box((-0.36, -0.3, 1.0), (0.34, 0.3, 1.08), colour)
+        )
     if kind == 1:
-        return Shape().box((-0.5, -0.68, 0.15), (0.5, 0.68, 1.2), colour).box((-0.55, -0.7, 1.2), (0.45, 0.7, 1.35), colour)
-    return Shape().tube((0, 0, rng.uniform(0, 0.3)), (0, 0, rng.uniform(0.8, 1.1)), rng.uniform(0.18, 0.3), colour, sides=12)
+        return (
+            Shape()
+            .box((-0.5, -0.68, 0.15), (0.5, 0.68, 1.2), colour)
+            .box((-0.55, -0.7, 1.2), (0.45, 0.7, 1.35), colour)
+        )
+    return Shape().tube(
+        (0, 0, rng.uniform(0, 0.3)), (0, 0, rng.uniform(0.8, 1.1)), rng.uniform(0.18, 0.3), colour, sides=12
+    )
 
 
 def bench(rng: np.random.Generator) -> Shape:
@@ -93,14 +109,19 @@ def bench(rng: np.random.Generator) -> Shape:
 
 def hydrant(rng: np.random.Generator) -> Shape:
     """A hydrant."""
-    return Shape().tube((0, 0, 0), (0, 0, 0.65), 0.13, RED).ball((0, 0, 0.68), (0.14, 0.14, 0.12), RED).tube(
-        (0, -0.22, 0.45), (0, 0.22, 0.45), 0.07, RED)  # fmt: skip
+    h, colour = rng.uniform(0.55, 0.95), rng.uniform(0.1, 0.7, 3)
+    shape = Shape().tube((0, 0, 0), (0, 0, h), 0.13, colour).ball((0, 0, h), (0.14, 0.14, 0.12), colour)
+    return shape.tube((0, -0.22, h * 0.7), (0, 0.22, h * 0.7), 0.07, colour)
 
 
 def cabinet(rng: np.random.Generator) -> Shape:
     """A switch cabinet, letter box or parking meter."""
     if rng.random() < 0.4:
-        return Shape().tube((0, 0, 0), (0, 0, 1.1), 0.05, METAL).box((-0.15, -0.2, 1.0), (0.15, 0.2, 1.6), rng.uniform(0.1, 0.8, 3))
+        return (
+            Shape()
+            .tube((0, 0, 0), (0, 0, 1.1), 0.05, METAL)
+            .box((-0.15, -0.2, 1.0), (0.15, 0.2, 1.6), rng.uniform(0.1, 0.8, 3))
+        )
     x, y = rng.uniform(0.2, 0.4), rng.uniform(0.3, 0.9)
     return Shape().box((-x, -y, 0), (x, y, rng.uniform(0.9, 1.7)), rng.uniform(0.2, 0.7, 3))
 
@@ -133,7 +154,9 @@ def pallet(rng: np.random.Generator) -> Shape:
     shape = Shape().box((-0.6, -0.4, 0), (0.6, 0.4, 0.14), WOOD)
     for level in range(rng.integers(0, 4)):
         x, y = rng.uniform(0.35, 0.6), rng.uniform(0.25, 0.4)
-        shape.box((-x, -y, 0.14 + level * 0.35), (x, y, 0.49 + level * 0.35), rng.uniform(0.1, 0.7, 3), rng.normal(0, 0.08))
+        shape.box(
+            (-x, -y, 0.14 + level * 0.35), (x, y, 0.49 + level * 0.35), rng.uniform(0.1, 0.7, 3), rng.normal(0, 0.08)
+        )
     return shape
 
 

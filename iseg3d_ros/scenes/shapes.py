@@ -126,7 +126,8 @@ def grid_faces(rows: int, columns: int) -> NDArray[np.int_]:
 
 
 def _frame(axis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Two unit vectors at right angles to an axis (2, 3). Written out: numpy's cross product is slow on single vectors."""
+    """Two unit vectors at right angles to an axis (2, 3)."""
+    # Written out, since numpy's cross product is slow on single vectors.
     x, y, z = axis.tolist()
     length = math.sqrt(x * x + y * y + z * z) or 1e-9
     x, y, z = x / length, y / length, z / length

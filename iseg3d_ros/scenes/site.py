@@ -19,8 +19,10 @@ from iseg3d_ros.scenes.shapes import Shape
 from iseg3d_ros.scenes.terrain import Terrain
 from iseg3d_ros.scenes.vehicles import GLASS, VEHICLES
 
-MAKERS: dict[str, Callable[[np.random.Generator], Shape]] = {**VEHICLES, **THINGS, "person": person, "bicycle": bicycle, "motorcycle": motorcycle,
-          "building": building, **BORDERS}  # fmt: skip
+MAKERS: dict[str, Callable[[np.random.Generator], Shape]] = {
+    **VEHICLES, **THINGS, **BORDERS, "building": building,
+    "person": person, "bicycle": bicycle, "motorcycle": motorcycle,
+}  # fmt: skip
 WHEELED = (*VEHICLES, "bicycle", "motorcycle")
 _ROLES = {"car": "car", "truck": "truck", "motorcycle": "two-wheeler", "person": "person", "tree": "tree",
           "street lamp": "street lamp", "bush": "hedge"}  # fmt: skip
@@ -78,7 +80,9 @@ class Site:
                 return transform(mesh, pose(yaw=np.pi / 2))  # catalogue models look along -y
         number = int(self.rng.integers(VARIANTS)) + VARIANTS * self._held_out
         size = self.rng.uniform(0.94, 1.06, 3)
-        return tinted(stretch(parametric(kind, number), size), self.rng.uniform(0.7, 1.2) * self.rng.uniform(0.9, 1.1, 3))
+        return tinted(
+            stretch(parametric(kind, number), size), self.rng.uniform(0.7, 1.2) * self.rng.uniform(0.9, 1.1, 3)
+        )
 
     def world(self) -> World:
         """Everything, ready to be scanned."""
@@ -109,7 +113,12 @@ def _meets(one: NDArray[np.float64], others: NDArray[np.float64], gap: float) ->
         return False
     away = others[:, :2] - one[:2]
     apart = np.zeros(len(others), bool)
-    for yaw in (np.full(len(others), one[2]), others[:, 2], one[2] + np.pi / 2 + 0 * others[:, 2], others[:, 2] + np.pi / 2):
+    for yaw in (
+        np.full(len(others), one[2]),
+        others[:, 2],
+        one[2] + np.pi / 2 + 0 * others[:, 2],
+        others[:, 2] + np.pi / 2,
+    ):
         axis = np.stack([np.cos(yaw), np.sin(yaw)], 1)
         reach = _reach(one[None], yaw) + _reach(others, yaw)
         apart |= np.abs((away * axis).sum(1)) > reach + gap

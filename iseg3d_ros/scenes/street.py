@@ -31,13 +31,13 @@ class Straight:
 
     def __call__(self, time: float) -> tuple[Array, Array]:
         """Rotation and ground point of the vehicle."""
-        ahead = np.float32([np.cos(self.yaw), np.sin(self.yaw)])
+        ahead = np.array([np.cos(self.yaw), np.sin(self.yaw)], np.float32)
         x, y = self.place + ahead * np.float32(self.speed * time)
         pitch, roll = self.terrain.tilt(x, y, self.yaw)
         tilt = np.array([[1, 0, pitch], [0, 1, -roll], [-pitch, roll, 1]], np.float32)  # small angles
         left, _ = np.linalg.qr(tilt)
         level = (left * np.sign(np.diag(left))).astype(np.float32)
-        return turn(self.yaw) @ level, np.float32([x, y, self.terrain.height(x, y)])
+        return turn(self.yaw) @ level, np.array([x, y, self.terrain.height(x, y)], np.float32)
 
 
 def street(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledCloud:
@@ -45,7 +45,7 @@ def street(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledCl
     terrain, drive = _ground(rng)
     site = Site(rng, terrain, models)
     site.ground(label=bool(rng.random() < 0.1))
-    site.keep_free(*drive.place, 3.2, 1.3)
+    site.keep_free(float(drive.place[0]), float(drive.place[1]), 3.2, 1.3)
     if len(terrain.roads) == 1 and terrain.roads[0].half_width > 40:
         layouts.fill_yard(site)
     else:
@@ -58,13 +58,15 @@ def street(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledCl
 def _ground(rng: np.random.Generator) -> tuple[Terrain, Straight]:
     if rng.random() < 0.2:  # a yard is one wide road
         terrain = Terrain(rng, (Road(0, 0.0, 60.0, 5.0),))
-        return terrain, Straight(terrain, rng.uniform(-4, 4, 2).astype(np.float32), rng.uniform(0, 6.3), rng.uniform(0, 3))
+        return terrain, Straight(
+            terrain, rng.uniform(-4, 4, 2).astype(np.float32), rng.uniform(0, 6.3), rng.uniform(0, 3)
+        )
     terrain = Terrain(rng, layouts.roads(rng))
     main = terrain.roads[0]
     across = main.offset - rng.uniform(1.5, max(main.half_width - 2.6, 1.6))
     if rng.random() < 0.12:  # a robot on the pavement
         across = main.offset - main.half_width - main.pavement / 2
-    place = np.float32([0, across])
+    place = np.array([0, across], np.float32)
     return terrain, Straight(terrain, place, rng.normal(0, 0.06), rng.choice([0, rng.uniform(2, 14)]))
 
 
@@ -88,4 +90,4 @@ def _labelled(returns: Returns, site: Site, lidar: Lidar, drive: Straight) -> La
     xyz = ((returns.xyz - place) @ level).astype(np.float32)
     mount = lidar.mounts[0]
     return LabelledCloud("street", xyz, None, returns.intensity, instance[:-1].astype(np.int32), classes, "street",
-                         np.float32([mount.x, 0, mount.z]))  # fmt: skip
+                         np.array([mount.x, 0, mount.z], np.float32))  # fmt: skip

@@ -76,7 +76,7 @@ def truck(rng: np.random.Generator) -> Shape:
     tail, front = -length / 2, length / 2 - 2.1
     shape.box((tail, -0.5, 0.7), (length / 2 - 0.5, 0.5, 1.0), (0.1, 0.1, 0.1))
     _cargo(shape, rng, tail, front, width, height)
-    _wheels(shape, [tail + 1.2, tail + 2.3, length / 2 - 1.3][int(length < 8):], width, 0.5)
+    _wheels(shape, [tail + 1.2, tail + 2.3, length / 2 - 1.3][int(length < 8) :], width, 0.5)
     return shape
 
 
