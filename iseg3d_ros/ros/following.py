@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from iseg3d_ros.ros.intake import Shown
+from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.ros.tracker import BACKGROUND, Track, carry, moving, remember
 from iseg3d_ros.ros.transforms import SECOND, apply
 

@@ -11,7 +11,7 @@ import numpy as np
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.predictor import Predictor
 from iseg3d_ros.ros.following import Mark
-from iseg3d_ros.ros.intake import Shown
+from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.ros.view import Masks
 
 

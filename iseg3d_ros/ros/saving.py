@@ -14,8 +14,8 @@ from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.files import replacing
 from iseg3d_ros.ros.convert import Points
 from iseg3d_ros.ros.following import Mark
-from iseg3d_ros.ros.intake import Shown
 from iseg3d_ros.ros.settings import SegmenterSettings
+from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.ros.view import View
 from iseg3d_ros.ros.work import Work
 

@@ -12,8 +12,9 @@ from iseg3d_ros.ros.accumulate import Accumulator, Sweep
 from iseg3d_ros.ros.convert import Points
 from iseg3d_ros.ros.following import Follower, Mark
 from iseg3d_ros.ros.inputs import Arrival
-from iseg3d_ros.ros.intake import Intake, Shown
+from iseg3d_ros.ros.intake import Intake
 from iseg3d_ros.ros.settings import SegmenterSettings
+from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.ros.transforms import apply
 
 REMEMBERED = 4  # clouds of a live scene to which a click may refer

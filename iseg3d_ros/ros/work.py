@@ -15,11 +15,12 @@ from iseg3d_ros.msg import Click, ClickResult
 from iseg3d_ros.ros.following import Mark
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.inputs import Arrival, ClickRequest, click_at
-from iseg3d_ros.ros.intake import Intake, Shown
+from iseg3d_ros.ros.intake import Intake
 from iseg3d_ros.ros.messages import point
 from iseg3d_ros.ros.model import Model
 from iseg3d_ros.ros.nodes import stamp_of
 from iseg3d_ros.ros.settings import SegmenterSettings
+from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.ros.stage import Stage
 from iseg3d_ros.ros.view import ClickView, Masks, ObjectView, View
 from iseg3d_ros.session import Session
