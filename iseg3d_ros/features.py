@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.voxels import Voxels, mean_per_voxel, neighbour_pairs, voxelise
+from iseg3d_ros.voxels import Voxels, lowest, mean_per_voxel, neighbour_pairs, voxelise
 
 WIDTHS = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}
 FEATURES = tuple(WIDTHS)
@@ -34,9 +34,14 @@ def voxel_cloud(
 ) -> tuple[VoxelCloud, Voxels]:
     """Quantise a cloud (z up where known) and compute its features."""
     voxels = voxelise(xyz, size)
+    return network_view(xyz, rgb, voxels, names), voxels
+
+
+def network_view(xyz: np.ndarray, rgb: np.ndarray | None, voxels: Voxels, names: Sequence[str]) -> VoxelCloud:
+    """What a network sees of a cloud that is quantised already."""
     values = features(xyz, rgb, voxels, names)
     coords, points, channels = (torch.from_numpy(array) for array in (voxels.coords, voxels.points, values))
-    return VoxelCloud(coords, points, channels, float(size)), voxels
+    return VoxelCloud(coords, points, channels, voxels.size)
 
 
 def _check(names: Sequence[str]) -> None:
@@ -67,7 +72,7 @@ def colours(rgb: np.ndarray | None, voxels: Voxels) -> NDArray[np.float32]:
 
 def offsets(xyz: np.ndarray, voxels: Voxels) -> NDArray[np.float32]:
     """Mean point minus voxel centre, in voxels: between −0.5 and 0.5."""
-    local = (xyz - xyz.min(axis=0)) / xyz.dtype.type(voxels.size)
+    local = (xyz - lowest(xyz)) / xyz.dtype.type(voxels.size)
     return mean_per_voxel(local, voxels) - voxels.coords.astype(np.float32) - np.float32(0.5)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from iseg3d_ros.features import colours, normals, offsets
-from iseg3d_ros.voxels import Voxels, neighbour_pairs
+from iseg3d_ros.voxels import Voxels, lowest, neighbour_pairs
 
 CHUNK = 1 << 17  # points refined at once: what fits a cache
 NEAR = 0.5  # voxel edges: standard deviation of the weight by distance
@@ -48,7 +48,7 @@ class Refiner:
         pairs = np.concatenate([first, second]), np.concatenate([second, first])
         ones = np.ones(len(pairs[0]), np.float32)
         adjacency = sparse.csr_matrix((ones, pairs), shape=(len(voxels),) * 2)
-        local = ((xyz - xyz.min(axis=0)) / np.float32(voxels.size)).astype(np.float32)
+        local = ((xyz - lowest(xyz)) / np.float32(voxels.size)).astype(np.float32)
         return cls(voxels, local, rgb, means, colours(rgb, voxels), normals(coords, means)[0], table, adjacency)
 
     def boundary(self, label: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.features import voxel_cloud
+from iseg3d_ros.features import network_view
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.refine import Refiner
 from iseg3d_ros.up import find_up, is_optical, rotation_to_z
-from iseg3d_ros.voxels import Voxels, linear, voxelise
+from iseg3d_ros.voxels import Voxels, linear, lowest, voxelise
 
 VOXEL_SIZES = {"tabletop": 0.01, "room": 0.05, "street": 0.15}
 FAR = 1e4  # metres from the origin at which float32 rounds to a millimetre: beyond it an origin is subtracted
@@ -109,8 +109,8 @@ class Preparation:
         kind = kind_of(points)
         rotation = rotation_to_z(find_up(points) if up is None else np.asarray(up, np.float64))
         upright = np.ascontiguousarray(points @ rotation.T.astype(points.dtype), np.float32)
-        size, more = self._size(upright, kind)
-        cloud, voxels = voxel_cloud(upright, colour, size, self.features)
+        voxels, more = self._voxels(upright, kind)
+        cloud = network_view(upright, colour, voxels, self.features)
         refiner = Refiner.of(upright, colour, voxels)
         if kept is not None:
             voxels = dataclasses.replace(voxels, representative=kept[voxels.representative])
@@ -119,11 +119,11 @@ class Preparation:
             warnings.warn(note, stacklevel=3)
         return Scene(
             len(xyz), kept, origin, rotation, kind, voxels, cloud, refiner, cKDTree(voxels.points),
-            upright.min(axis=0), None, tuple(notes),
+            lowest(upright), None, tuple(notes),
         )  # fmt: skip
 
     def _kept(self, xyz: np.ndarray) -> tuple[NDArray[np.int64] | None, list[str]]:
-        good = np.isfinite(xyz).all(axis=1)
+        good = np.logical_and.reduce([np.isfinite(column) for column in xyz.T])
         notes = [] if good.all() else [f"{(~good).sum()} of {len(xyz)} points are NaN or infinite; they get label 0."]
         if not good.any():
             raise ValueError("None of the cloud's points has finite coordinates.")
@@ -137,20 +137,20 @@ class Preparation:
             good = near
         return (None, notes) if good.all() else (np.flatnonzero(good), notes)
 
-    def _size(self, xyz: np.ndarray, kind: str) -> tuple[float, list[str]]:
-        """The voxel size, enlarged where the cloud has more voxels than the network may be given."""
+    def _voxels(self, xyz: np.ndarray, kind: str) -> tuple[Voxels, list[str]]:
+        """The voxels, enlarged where the cloud has more of them than the network may be given."""
         wanted = size = self.voxel_size or self.sizes[kind]
-        count = len(voxelise(xyz, size))
-        while count > self.max_voxels:
-            size *= max(1.05, 1.02 * (count / self.max_voxels) ** 0.5)  # surfaces: voxels go with the square of 1/size
-            count = len(voxelise(xyz, size))
+        voxels = voxelise(xyz, size)
+        while len(voxels) > self.max_voxels:
+            size *= max(1.05, 1.02 * (len(voxels) / self.max_voxels) ** 0.5)  # surfaces: they go with 1/size²
+            voxels = voxelise(xyz, size)
         if size == wanted:
-            return size, []
+            return voxels, []
         note = (
             f"The cloud has more than {self.max_voxels} voxels of {wanted:g} m; voxels of {size:.3g} m are used. "
             "Crop the cloud to keep the finer ones."
         )
-        return size, [note]
+        return voxels, [note]
 
 
 def checked(xyz: np.ndarray, rgb: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

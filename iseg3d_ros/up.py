@@ -16,7 +16,7 @@ from iseg3d_ros.features import normals, offsets
 from iseg3d_ros.voxels import voxelise
 
 CELLS = 96  # of the coarse grid's longest side: thousands of voxels, whatever the cloud
-CANDIDATES = 256  # normals tried as the plane's
+CANDIDATES = 96  # normals tried as the plane's
 PARALLEL = np.cos(np.radians(10))
 LEAN = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # how far the plane may lean from the axis
 SHARE = {"axis": 0.08, "free": 0.3}  # of the voxels that must lie in a plane for it to count

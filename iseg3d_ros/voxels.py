@@ -39,7 +39,7 @@ def voxelise(xyz: np.ndarray, size: float) -> Voxels:
     if len(xyz) == 0:
         raise ValueError("There are no points to quantise.")
     cells = _cells(xyz, size)
-    extent = cells.max(axis=0).astype(np.int64) + 1
+    extent = np.array([column.max() for column in cells.T], np.int64) + 1
     key = linear(cells, extent)
     representative, inverse = _dense(key, int(extent.prod())) if extent.prod() <= DENSE_CELLS else _sorted(key)
     points = np.ascontiguousarray(xyz[representative], dtype=np.float32)
@@ -47,8 +47,13 @@ def voxelise(xyz: np.ndarray, size: float) -> Voxels:
     return Voxels(cells[representative], points, representative, inverse, float(size), counts)
 
 
+def lowest(points: np.ndarray) -> np.ndarray:
+    """The smallest x, y and z: many times faster than min(axis=0), which reduces three numbers at a time."""
+    return np.array([column.min() for column in points.T], points.dtype)
+
+
 def _cells(xyz: np.ndarray, size: float) -> NDArray[np.int32]:
-    scaled = (xyz - xyz.min(axis=0)) / np.asarray(size, xyz.dtype if xyz.dtype.kind == "f" else np.float64)
+    scaled = (xyz - lowest(xyz)) / np.asarray(size, xyz.dtype if xyz.dtype.kind == "f" else np.float64)
     if not np.isfinite(scaled).all():
         raise ValueError("The points hold NaN or infinite coordinates; drop them before quantising.")
     if scaled.max() >= 2**30:
