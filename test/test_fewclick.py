@@ -94,6 +94,9 @@ def test_a_click_looks_only_at_its_mask_or_everywhere(network: FewClick) -> None
     answer = network.segment(torch.randn(3, network.settings.width), scene, clicks, None)
     answer.masks[0] = -1.0
     answer.masks[1] = torch.where(label == 2, 1.0, -1.0)
-    seen = network._visible(answer, torch.zeros(0), None, scene.levels[-1], clicks)
+    seen = network._visible(answer, scene.levels[-1])
     assert seen[0].all()
     assert torch.equal(seen[1], label == 2)
+    level = scene.levels[0]  # stride 8: rows at least half of which is inside
+    share = torch.stack([(label == 2)[level.parent == row].float().mean() for row in range(len(level.count))])
+    assert torch.equal(network._visible(answer, level)[1], (share >= 0.5) | ~(share >= 0.5).any())

@@ -26,21 +26,24 @@ from iseg3d_ros.models.ptv3 import PointTransformer
 from iseg3d_ros.models.relation import Relation, relations
 from iseg3d_ros.models.scene import check_clicks, children, parents, parts, pool_mean, rows_of_clouds
 from iseg3d_ros.models.settings import ModelSettings
-from iseg3d_ros.sparse import Maps
+from iseg3d_ros.sparse import SparseTensor
 
 
 @dataclass(frozen=True)
 class Level:
-    """What a stage's clicks look at: keys and values at its scale, and F^L averaged there for the masks.
+    """What a stage's clicks look at: keys and values at its scale.
 
-    `parent` (V,) is the row here of every voxel of the cloud; `count` how many voxels each row has.
+    `parent` (V,) is the row here of every voxel of the cloud, None at full resolution; `count` a row's voxels.
     """
 
     keys: Tensor
     values: Tensor
-    features: Tensor
-    parent: Tensor
-    count: Tensor
+    parent: Tensor | None
+    count: Tensor | None
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Values of the cloud's voxels, averaged here."""
+        return values if self.parent is None or self.count is None else pool_mean(values, self.parent, self.count)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class FewClick(nn.Module):
         projected = [linear(level.features) for linear, level in zip(self.project, levels, strict=True)]
         fine = projected[-1].split(sizes)
         per_stage = [
-            self._levels(cast(Stage, stage), features, level.maps, level.stride, clouds, fine)
+            self._levels(cast(Stage, stage), features, level, clouds)
             for stage, features, level in zip(self.stages, projected, levels, strict=True)
         ]
         return EncodedScenes(tuple(
@@ -106,24 +109,15 @@ class FewClick(nn.Module):
         ))  # fmt: skip
 
     def _levels(
-        self,
-        stage: Stage,
-        features: Tensor,
-        maps: Maps,
-        stride: int,
-        clouds: Sequence[VoxelCloud],
-        fine: Sequence[Tensor],
+        self, stage: Stage, features: Tensor, level: SparseTensor, clouds: Sequence[VoxelCloud]
     ) -> list[Level]:
         """One scale of every cloud."""
-        sizes = rows_of_clouds(maps.coords(stride), len(clouds))
+        sizes = rows_of_clouds(level.coords, len(clouds))
         found = []
-        for own, rows, cloud, finest in zip(
-            features.split(sizes), _rows(maps, stride, sizes, clouds), clouds, fine, strict=True
-        ):
-            count = children(rows, len(own))
-            position = self._code(pool_mean(cloud.points, rows, count), cloud)
-            mean = finest if stride == 1 else pool_mean(finest, rows, count)
-            found.append(Level(*stage.project(own, position), mean, rows, count))
+        for own, rows, cloud in zip(features.split(sizes), _rows(level, sizes, clouds), clouds, strict=True):
+            count = None if rows is None else children(rows, len(own))
+            points = cloud.points if rows is None or count is None else pool_mean(cloud.points, rows, count)
+            found.append(Level(*stage.project(own, self._code(points, cloud)), rows, count))
         return found
 
     def _code(self, points: Tensor, cloud: VoxelCloud) -> Tensor:
@@ -141,15 +135,15 @@ class FewClick(nn.Module):
         return [Prediction(merge(self.answer(scene, click)[-1].masks, click)) for scene, click in each]
 
     def answer(self, scene: EncodedScene, clicks: VoxelClicks) -> list[StageMasks]:
-        """Every stage's masks and classes of one cloud's clicks."""
+        """Every stage's masks and classes of one cloud's clicks; without gradient the last stage's alone."""
         term = self.relate(scene, clicks)
         query = scene.features[clicks.voxel] + self.sign((clicks.label > 0).long())  # Eq. 2
         place = scene.position[clicks.voxel]
         answers: list[StageMasks] = []
         for i, (stage, level) in enumerate(zip(self.stages, scene.levels, strict=True)):
-            seen = self._visible(answers[-1], query, term, level, clicks) if answers else None
+            seen = self._visible(answers[-1], level) if answers else None
             query = stage(query, place, level, clicks, seen)  # Eq. 3
-            answers.append(self.segment(query, scene, clicks, term))
+            answers = [*(answers if torch.is_grad_enabled() else ()), self.segment(query, scene, clicks, term)]
             if i < len(self.adaptors):
                 query = self.adapt(i, query, scene, answers[-1])
         return answers
@@ -167,13 +161,11 @@ class FewClick(nn.Module):
         adapted: Tensor = self.adaptors[i](torch.cat([query, spatial, semantic.to(query.dtype)], 1))
         return adapted
 
-    def _visible(
-        self, answer: StageMasks, query: Tensor, term: Tensor | None, level: Level, clicks: VoxelClicks
-    ) -> Tensor | None:
+    def _visible(self, answer: StageMasks, level: Level) -> Tensor | None:
         """Bool (K, rows): a click looks at its present mask, or everywhere where that is empty."""
         if not self.settings.masked_attention:
             return None
-        inside = pool_mean((answer.masks.detach().T > 0).float(), level.parent, level.count).T >= 0.5
+        inside = level.mean((answer.masks.T > 0).float()).T >= 0.5
         return inside | ~inside.any(1, keepdim=True)
 
     def relate(self, scene: EncodedScene, clicks: VoxelClicks) -> Tensor | None:
@@ -185,7 +177,7 @@ class FewClick(nn.Module):
             self.relation(
                 scene.features[part], objects, relations(scene.cloud, scene.features, clicks, scene.extent, part)
             )[0]
-            for part in parts(len(scene.features), clicks.objects + 1)
+            for part in parts(len(scene.features), clicks.objects + 1, scene.features.device)
         ])  # fmt: skip
 
     # Learning
@@ -267,11 +259,11 @@ def class_loss(logits: Tensor, clicks: VoxelClicks, classes: Tensor | None) -> T
     return each.sum() / (known >= 0).sum().clamp(min=1)
 
 
-def _rows(maps: Maps, stride: int, sizes: list[int], clouds: Sequence[VoxelCloud]) -> list[Tensor]:
-    """Per cloud, the row within its own part of a level of each of its voxels."""
-    if stride == 1:
-        return [torch.arange(len(cloud), device=maps.device) for cloud in clouds]
-    whole = parents(maps, stride).split([len(cloud) for cloud in clouds])
+def _rows(level: SparseTensor, sizes: list[int], clouds: Sequence[VoxelCloud]) -> list[Tensor | None]:
+    """Per cloud, the row within its own part of a level of each of its voxels; None at full resolution."""
+    if level.stride == 1:
+        return [None] * len(clouds)
+    whole = parents(level.maps, level.stride).split([len(cloud) for cloud in clouds])
     return [rows - sum(sizes[:i]) for i, rows in enumerate(whole)]
 
 
