@@ -99,7 +99,7 @@ def test_mean_of_clicks() -> None:
 
 
 def test_click_map_takes_the_nearest_coarse_voxel_and_scenes_are_summed() -> None:
-    network = build(settings_of("e2i3d", "tiny", relation=False, propagation=0)).eval()
+    network = build(settings_of("e2i3d", "tiny", relation=False)).eval()
     cloud, label = boxes_on_a_table(network.settings)
     clicks = first_clicks(label)
     encoded = network.encode([cloud]).clouds[0]
@@ -212,7 +212,7 @@ def test_scene_latent_does_not_care_for_the_objects_order() -> None:
 
 @pytest.mark.parametrize("cosine", [False, True])
 def test_masks_and_variance_over_samples_eqs_11_13_14(cosine: bool) -> None:
-    network = build(settings_of("npiseg3d", "tiny", cosine=cosine, relation=False, propagation=0, samples=6)).eval()
+    network = build(settings_of("npiseg3d", "tiny", cosine=cosine, relation=False, samples=6)).eval()
     torch.nn.init.normal_(network.latents.film[-1].weight, std=0.3)  # as if trained: samples differ
     cloud, label = boxes_on_a_table(network.settings)
     clicks = first_clicks(label, 1)
@@ -233,7 +233,7 @@ def test_masks_and_variance_over_samples_eqs_11_13_14(cosine: bool) -> None:
 
 
 def test_the_evidence_lower_bound_grows_with_progress_only_by_its_divergence() -> None:
-    network = build(settings_of("npiseg3d", "tiny", propagation=0))
+    network = build(settings_of("npiseg3d", "tiny"))
     cloud, label = boxes_on_a_table(network.settings)
     clicks, losses = first_clicks(label), []
     for progress in (0.0, 1.0):

@@ -14,6 +14,7 @@ from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
 from iseg3d_ros.models.e2i3d import with_hierarchy
+from iseg3d_ros.models.scene import PAIRS_AT_ONCE
 from iseg3d_ros.models.settings import settings_of
 
 NAMES = ("agile3d", "e2i3d", "npiseg3d")
@@ -23,8 +24,8 @@ BUILDS = [(name, ours) for name in NAMES for ours in (False, True)]
 def network_of(name: str, ours: bool = True, seed: int = 0, **changes: object) -> torch.nn.Module:
     """A tiny network: as the papers have it, or with our relation term and propagation."""
     torch.manual_seed(seed)
-    plain = {} if ours else {"relation": False, "propagation": 0, "dice": "point"}
-    return build(settings_of(name, "tiny", **(plain | changes)))
+    kind = {"propagation": 12} if ours else {"relation": False, "dice": "point"}
+    return build(settings_of(name, "tiny", **(kind | changes)))
 
 
 def logits_of(network: torch.nn.Module, cloud: VoxelCloud, clicks: VoxelClicks) -> torch.Tensor:
@@ -171,7 +172,7 @@ def test_memory_bounded_parts_give_the_same(name: str, monkeypatch: pytest.Monke
     cloud, label = boxes_on_a_table(network.settings)
     clicks = first_clicks(label, 1)
     expected = logits_of(network, cloud, clicks)
-    monkeypatch.setattr("iseg3d_ros.models.scene.PAIRS_AT_ONCE", 300)
+    monkeypatch.setitem(PAIRS_AT_ONCE, "cpu", 300)
     torch.testing.assert_close(logits_of(network, cloud, clicks), expected, atol=1e-5, rtol=1e-5)
 
 

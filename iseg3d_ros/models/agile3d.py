@@ -219,7 +219,7 @@ class Agile3D(nn.Module):
         scene, labels = encoded.scales[0].features, clicks.objects + 1
         objects = mean_of_clicks(scene[clicks.voxel], clicks.label, labels)
         terms, kept = [], []
-        for part in parts(len(scene), labels):
+        for part in parts(len(scene), labels, scene.device):
             pairs = relations(encoded.cloud, scene, clicks, encoded.extent, part)
             term, hidden = self.relation(scene[part], objects, pairs)
             terms.append(term)
@@ -248,7 +248,7 @@ class Agile3D(nn.Module):
         labels = draft.logits.shape[1]
         added = [
             self.propagation.classify(local[rows[part], :labels], draft.scene[part])
-            for part in parts(len(rows), labels)
+            for part in parts(len(rows), labels, rows.device)
         ]
         return Prediction(draft.logits + torch.cat(added), (*draft.layers, draft.logits), draft.variance)
 

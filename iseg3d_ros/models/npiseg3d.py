@@ -168,11 +168,12 @@ class NPISeg3D(Agile3D):
 
     def variance(self, process: Process, modulated: Tensor) -> Tensor:
         """Eqs. 13 and 14 (V,): variance over the samples, worst click of the worst object."""
-        samples = modulated if self.settings.cosine else modulated - modulated.mean(0)
-        worst = []
-        for part in parts(len(process.scene), samples.shape[0] * samples.shape[1]):
-            values = self.similarity(samples.flatten(0, 1), process.scene[part]).unflatten(0, samples.shape[:2])
-            worst.append(values.var(0, unbiased=False).amax(0))
+        cosine, scene, worst = self.settings.cosine, process.scene, []
+        samples = modulated if cosine else modulated - modulated.mean(0)  # a dot product's mean is known beforehand
+        for part in parts(len(scene), samples.shape[0] * samples.shape[1], scene.device):
+            values = self.similarity(samples.flatten(0, 1), scene[part]).unflatten(0, samples.shape[:2])
+            spread = values.var(0, unbiased=False) if cosine else values.square_().mean(0)
+            worst.append(spread.amax(0))
         return torch.cat(worst)
 
     # Training: the evidence lower bound, Eqs. 9 and 10

@@ -13,7 +13,8 @@ from iseg3d_ros.models.attention import SceneProjections
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.sparse import Maps
 
-PAIRS_AT_ONCE = 1 << 20  # (point, object) pairs worked on together where no gradient is kept
+# (point, object) pairs worked on together where no gradient is kept: as many as a CPU's cache holds, or a GPU's memory
+PAIRS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 22}
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ def rows_of_clouds(coords: Tensor, clouds: int) -> list[int]:
     return sizes
 
 
-def parts(points: int, labels: int) -> Iterator[slice]:
+def parts(points: int, labels: int, device: torch.device) -> Iterator[slice]:
     """Slices of the points that bound the memory of pair-wise work; a single one where gradients are kept."""
-    step = points if torch.is_grad_enabled() else max(1, PAIRS_AT_ONCE // labels)
+    step = points if torch.is_grad_enabled() else max(1, PAIRS_AT_ONCE.get(device.type, 1 << 20) // labels)
     return (slice(start, min(start + step, points)) for start in range(0, points, step))
 
 

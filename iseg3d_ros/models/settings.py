@@ -22,8 +22,8 @@ class ModelSettings:
     `relation` adds, to each object's logit, a term learned from (point, object) pairs: how far the point is from the
     object's clicks and from the other clicks, how it differs from them. The papers do not have it: it is off in the
     `paper` preset and on in the others, because the published decoders need far more training data without it.
-    `propagation` lets that term spread along the surface by a few sparse convolutions at a coarse scale, one feature
-    set an object.
+    `propagation` (channels; 0 leaves it out, as every preset does) lets that term spread along the surface by a few
+    sparse convolutions at a coarse scale, one feature set an object; in short trainings it cost more than it gave.
     `dice` names the overlap loss: "point" is the papers' per-point form, 1 - p(true label); "code" the same with the
     public code's zero where the point is confidently wrong; "object" the usual soft Dice of each object.
     """
@@ -165,7 +165,6 @@ SMALL: dict[str, Any] = {
     "ffn": 256,
     "scale_layers": (1, 3),
     "relation_width": 48,
-    "propagation": 24,
 }
 TINY: dict[str, Any] = {
     "stem": 12,
@@ -179,7 +178,6 @@ TINY: dict[str, Any] = {
     "scale_layers": (1, 2),
     "background_queries": 4,
     "relation_width": 24,
-    "propagation": 12,
     "target_clicks": 10,
 }
 
