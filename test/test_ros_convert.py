@@ -260,3 +260,13 @@ def test_messages_of_rclpy() -> None:
     assert message.header.frame_id == "map" and message.width == 4 and message.is_dense
     np.testing.assert_array_equal(read_points(message).xyz, XYZ)
     np.testing.assert_array_equal(read_points(message).rgb, RGB)
+
+
+def test_packed_coordinates_are_not_copied() -> None:
+    data = np.ascontiguousarray(XYZ).view(np.uint8).reshape(-1).copy()
+    message = cloud(*xyz(), step=12)
+    message.data = data
+    points = read_points(message)
+    assert np.shares_memory(points.xyz, data)
+    data[:] = 0
+    assert len(read_points(message)) == 0  # all (0, 0, 0)

@@ -22,7 +22,7 @@ class Record:
 
 
 class Bag:
-    """A bag that is read; a context manager."""
+    """A bag that is open for reading until the end of its `with` statement."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -33,13 +33,13 @@ class Bag:
             raise RuntimeError("bags are read by the Python package rosbags: pip install rosbags") from None
         self.path = path
         self.types = typestore()
-        self._reader: Any = AnyReader([path], default_typestore=self.types)
-
-    def __enter__(self) -> Bag:
         try:
+            self._reader: Any = AnyReader([path], default_typestore=self.types)
             self._reader.open()
         except Exception as error:  # the reader's own errors are of many kinds
             raise ValueError(f"{self.path} cannot be read as a bag: {error}") from error
+
+    def __enter__(self) -> Bag:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -40,8 +40,9 @@ class CloudLike(Protocol):
 class Points:
     """The returns of a cloud: what is NaN, infinite or exactly (0, 0, 0) is left out.
 
-    `xyz` float32 (N, 3), stored column by column; `rgb` uint8 (N, 3) or None; `intensity` float32 (N,) or None;
-    `kept` int64 (N,): the points' places in the message, or None where every point was kept; `shape` (height, width).
+    `xyz` float32 (N, 3), stored column by column or, where the message is packed, its own bytes (read only); `rgb`
+    uint8 (N, 3) or None; `intensity` float32 (N,) or None; `kept` int64 (N,): the points' places in the message, or None
+    where every point was kept; `shape` (height, width).
     """
 
     xyz: np.ndarray
@@ -91,9 +92,11 @@ def read_points(message: CloudLike, intensity: bool = False) -> Points:
             f"the cloud has no field {', '.join(missing)} (it has {', '.join(fields) or 'none'}): "
             "x, y and z are needed in every point"
         )
-    xyz = np.empty((3, message.height * message.width), np.float32)
-    for row, name in zip(xyz, "xyz", strict=True):
-        row.reshape(message.height, message.width)[:] = _column(message, fields[name])
+    xyz = _packed(message, fields)
+    if xyz is None:
+        xyz = np.empty((3, message.height * message.width), np.float32)
+        for row, name in zip(xyz, "xyz", strict=True):
+            row.reshape(message.height, message.width)[:] = _column(message, fields[name])
     shape = (int(message.height), int(message.width))
     points = Points(xyz.T, _colour(message, fields), _intensity(message, fields) if intensity else None, None, shape)
     returns = _returns(xyz)
@@ -151,12 +154,23 @@ def _column(message: CloudLike, field: FieldLike, dtype: str | None = None, byte
     )
 
 
+def _packed(message: CloudLike, fields: dict[str, Any]) -> np.ndarray | None:
+    """Where a message holds x y z as float32 and nothing else, its own bytes (3, N); nothing is copied."""
+    layout = [(fields[name].offset, fields[name].datatype) for name in "xyz"]
+    size = message.height * message.width
+    if layout != [(0, 7), (4, 7), (8, 7)] or message.is_bigendian or message.point_step != 12 or size == 0:
+        return None
+    if message.height > 1 and _row_step(message) != 12 * message.width:
+        return None
+    return np.ndarray((size, 3), "<f4", message.data).T
+
+
 def _returns(xyz: np.ndarray) -> np.ndarray | None:
     """Where a point is a return, or None if everywhere: two cheap sweeps decide that no mask is needed."""
-    flat = xyz.reshape(-1)
+    flat = xyz.reshape(-1, order="A")  # as it lies in memory: no copy
     with np.errstate(over="ignore", invalid="ignore"):
         finite = np.isfinite(flat @ flat)
-    if finite and xyz[0].all():
+    if finite and (xyz[0] if xyz.flags.c_contiguous else flat).all():
         return None
     returns = np.isfinite(xyz).all(axis=0) & xyz.any(axis=0)
     return None if returns.all() else returns

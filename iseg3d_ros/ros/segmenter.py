@@ -235,6 +235,8 @@ class Segmenter(LifecycleNode):
 
     def _failed(self, error: BaseException) -> None:
         """A cloud that could not be taken, or a model that failed on one: said, and the node goes on."""
+        if not self.context.ok():
+            return  # ROS was shut down while the model ran: nobody is left to be told
         self._health.failed(str(error))
         self.tell(f"a cloud could not be segmented: {error}")
 
