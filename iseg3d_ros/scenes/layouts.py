@@ -12,8 +12,8 @@ ALONG = 85.0  # metres of street either way from the sensor
 PARKED = ("car", "car", "car", "car", "car", "car", "van", "van", "pickup truck", "truck", "trailer", "container")
 DRIVEN = ("car", "car", "car", "car", "van", "truck", "bus", "motorcycle", "bicycle", "pickup truck")
 STACKED = ("pallet", "container", "trailer", "truck", "bin", "traffic cone", "barrier", "van", "bollard")
-SMALL = ("bin", "bin", "bench", "hydrant", "street cabinet", "bollard", "bollard", "barrier", "traffic cone", "bush",
-         "pallet", "bicycle", "motorcycle", "sign", "bus shelter", "pole")  # fmt: skip
+SMALL = ("bin", "bin", "bench", "hydrant", "street cabinet", "bollard", "bollard", "barrier", "traffic cone", "vegetation",
+         "pallet", "bicycle", "motorcycle", "sign", "shelter", "pole")  # fmt: skip
 
 
 def roads(rng: np.random.Generator) -> tuple[Road, ...]:
@@ -101,7 +101,7 @@ def _houses(site: Site, road: Road, side: int) -> None:
     """Houses behind the pavement or behind front gardens with hedges, fences or walls."""
     rng = site.rng
     back = float(rng.choice([0.2, rng.uniform(1.5, 9)]))
-    gap, tall = rng.choice([0.0, rng.uniform(0.5, 12)]), rng.uniform(0.5, 1.5)
+    gap, tall = rng.choice([0.0, rng.uniform(0.5, 12)], p=[0.6, 0.4]), rng.uniform(0.6, 1.6)
     along = -ALONG - 10 + rng.uniform(0, 10)
     while along < ALONG:
         house = stretch(site.model("building"), (1, 1, tall * rng.uniform(0.8, 1.2)))
@@ -121,7 +121,7 @@ def _garden(site: Site, road: Road, side: int, along: float, length: float, back
     if kind != "none":
         site.put(kind, *_at(road, along, side * (edge + 0.35)), _yaw(road), gap=-0.3)
     for _ in range(rng.integers(0, 4)):
-        thing = str(rng.choice(["tree", "bush", "bin", "bush", "bench", "car", "bicycle"]))
+        thing = str(rng.choice(["tree", "vegetation", "bin", "vegetation", "bench", "car", "bicycle"]))
         x, y = _at(road, along + rng.uniform(-0.5, 0.5) * length, side * (edge + rng.uniform(0.8, max(back, 1.0))))
         site.put(thing, x, y, rng.uniform(0, 6.3))
 

@@ -183,7 +183,7 @@ def _returned(
     with np.errstate(divide="ignore", invalid="ignore"):
         strength = albedo / 0.1 * (0.15 + 0.85 * facing) * np.sqrt(facing) * (lidar.reach / distance) ** 2
     chance = 0.995 * (1 - np.exp(-0.7 * np.nan_to_num(strength, posinf=0.0)))
-    chance[albedo < 0.02] *= 0.12  # glass lets most of the light through, wherever it stands
+    chance[albedo < 0.02] *= 0.3  # glass lets most of the light through, wherever it stands
     return np.isfinite(distance) & (rng.random(len(distance)) < chance)
 
 

@@ -234,6 +234,6 @@ def wall(rng: np.random.Generator) -> Shape:
 THINGS: dict[str, Callable[[np.random.Generator], Shape]] = {
     "pole": pole, "street lamp": lamp, "sign": sign, "traffic light": traffic_light, "bollard": bollard,
     "traffic cone": cone, "bin": dustbin, "bench": bench, "hydrant": hydrant, "street cabinet": cabinet,
-    "barrier": barrier, "bus shelter": shelter, "pallet": pallet, "tree": tree, "bush": bush,
+    "barrier": barrier, "shelter": shelter, "pallet": pallet, "tree": tree, "vegetation": bush,
 }  # fmt: skip
 BORDERS: dict[str, Callable[[np.random.Generator], Shape]] = {"hedge": hedge, "fence": fence, "wall": wall}

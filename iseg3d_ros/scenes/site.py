@@ -25,9 +25,9 @@ MAKERS: dict[str, Callable[[np.random.Generator], Shape]] = {
 }  # fmt: skip
 WHEELED = (*VEHICLES, "bicycle", "motorcycle")
 _ROLES = {"car": "car", "truck": "truck", "motorcycle": "two-wheeler", "person": "person", "tree": "tree",
-          "street lamp": "street lamp", "bush": "hedge"}  # fmt: skip
+          "street lamp": "street lamp", "vegetation": "hedge"}  # fmt: skip
 _FROM_CATALOGUE = 0.3
-_MOST_FACES = 12000
+_MOST_FACES = 15000
 VARIANTS = 96  # parametric models of each kind; as many again are held out for validation
 
 
@@ -73,16 +73,19 @@ class Site:
 
     def model(self, kind: str) -> Mesh:
         """A mesh from the catalogue, where it has such things, or a parametric one; front along x."""
+        mesh = self._from_catalogue(kind)
+        if mesh is None:
+            mesh = parametric(kind, int(self.rng.integers(VARIANTS)) + VARIANTS * self._held_out)
+        tint = self.rng.uniform(0.7, 1.2) * self.rng.uniform(0.9, 1.1, 3)
+        return tinted(stretch(mesh, self.rng.uniform(0.94, 1.06, 3)), tint)
+
+    def _from_catalogue(self, kind: str) -> Mesh | None:
         pool = self._pools.get(_ROLES.get(kind, ""), [])
-        if pool and self.rng.random() < _FROM_CATALOGUE:
-            mesh = pool[self.rng.integers(len(pool))].load()
-            if len(mesh.faces) <= _MOST_FACES:
-                return transform(mesh, pose(yaw=np.pi / 2))  # catalogue models look along -y
-        number = int(self.rng.integers(VARIANTS)) + VARIANTS * self._held_out
-        size = self.rng.uniform(0.94, 1.06, 3)
-        return tinted(
-            stretch(parametric(kind, number), size), self.rng.uniform(0.7, 1.2) * self.rng.uniform(0.9, 1.1, 3)
-        )
+        if not pool or self.rng.random() > _FROM_CATALOGUE:
+            return None
+        mesh = pool[self.rng.integers(len(pool))].load()
+        # catalogue models look along -y
+        return transform(mesh, pose(yaw=np.pi / 2)) if len(mesh.faces) <= _MOST_FACES else None
 
     def world(self) -> World:
         """Everything, ready to be scanned."""
@@ -104,7 +107,7 @@ class Site:
 def parametric(kind: str, number: int) -> Mesh:
     """Parametric model `number` of a kind: the same in every scene, so that validation can hold models out."""
     rng = np.random.default_rng([number, *kind.encode()])
-    return MAKERS[kind](rng).mesh(GLASS if rng.random() < 0.4 else None)
+    return MAKERS[kind](rng).mesh(GLASS if rng.random() < 0.25 else None)
 
 
 def _meets(one: NDArray[np.float64], others: NDArray[np.float64], gap: float) -> bool:

@@ -121,6 +121,11 @@ def _body(shape: Shape, rng: np.random.Generator, stations: tuple[tuple[float, .
     table[:, 2] = np.minimum(table[:, 2], 1.0)
     _loft(shape, tuple(map(tuple, table)), size, paint(rng), glazed, clearance=size[2] * rng.uniform(0.11, 0.16))
     length, width, height = size
+    for x in (0.06, -0.14):  # seats and dashboard, which show through clean glass
+        for side in (-1, 1):
+            y = side * width * 0.22
+            shape.box((x * length - 0.1, y - 0.24, 0.4), (x * length + 0.1, y + 0.24, height * 0.78), TYRE)
+    shape.box((length * 0.2, -width * 0.42, 0.4), (length * 0.26, width * 0.42, height * 0.6), TYRE)
     radius = rng.uniform(0.3, 0.36) * (1.1 if height > 1.7 else 1)
     _wheels(shape, [-length * rng.uniform(0.27, 0.31), length * rng.uniform(0.29, 0.33)], width, radius)
     for side in (-1, 1):
