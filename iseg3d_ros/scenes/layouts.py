@@ -9,11 +9,11 @@ from iseg3d_ros.scenes.site import Site
 from iseg3d_ros.scenes.terrain import Road
 
 ALONG = 85.0  # metres of street either way from the sensor
-PARKED = ("car", "car", "car", "car", "car", "car", "van", "van", "pickup truck", "truck", "trailer", "container")
+PARKED = (*["car"] * 6, "van", "van", "pickup truck", "truck", "trailer", "container")
 DRIVEN = ("car", "car", "car", "car", "van", "truck", "bus", "motorcycle", "bicycle", "pickup truck")
 STACKED = ("pallet", "container", "trailer", "truck", "bin", "traffic cone", "barrier", "van", "bollard")
-SMALL = ("bin", "bin", "bench", "hydrant", "street cabinet", "bollard", "bollard", "barrier", "traffic cone", "vegetation",
-         "pallet", "bicycle", "motorcycle", "sign", "shelter", "pole")  # fmt: skip
+SMALL = ("bin", "bin", "bench", "hydrant", "street cabinet", "bollard", "bollard", "barrier", "traffic cone",
+         "vegetation", "pallet", "bicycle", "motorcycle", "sign", "shelter", "pole")  # fmt: skip
 
 
 def roads(rng: np.random.Generator) -> tuple[Road, ...]:
