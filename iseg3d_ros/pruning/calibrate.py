@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.pruning.importance import Calibration
 from iseg3d_ros.sparse import sparse_batch

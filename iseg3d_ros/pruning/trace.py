@@ -151,7 +151,7 @@ class _Tracer:
             self.fixed[self.start[key] : self.start[key] + len(values)] |= values.cpu().numpy() > MARK / 2
 
     def join_heads(self) -> None:
-        """An attention head is one sub-structure: its queries', keys' and values' rows and its columns of the output."""
+        """An attention head is one sub-structure: rows of queries, keys and values, and columns of the output."""
         for name, module in self.network.named_modules():
             if isinstance(module, Attention | PatchAttention):
                 parts = {part: self._channels(f"{name}.{part}", side) for part, side in head_parts(module).items()}

@@ -31,7 +31,7 @@ class Thing:
 def thing(rng: np.random.Generator, models: Sequence[Model] = ()) -> Thing:
     """Any of them; a quarter from the catalogue's small models where there are some."""
     if len(models) and rng.random() < 0.25:
-        return from_model(rng, models[rng.integers(len(models))])
+        return from_model(rng, models[int(rng.integers(len(models)))])
     makers: list[Callable[[np.random.Generator], Thing]] = [carton, can, bowl, bottle, ball, tool]
     return makers[rng.choice(len(makers), p=[0.5, 0.22, 0.1, 0.08, 0.06, 0.04])](rng)
 

@@ -26,6 +26,7 @@ class Mount:
     x: float = 0.0
     z: float = 1.9
     flipped: bool = False
+    above: float = 0.6  # metres above the roof that hides what is below
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def sensor(rng: np.random.Generator) -> Lidar:
     )
     kind = int(rng.choice(8, p=[0.24, 0.07, 0.08, 0.06, 0.2, 0.13, 0.12, 0.1]))
     found = _PATTERNS[kind]
-    mounts = tuple(replace(mount, z=mount.z - 1.9 + height) for mount in found.mounts)
+    above = float(rng.uniform(0.35, 1.0))
+    mounts = tuple(replace(mount, z=mount.z - 1.9 + height, above=above) for mount in found.mounts)
     return replace(found, mounts=mounts, noise=float(rng.uniform(0.005, 0.03)), reach=float(rng.uniform(70, 140)),
                    mixed=float(rng.uniform(0.05, 0.4)))  # fmt: skip
 
@@ -205,7 +207,7 @@ def _own_vehicle(directions: Array, mount: Mount) -> NDArray[np.bool_]:
     """Beams that end on the roof or bonnet of the vehicle that carries the scanner."""
     size = min(mount.z / 1.9, 1.0) ** 2  # a low scanner rides on a small robot
     with np.errstate(divide="ignore"):
-        t = -0.35 * size / directions[:, 2]
+        t = -mount.above * size / directions[:, 2]
     at = directions * t[:, None]
     ahead = (at[:, 0] > -2.6 * size) & (at[:, 0] < 1.4 * size)
     hidden: NDArray[np.bool_] = (directions[:, 2] < 0) & ahead & (np.abs(at[:, 1]) < 0.85 * size)

@@ -54,7 +54,8 @@ def _stations(
     world: Composition, furnisher: Furnisher, rng: np.random.Generator
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Where the camera stands and looks: from free floor at things and at the shell, never into a close surface."""
-    part, wanted, found = furnisher.room, int(rng.integers(14, 28)), []
+    part, wanted = furnisher.room, int(rng.integers(14, 28))
+    found: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for _ in range(wanted * 8):
         x, y = part.corner + rng.uniform(0.25, [part.width - 0.25, part.depth - 0.25])
         if len(found) == wanted or not furnisher.plan.free(x, y):

@@ -72,7 +72,7 @@ def _device(config: TrainConfig, world: distributed.World) -> torch.device:
     return torch.device("cuda", world.local) if name == "cuda" else torch.device(name)
 
 
-def _network(config: TrainConfig) -> nn.Module:
+def _network(config: TrainConfig) -> Any:
     torch.manual_seed(config.seed)
     if config.start:
         return checkpoint.load(config.start).train()
@@ -88,7 +88,7 @@ def _parallel(step: Step, world: distributed.World, device: torch.device) -> nn.
 
 
 def _batches(
-    config: TrainConfig, network: nn.Module, first: int, world: distributed.World
+    config: TrainConfig, network: Any, first: int, world: distributed.World
 ) -> Iterator[list[list[TrainingSample]]]:
     """For each optimiser step its batches, one for each accumulation."""
     count, names = config.optimiser.accumulate, network.settings.features

@@ -47,7 +47,8 @@ def make_sample(
     most: int = 64,
 ) -> TrainingSample | None:
     """One crop of a scene, or None where no object is large enough to be clicked."""
-    size = float(np.exp(rng.uniform(*np.log(data.voxel[scene.kind]))))
+    finest, coarsest = data.voxel[scene.kind]
+    size = finest * (coarsest / finest) ** rng.random()
     kept = augment.thin(len(scene.xyz), change, rng)
     xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
     rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]
@@ -69,7 +70,7 @@ def crop(
         return np.ones(len(xyz), bool)
     objects = np.unique(instance[instance > 0])
     pool = np.flatnonzero(instance == rng.choice(objects)) if len(objects) else np.arange(len(xyz))
-    away = (voxels.points - xyz[rng.choice(pool)]) * np.float32([1, 1, 0.3])
+    away = (voxels.points - xyz[rng.choice(pool)]) * np.array([1, 1, 0.3], np.float32)
     distance = np.einsum("ij,ij->i", away, away)
     near = distance <= np.partition(distance, most - 1)[most - 1]
     inside: NDArray[np.bool_] = near[voxels.inverse]
