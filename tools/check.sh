@@ -12,7 +12,7 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"  # small tensors: a second thread
 $bin/ruff check . ; ruff=$?
 $bin/mypy | tee "$log" ; mypy=$?
 mypy_line=$(tail -1 "$log")
-$bin/python -m pytest "$@" 2>&1 | tee "$log" ; tests=$?
+$bin/python -m pytest --durations=10 "$@" 2>&1 | tee "$log" ; tests=$?
 
 {
     echo
