@@ -3,8 +3,8 @@
 ros2 launch iseg3d_ros segment.launch.py points:=/lidar/points rviz:=true
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node
@@ -15,9 +15,9 @@ CONFIG = PathJoinSubstitution([FindPackageShare("iseg3d_ros"), "config"])
 ARGUMENTS = (  # only what differs from run to run; all else is in the parameter file
     ("points", "/points", "the topic with the clouds"),
     ("params", PathJoinSubstitution([CONFIG, "segmenter.yaml"]), "the segmenter's parameter file"),
-    ("model", "", "name of a shipped model; empty: the best there is"),
-    ("device", "auto", "auto, cpu, cuda or cuda:N"),
-    ("target_frame", "", "frame that clouds are brought into; empty: their own"),
+    ("model", "", "name of a shipped model; empty: as the parameter file says"),
+    ("device", "", "auto, cpu, cuda or cuda:N; empty: as the parameter file says"),
+    ("target_frame", "", "frame that clouds are brought into; empty: as the parameter file says"),
     ("namespace", "", "namespace of all nodes"),
     ("use_sim_time", "false", "take time from /clock"),
     ("rviz", "false", "start RViz with its click tools"),
@@ -29,17 +29,15 @@ ARGUMENTS = (  # only what differs from run to run; all else is in the parameter
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments, start the nodes."""
     declared = [DeclareLaunchArgument(name, default_value=value, description=text) for name, value, text in ARGUMENTS]
-    return LaunchDescription([*declared, segmenter(), player(), console(), rviz()])
+    return LaunchDescription([*declared, OpaqueFunction(function=segmenter), player(), console(), rviz()])
 
 
-def segmenter() -> Node:
-    """It configures and activates itself."""
-    given = {name: text(name) for name in ("model", "device", "target_frame")}
-    return node(
-        "segmenter",
-        parameters=[LaunchConfiguration("params"), {"autostart": True, **given, **time()}],
-        remappings=[("~/points", LaunchConfiguration("points"))],
-    )
+def segmenter(context: LaunchContext) -> list[Node]:
+    """It configures and activates itself; arguments that are given go before the parameter file."""
+    names = [name for name in ("model", "device", "target_frame") if LaunchConfiguration(name).perform(context)]
+    settings = {"autostart": True, **{name: text(name) for name in names}, **time()}
+    remappings = [("~/points", LaunchConfiguration("points"))]
+    return [node("segmenter", parameters=[LaunchConfiguration("params"), settings], remappings=remappings)]
 
 
 def player() -> Node:

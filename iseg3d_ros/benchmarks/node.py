@@ -85,6 +85,7 @@ def overhead(repeats: int, model: str, folder: str) -> dict[str, float]:
             wall, own = bench.click(at)
             first.append(wall - own)
             library_first.append(own)
+            time.sleep(0.3)  # the work is being saved: operators are not that quick
             wall, own = bench.click(at, encoded=True)
             known.append(wall - own)
             library_known.append(own)

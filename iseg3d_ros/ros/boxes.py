@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
-ENOUGH = 20_000  # points that a hull is taken of at most: boxes change by less than a millimetre beyond
+ENOUGH = 20_000  # points that a box is taken of at most
+HULL = 1_500  # points that its direction is taken of at most
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def _upright(points: np.ndarray, up: np.ndarray) -> np.ndarray:
     x = np.cross(z, np.eye(3)[np.abs(z).argmin()])
     x /= np.linalg.norm(x)
     y = np.cross(z, x)
-    turn = _smallest_rectangle(points @ np.stack([x, y], 1))
+    turn = _smallest_rectangle(points[:: max(1, len(points) // HULL)] @ np.stack([x, y], 1))
     x, y = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
     return np.stack([x, y, z], 1)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.predictor import Predictor
@@ -28,9 +30,20 @@ def load_model(
     start = time.perf_counter()
     wanted = str(Path(settings.weights).expanduser()) if settings.weights else settings.model or None
     predictor = Predictor.load(wanted, device=settings.device, voxel_size=settings.voxel_size or None)
+    if settings.adapt:
+        predictor.network = adapting(predictor)
     _warm_up(predictor)
     say(f"model {predictor.name} is ready after {time.perf_counter() - start:.1f} s")
     return Model(predictor, warn), Session(predictor)
+
+
+def adapting(predictor: Predictor) -> Any:
+    """The predictor's network, wrapped so that it learns from the operator's corrections while they are given."""
+    if not isinstance(predictor.network, torch.nn.Module):
+        raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
+    from iseg3d_ros.models.adaptation import Adapted
+
+    return Adapted(predictor.network)
 
 
 def _warm_up(predictor: Predictor) -> None:

@@ -71,7 +71,7 @@ def uncertainty(view: View) -> PointCloud2:
 def object_indices(view: View) -> ObjectIndices:
     """The full cloud and the active object's rows in it."""
     active = view.active_object
-    message = ObjectIndices(header=header(view), cloud=full_cloud(view))
+    message = ObjectIndices(header=header(view), cloud=full_cloud(view), **clouds.uncopied(ObjectIndices))
     if active is not None:
         message.indices = unsigned(view.indices(active.index))
         message.object = object_info(view, active)
@@ -122,6 +122,7 @@ def segmentation(view: View) -> Segmentation:
     """One value a point of the message that was segmented, in its order: for the stateless service."""
     points, masks = view.points, view.masks
     message = Segmentation(
+        **clouds.uncopied(Segmentation),
         header=header(view),
         labels=_array("H", points.at_message_places(masks.labels.astype(np.uint16), 0)),
         probability=_array("f", points.at_message_places(masks.probability, np.nan)),

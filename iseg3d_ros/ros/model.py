@@ -56,8 +56,8 @@ class Model:
 
     def _encoded(self, shown: Shown) -> Any:
         if self._scene is None or self._scene[0] is not shown:
-            self._scene = None  # the old one's memory first
             start = time.perf_counter()
+            self._scene = None  # the old one's memory first
             up = None if shown.up is None else shown.up.tolist()
             scene = self.predictor.encode(shown.points.xyz, shown.points.rgb, up)
             self.encode_ms = 1e3 * (time.perf_counter() - start)

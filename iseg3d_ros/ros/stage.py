@@ -38,6 +38,7 @@ class Stage:
         self._recent: list[Placed] = []
         self._follower = Follower()
         self.places: dict[Mark, Mark] = {}  # where the clicks are in the shown cloud
+        self._masks: tuple[np.ndarray, list[str]] | None = None
         self._accumulator: Accumulator | None = None
         self._merged = 0.0
         self._taken = 0.0
@@ -106,9 +107,8 @@ class Stage:
         return [self.places[mark] for mark in given if mark in self.places]
 
     def learn(self, labels: np.ndarray, ids: Sequence[str]) -> None:
-        """Remembers masks, for the next cloud."""
-        if self._placed is not None and (ids or self._follower.tracks):
-            self._follower.learn(self._placed.shown, self._placed.to_fixed, labels, ids)
+        """Notes the masks of the shown cloud; what is to be made of them is made when the next cloud comes."""
+        self._masks = (labels, list(ids))
 
     def restore(self, shown: Shown, places: dict[Mark, Mark]) -> None:
         """A saved cloud with its clicks."""
@@ -121,6 +121,9 @@ class Stage:
 
     def _replace(self, shown: Shown, ids: Sequence[str]) -> None:
         to_fixed = self._to_fixed(shown)
+        if self._placed is not None and self._masks is not None and ids:
+            self._follower.learn(self._placed.shown, self._placed.to_fixed, *self._masks)
+        self._masks = None
         if ids:
             followed = self._follower.follow(shown, to_fixed, ids, self._settings().lost_after)
             self.places, self.carried, self.lost = followed.places, followed.labels, followed.lost

@@ -13,6 +13,7 @@ from iseg3d_ros.ros.boxes import Box, oriented_box
 from iseg3d_ros.ros.convert import Points
 
 GOLDEN = 0.61803398875  # hues that far apart stay distinct however many there are
+FEW = 8  # objects for which looking through all labels each time is quicker than sorting them once
 EMPTY, SEEN, LOST = 0, 1, 2  # ObjectInfo.state
 
 
@@ -131,6 +132,8 @@ class View:
 
     def indices(self, index: int) -> np.ndarray:
         """The points with a label, int64, ascending."""
+        if len(self.objects) <= FEW:
+            return np.flatnonzero(self.masks.labels == index)
         order, begins = self._order
         return order[begins[index] : begins[index + 1]]
 
