@@ -77,7 +77,7 @@ class ModelLibrary:
         uv = np.zeros((f1 - f0, 3, 2), np.float32)
         if row["uv"] >= 0:
             u0 = 6 * row["uv"]
-            uv = np.nan_to_num(self._arrays["uv"][u0:u0 + uv.size].reshape(uv.shape).astype(np.float32), posinf=0, neginf=0)
+            uv = self._arrays["uv"][u0:u0 + uv.size].reshape(uv.shape).astype(np.float32)
         return Mesh(low + vertices * (high - low), faces, self._arrays["material"][f0:f1].astype(np.int16), uv,
                     tuple(self._material(*m) for m in row["materials"]))
 

@@ -21,6 +21,7 @@ class Thing:
     height: float
     top: float  # half the width of the flat top; 0: nothing can stand on it
     name: str
+    front: bool = False  # it has a front, at -y, that people see: a screen
 
     @property
     def radius(self) -> float:

@@ -127,7 +127,8 @@ _SIDES = np.array([
     [[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], [[0, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]]])
 
 
-def box(size: Sequence[float] | np.ndarray, colour: Colour = GREY, textures: Sequence[np.ndarray] | None = None) -> Mesh:
+def box(size: Sequence[float] | np.ndarray, colour: Colour = GREY,
+        textures: Sequence[np.ndarray] | None = None) -> Mesh:
     """A box; `textures` gives the sides' pictures in the order front, right, back, left, top, bottom."""
     corners = (_SIDES.reshape(-1, 3) - [0.5, 0.5, 0]) * np.asarray(size, float)
     faces = (np.arange(6)[:, None, None] * 4 + _QUAD).reshape(-1, 3)
@@ -146,8 +147,8 @@ def plane(width: float, depth: float, colour: Colour = GREY, texture: np.ndarray
     return mesh(corners, _QUAD, colour, texture, uv)
 
 
-def revolve(radius: Sequence[float] | np.ndarray, height: Sequence[float] | np.ndarray, colour: Colour = GREY, sides: int = 20,
-            texture: np.ndarray | None = None) -> Mesh:
+def revolve(radius: Sequence[float] | np.ndarray, height: Sequence[float] | np.ndarray, colour: Colour = GREY,
+            sides: int = 20, texture: np.ndarray | None = None) -> Mesh:
     """A body of revolution from its profile: radius and height from bottom to top (a zero radius closes it)."""
     r, z = np.asarray(radius, float), np.asarray(height, float)
     rings, turn = len(r), np.linspace(0, 2 * np.pi, sides, endpoint=False)

@@ -14,7 +14,7 @@ from iseg3d_ros.scenes.render import Composition, pinhole
 from iseg3d_ros.scenes.rgbd import Camera, View, light, look
 from iseg3d_ros.scenes.shell import THICK, Shell, build_shell, hang, shell
 
-WIDTH = 176  # pixels of a view: 20 of them give what fusion at this cell keeps
+WIDTH = 160  # pixels of a view: 20 of them give what fusion at this cell keeps
 
 
 def room(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledCloud:
@@ -22,13 +22,20 @@ def room(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledClou
     world = Composition()
     furnishers = [_furnished(world, part, rng, models, wall) for part, wall in _parts(rng)]
     world.build()
+    for furnisher in furnishers:
+        furnisher.load()
+    world.build()
     views, eyes = [], []
     sensor, lit = Camera(WIDTH, WIDTH * 3 // 4, noise=float(rng.uniform(0.2, 0.6)), reach=5.5), light(rng)
     for furnisher in furnishers:
         for eye, target in _stations(world, furnisher, rng):
             eyes.append(eye)
             views.append(look(world, eye, target, sensor, lit, rng))
-    return _cloud(fused(views, float(rng.uniform(0.015, 0.022)), rng), world, eyes[0], rng)
+    parts = [furnisher.room for furnisher in furnishers]
+    area = sum(part.width * part.depth for part in parts)
+    cell = rng.uniform(0.015, 0.022) * max(1.0, np.sqrt(area / 25))  # some 250,000 points at most
+    view = _inside(fused(views, float(cell), rng), parts)
+    return _cloud(view, world, eyes[0], rng)
 
 
 def _parts(rng: np.random.Generator) -> list[tuple[Shell, int | None]]:
@@ -54,18 +61,19 @@ def _stations(
     world: Composition, furnisher: Furnisher, rng: np.random.Generator
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Where the camera stands and looks: from free floor at things and at the shell, never into a close surface."""
-    part, wanted = furnisher.room, int(rng.integers(14, 28))
-    found: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-    for _ in range(wanted * 8):
-        x, y = part.corner + rng.uniform(0.25, [part.width - 0.25, part.depth - 0.25])
-        if len(found) == wanted or not furnisher.plan.free(x, y):
-            continue
-        eye = np.array([x, y, rng.uniform(0.9, 1.8)])
-        near = world.distance(pinhole(eye, target := _target(furnisher, rng), 8, 6, 6.0))
-        if np.sort(near)[len(near) * 3 // 10] > 0.9 and near.min() > 0.3:
-            found.append((eye, target))
+    part, wanted = furnisher.room, int(rng.integers(16, 30))
+    spots = part.corner + rng.uniform(0.2, [part.width - 0.2, part.depth - 0.2], (wanted * 8, 2))
+    spots = np.array([spot for spot in spots if furnisher.plan.free(*spot)]).reshape(-1, 2)
+    eyes = np.column_stack([spots, rng.uniform(1.0, 1.9, len(spots))])
+    targets = [_target(furnisher, rng) for _ in eyes]
+    if len(eyes):
+        rays = np.concatenate([pinhole(eye, target, 8, 6, 6.0) for eye, target in zip(eyes, targets)])
+        near = world.distance(rays).reshape(len(eyes), -1)
+        good = (np.sort(near, axis=1)[:, near.shape[1] * 3 // 10] > 0.7) & (near.min(axis=1) > 0.3)
+        if good.any():
+            return [(eyes[k], targets[k]) for k in np.flatnonzero(good)[:wanted]]
     middle = np.array([part.corner[0] + part.width / 2, part.corner[1] + part.depth / 2, 1.6])
-    return found or [(middle, middle + [1, turn, -0.5]) for turn in (-1.0, 0.0, 1.0)]
+    return [(middle, middle + [1, turn, -0.5]) for turn in (-1.0, 0.0, 1.0)]
 
 
 def _target(furnisher: Furnisher, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -81,11 +89,37 @@ def fused(views: Sequence[View], cell: float, rng: np.random.Generator) -> View:
     moved = [_drifted(view.xyz, rng) for view in views]
     xyz, rgb = np.concatenate(moved), np.concatenate([view.rgb for view in views])
     label = np.concatenate([view.label for view in views])
+    first, inverse, count = _cells(xyz, cell)
+    # A surface seen once is noise to most fusions: part of it is lost.
+    kept = (count > 1) | (rng.random(len(count)) < rng.choice([0.2, 0.6, 0.95]))
+    colour = _means(rgb, inverse, count)
+    if rng.random() < 0.7:  # fused colours are blurred: mix with those of larger cells
+        _, wide, many = _cells(xyz, cell * rng.uniform(2, 4))
+        share = rng.uniform(0.3, 0.8)
+        colour = (1 - share) * colour + share * _means(rgb, wide, many)[wide[first]]
+    return View(_means(xyz, inverse, count)[kept], exposed(colour[kept], rng), label[first][kept])
+
+
+def _inside(view: View, parts: Sequence[Shell], margin: float = 0.3) -> View:
+    """Without the few points that float far outside the rooms."""
+    low = np.array([*np.min([part.corner for part in parts], axis=0), 0.0]) - margin
+    ends = [(part.corner[0] + part.width, part.corner[1] + part.depth, part.height) for part in parts]
+    kept = ((view.xyz > low) & (view.xyz < np.max(ends, axis=0) + margin)).all(axis=1)
+    return View(view.xyz[kept], view.rgb[kept], view.label[kept])
+
+
+def exposed(rgb: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """As cameras do: the mean brightness brought to a usual one."""
+    mean = float(rgb.mean()) if len(rgb) else 0.0
+    return np.clip(rgb * rng.uniform(0.3, 0.6) / max(mean, 0.05), 0, 1)
+
+
+def _cells(xyz: NDArray[np.float64], cell: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of a grid's occupied cells: a point of each, the cell of every point, points in each."""
     place = np.floor((xyz - xyz.min(0)) / cell).astype(np.int64)
     key = (place[:, 0] << 42) | (place[:, 1] << 21) | place[:, 2]
     _, first, inverse, count = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
-    kept = count >= (2 if rng.random() < 0.7 else 1)  # a surface seen once is noise to most fusions
-    return View(_means(xyz, inverse, count)[kept], _means(rgb, inverse, count)[kept], label[first][kept])
+    return first, inverse.ravel(), count
 
 
 def _drifted(xyz: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
