@@ -67,14 +67,16 @@ def test_attention_against_softmax_by_hand() -> None:
     for h in (slice(0, 4), slice(4, 8)):
         scores = (q[:, h] @ k[:, h].T / 2.0).masked_fill(~mask, -torch.inf)
         heads.append(scores.softmax(1) @ v[:, h])
-    torch.testing.assert_close(attention.attend(q, k, v, mask), attention.out(torch.cat(heads, 1)))
+    added = torch.zeros(3, 5).masked_fill(~mask, -torch.inf)
+    torch.testing.assert_close(attention.attend(q, k, v, added), attention.out(torch.cat(heads, 1)))
 
 
 def test_a_click_sees_its_object_or_everything() -> None:
     scores = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 2.0], [0.0, 0.0, 0.0]])  # (labels, points); nobody predicts 2
     mask = click_mask(scores, torch.tensor([0, 1, 2, 1]))
     expected = torch.tensor([[1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 1]]).bool()
-    assert torch.equal(mask, expected)
+    assert torch.equal(mask == 0, expected)
+    assert mask[~expected].isneginf().all()
 
 
 def test_object_scores_are_the_best_of_their_clicks() -> None:
@@ -115,9 +117,11 @@ def test_click_map_takes_the_nearest_coarse_voxel_and_scenes_are_summed() -> Non
     fine_scene, fine_queries, _ = attentions[0](
         fine, attentions[0].tokens(fine, place, clicks), network.head, 0.0, seen, False
     )
-    scene, summed, _ = network.refine(encoded, clicks, place, None)
-    torch.testing.assert_close(scene, fine_scene + refined[coarse.parent])
-    torch.testing.assert_close(summed, fine_queries + queries)
+    whole = network.refine(encoded, clicks, place, None)
+    torch.testing.assert_close(whole.scene(), fine_scene + refined[coarse.parent])
+    torch.testing.assert_close(whole.clicks, fine_queries + queries)
+    prototypes = torch.randn(3, 32)
+    torch.testing.assert_close(whole.similarity(prototypes), prototypes @ whole.scene().T, atol=1e-4, rtol=1e-4)
 
 
 def test_pooling_to_a_coarse_level() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.attention import ClickLayer, SceneProjections, click_mask, mean_of_clicks
+from iseg3d_ros.models.attention import ClickLayer, SceneProjections, best_of_clicks, click_mask, mean_of_clicks
 from iseg3d_ros.models.backbone import Backbone
 from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.models.encodings import FourierCode, OrderCode, unit_cube
@@ -85,6 +85,7 @@ class ClickAttention(nn.Module):
             scene = layer.update_scene(scene, projections.queries, clicks, tokens.place)
             if last or i + 1 < len(self.layers):
                 scores.append(head(clicks, scene, tokens.label, tokens.labels) + term)
+            if i + 1 < len(self.layers):
                 mask = click_mask(scores[-1], tokens.label)
         return scene, clicks, scores
 
@@ -179,19 +180,19 @@ class Agile3D(nn.Module):
         """Masks of one cloud before they are spread."""
         term, hidden = self.relate(encoded, clicks)
         place = encoded.scales[0].position[clicks.voxel]
-        scene, queries, layers = self.refine(encoded, clicks, place, term)
-        labels = clicks.objects + 1
-        logits = self.head(queries, scene, self.query_labels(clicks), labels) + (0.0 if term is None else term.T)
-        return Draft(logits.T, [scores.T for scores in layers], scene, hidden)
+        refined = self.refine(encoded, clicks, place, term)
+        similarity = refined.similarity(self.head.prototypes(refined.clicks))
+        scores = best_of_clicks(similarity, self.query_labels(clicks), clicks.objects + 1)
+        scores = scores if term is None else scores + term.T
+        scene = None if self.propagation is None else refined.scene()
+        return Draft(scores.T, [each.T for each in refined.layers], scene, hidden)
 
     def query_labels(self, clicks: VoxelClicks) -> Tensor:
         """Labels of the learned background queries and of the clicks, as the tokens are ordered."""
         return torch.cat([clicks.label.new_zeros(self.click_attentions()[0].background_queries), clicks.label])
 
-    def refine(
-        self, encoded: EncodedCloud, clicks: VoxelClicks, place: Tensor, term: Tensor | None
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Refined scene and clicks, summed over the scales (E2I3D's Eq. 6), and the intermediate scores."""
+    def refine(self, encoded: EncodedCloud, clicks: VoxelClicks, place: Tensor, term: Tensor | None) -> Refined:
+        """Every scale's refined scene and clicks, the coarsest first: what it found, the next one begins with."""
         scenes, queries, layers = [], [], []
         attentions, mask, train = self.click_attentions(), None, torch.is_grad_enabled()
         for h in reversed(range(len(attentions))):
@@ -200,12 +201,12 @@ class Agile3D(nn.Module):
             own = 0.0 if term is None else self.pooled_term(term, scale)
             last = h > 0 or (train and len(attentions) > 1)
             scene, refined, scores = attentions[h](scale, tokens, self.head, own, mask, last)
-            scenes.append(scale.spread(scene))
+            scenes.append((scale, scene))
             queries.append(refined)
-            layers += [scale.spread(s.T).T for s in scores] if train else []
-            if h:  # the finer scale begins with what this one found
-                mask = between(scale, encoded.scales[h - 1], click_mask(scores[-1], tokens.label).T).T
-        return sum(scenes[1:], scenes[0]), sum(queries[1:], queries[0]), layers
+            layers += [scale.columns(each) for each in scores] if train else []
+            if h:
+                mask = between(scale, encoded.scales[h - 1], click_mask(scores[-1], tokens.label))
+        return Refined(scenes, sum(queries[1:], queries[0]), layers)
 
     @staticmethod
     def pooled_term(term: Tensor, scale: Scale) -> Tensor:
@@ -244,10 +245,10 @@ class Agile3D(nn.Module):
 
     def finish(self, draft: Draft, local: Tensor, rows: Tensor) -> Prediction:
         """A draft with its local classifiers' scores added; the draft itself is one more intermediate mask."""
-        assert self.propagation is not None
-        labels = draft.logits.shape[1]
+        assert self.propagation is not None and draft.scene is not None
+        labels, scene = draft.logits.shape[1], draft.scene
         added = [
-            self.propagation.classify(local[rows[part], :labels], draft.scene[part])
+            self.propagation.classify(local[rows[part], :labels], scene[part])
             for part in parts(len(rows), labels, rows.device)
         ]
         return Prediction(draft.logits + torch.cat(added), (*draft.layers, draft.logits), draft.variance)
@@ -268,12 +269,31 @@ class Agile3D(nn.Module):
 
 
 @dataclass(frozen=True)
+class Refined:
+    """Refined scenes by scale, refined clicks summed over the scales, and intermediate scores (labels, V)."""
+
+    scenes: list[tuple[Scale, Tensor]]
+    clicks: Tensor
+    layers: list[Tensor]
+
+    def scene(self) -> Tensor:
+        """The aggregated scene at full resolution: E2I3D's Eq. 6."""
+        spread = [scale.spread(scene) for scale, scene in self.scenes]
+        return sum(spread[1:], spread[0])
+
+    def similarity(self, prototypes: Tensor) -> Tensor:
+        """Dot products (K, V) with the aggregated scene. Being linear, they are taken at each scale and then summed."""
+        products = [scale.columns((prototypes @ scene.T).float()) for scale, scene in self.scenes]
+        return sum(products[1:], products[0])
+
+
+@dataclass(frozen=True)
 class Draft:
     """One cloud's masks (V, labels) before propagation, with what propagation needs."""
 
     logits: Tensor
     layers: list[Tensor]
-    scene: Tensor
+    scene: Tensor | None
     hidden: Tensor | None
     variance: Tensor | None = None
 
@@ -283,11 +303,11 @@ class Draft:
 
 
 def between(coarse: Scale, fine: Scale, values: Tensor) -> Tensor:
-    """A scale's values, given to the voxels of a finer one."""
+    """A scale's values (K, N), given to the voxels of a finer one."""
     if coarse.parent is None or fine.parent is None or fine.count is None:
-        return coarse.spread(values)
+        return coarse.columns(values)
     rows = coarse.parent.new_zeros(len(fine.count)).scatter(0, fine.parent, coarse.parent)
-    return values[rows]
+    return values.index_select(1, rows)
 
 
 def pad(values: Tensor | None, labels: int) -> Tensor:

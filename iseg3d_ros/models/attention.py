@@ -33,9 +33,10 @@ class Attention(nn.Module):
         return self.attend(self.query(queries), self.key(keys), self.value(values))
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attention over projections; `mask` bool (N, L) is true where a query may look."""
+        """Attention over projections; `mask` (N, L) is 0 where a query may look, and minus infinity elsewhere."""
         q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(0, 1)[None] for x in (queries, keys, values))
-        seen = scaled_dot_product_attention(q, k, v, None if mask is None else mask[None, None], scale=self.scale)
+        bias = None if mask is None else mask.to(q.dtype)[None, None]
+        seen = scaled_dot_product_attention(q, k, v, bias, scale=self.scale)
         return self.out(seen[0].transpose(0, 1).flatten(1))
 
 
@@ -97,9 +98,13 @@ class ClickLayer(nn.Module):
 
 
 def click_mask(logits: Tensor, label: Tensor) -> Tensor:
-    """Bool (K, N): a click sees the points now predicted as its own object, or everything where there are none."""
+    """(K, N): a click sees the points now predicted as its own object, or everything where there are none.
+
+    0 where it sees and minus infinity elsewhere, as the attention adds it: no other copy of it is made.
+    """
     own = logits >= logits.amax(0)
-    return (own | ~own.any(1, keepdim=True))[label]
+    seen = own | ~own.any(1, keepdim=True)
+    return torch.zeros_like(logits).masked_fill_(~seen, -torch.inf)[label]
 
 
 def best_of_clicks(logits: Tensor, label: Tensor, labels: int) -> Tensor:

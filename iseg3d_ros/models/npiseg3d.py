@@ -134,9 +134,9 @@ class NPISeg3D(Agile3D):
             scale = self.previous(encoded.scales[0], self.click_attentions()[0].first(), previous)
             encoded = replace(encoded, scales=(scale,))
         term, hidden = self.relate(encoded, clicks)
-        scene, queries, layers = self.refine(encoded, clicks, encoded.scales[0].position[clicks.voxel], term)
-        prototypes = self.head.prototypes(queries)
-        return Process(prototypes, self.query_labels(clicks), clicks.objects + 1, scene, term, layers, hidden)
+        refined = self.refine(encoded, clicks, encoded.scales[0].position[clicks.voxel], term)
+        prototypes, label = self.head.prototypes(refined.clicks), self.query_labels(clicks)
+        return Process(prototypes, label, clicks.objects + 1, refined.scene(), term, refined.layers, hidden)
 
     def prior_scene(self, process: Process) -> Gaussian:
         """p(z_s | X_C)."""

@@ -38,6 +38,10 @@ class Scale:
         """Values of this scale's voxels, given to every voxel of the cloud."""
         return values if self.parent is None else values[self.parent]
 
+    def columns(self, values: Tensor) -> Tensor:
+        """The same of values (K, N) that have a row for each click."""
+        return values if self.parent is None else values.index_select(1, self.parent)
+
 
 @dataclass(frozen=True)
 class EncodedCloud:
