@@ -38,5 +38,4 @@ class Plan:
         across, along = (part.ravel() for part in np.meshgrid(reach, reach, indexing="ij"))
         c, s = np.cos(yaw), np.sin(yaw)
         inside = (np.abs(c * across + s * along) <= width / 2) & (np.abs(c * along - s * across) <= depth / 2)
-        cells = np.floor(np.stack([x + across[inside], y + along[inside]], 1) / CELL).astype(np.int64)
-        return np.unique(cells, axis=0)
+        return np.floor(np.stack([x + across[inside], y + along[inside]], 1) / CELL).astype(np.int64)

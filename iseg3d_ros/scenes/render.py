@@ -87,24 +87,23 @@ class Composition:
         if self._caster is None:
             self.build()
         rays = np.ascontiguousarray(rays, np.float32)
-        count = len(rays)
-        t, label = np.full(count, np.inf, np.float32), np.full(count, -1, np.int32)
-        rgb, normal = np.zeros((count, 3), np.float32), np.zeros((count, 3), np.float32)
-        active, gone = np.arange(count), np.zeros(count, np.float32)
-        for _ in range(_ALPHA_ROUNDS):
-            query = rays[active]
-            query[:, :3] += query[:, 3:] * gone[active, None]
-            distance, face, corner, normals = _first_hits(self._caster, query)
-            hit = np.flatnonzero(np.isfinite(distance))
-            colour, opaque = self._shade(face[hit], corner[hit])
-            gone[active[hit]] += distance[hit]
-            ray, seen = active[hit[opaque]], hit[opaque]
-            t[ray], rgb[ray], normal[ray] = gone[ray], colour[opaque], normals[seen]
-            label[ray] = self._label[face[seen]]
-            active = active[hit[~opaque]]
-            gone[active] += _ALPHA_STEP
-            if len(active) == 0:
+        t, face, corner, normal = _first_hits(self._caster, rays)
+        rgb, opaque = self._shade(face, corner)
+        label = self._label[face]
+        clear = np.flatnonzero(np.isfinite(t) & ~opaque)
+        for _ in range(_ALPHA_ROUNDS - 1):  # rays that met a transparent texel go on from there
+            if len(clear) == 0:
                 break
+            start = t[clear] + _ALPHA_STEP
+            query = rays[clear]
+            query[:, :3] += query[:, 3:] * start[:, None]
+            further, face, corner, normal[clear] = _first_hits(self._caster, query)
+            rgb[clear], opaque = self._shade(face, corner)
+            t[clear], label[clear] = start + further, self._label[face]
+            clear = clear[np.isfinite(further) & ~opaque]
+        t[clear] = np.inf
+        missed = ~np.isfinite(t)
+        label[missed], rgb[missed], normal[missed] = -1, 0, 0
         return Hits(t, label, rgb, normal)
 
     def distance(self, rays: np.ndarray) -> np.ndarray:
@@ -145,11 +144,13 @@ def _caster(vertices: np.ndarray, faces: np.ndarray) -> Any:
 
 
 def _first_hits(caster: Any, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Distance (inf: none), face (0 where none), barycentric coordinates and normal of the first hit of every ray."""
     import open3d
 
     out = caster.cast_rays(open3d.core.Tensor(rays), nthreads=1)
-    return (out["t_hit"].numpy(), out["primitive_ids"].numpy().astype(np.int64), out["primitive_uvs"].numpy(),
-            out["primitive_normals"].numpy())
+    distance, face = out["t_hit"].numpy(), out["primitive_ids"].numpy().astype(np.int64)
+    face[~np.isfinite(distance)] = 0
+    return distance, face, out["primitive_uvs"].numpy(), out["primitive_normals"].numpy()
 
 
 def pinhole(eye: np.ndarray, target: np.ndarray, width: int, height: int, focal: float,

@@ -62,7 +62,7 @@ def _stations(
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Where the camera stands and looks: from free floor at things and at the shell, never into a close surface."""
     part, wanted = furnisher.room, int(rng.integers(16, 30))
-    spots = part.corner + rng.uniform(0.2, [part.width - 0.2, part.depth - 0.2], (wanted * 8, 2))
+    spots = part.corner + rng.uniform(0.2, [part.width - 0.2, part.depth - 0.2], (wanted * 4, 2))
     spots = np.array([spot for spot in spots if furnisher.plan.free(*spot)]).reshape(-1, 2)
     eyes = np.column_stack([spots, rng.uniform(1.0, 1.9, len(spots))])
     targets = [_target(furnisher, rng) for _ in eyes]
@@ -92,12 +92,12 @@ def fused(views: Sequence[View], cell: float, rng: np.random.Generator) -> View:
     first, inverse, count = _cells(xyz, cell)
     # A surface seen once is noise to most fusions: part of it is lost.
     kept = (count > 1) | (rng.random(len(count)) < rng.choice([0.2, 0.6, 0.95]))
-    colour = _means(rgb, inverse, count)
-    if rng.random() < 0.7:  # fused colours are blurred: mix with those of larger cells
-        _, wide, many = _cells(xyz, cell * rng.uniform(2, 4))
+    middle, colour, label = _means(xyz, inverse, count)[kept], _means(rgb, inverse, count)[kept], label[first][kept]
+    if rng.random() < 0.7 and len(middle):  # fused colours are blurred: mix with those of larger cells
+        _, wide, many = _cells(middle, cell * rng.uniform(2, 4))
         share = rng.uniform(0.3, 0.8)
-        colour = (1 - share) * colour + share * _means(rgb, wide, many)[wide[first]]
-    return View(_means(xyz, inverse, count)[kept], exposed(colour[kept], rng), label[first][kept])
+        colour = (1 - share) * colour + share * _means(colour, wide, many)[wide]
+    return View(middle, exposed(colour, rng), label)
 
 
 def _inside(view: View, parts: Sequence[Shell], margin: float = 0.3) -> View:
