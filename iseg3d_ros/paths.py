@@ -1,6 +1,6 @@
 """Where the files that are not code lie: weights, configuration and launch files.
 
-There are three ways in, and each puts them elsewhere: beside the package in the source tree (also for `pip install -e`),
+There are three ways in, and each puts them elsewhere: beside the package in the source tree (also `pip install -e`),
 inside the package after `pip install`, in the package's share folder after `colcon build`.
 """
 
@@ -34,5 +34,6 @@ def share_dir() -> Path:
         if (prefix / "share" / "iseg3d_ros" / "package.xml").is_file():
             return prefix / "share" / "iseg3d_ros"
     raise RuntimeError(
-        f"no weights and configuration belong to the package at {_PACKAGE}: install it with pip or colcon, or run it from its repository"
+        f"no weights and configuration belong to the package at {_PACKAGE}: "
+        "install it with pip or colcon, or run it from its repository"
     )

@@ -29,11 +29,12 @@ def run(
 ) -> dict[str, float]:
     """Steps a second of E²I3D at about 2 M parameters on crops of 9k voxels, batch 1, and the shares of its time."""
     torch.manual_seed(0)
-    network = build(settings_of("e2i3d", "small", **YARDSTICK)).to(device).train()
+    settings = settings_of("e2i3d", "small", **YARDSTICK)
+    network = build(settings).to(device).train()
     step = Step(network, ClickConfig(rounds=rounds))
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
     with tempfile.TemporaryDirectory() as made:
-        crops = _crops(scenes or _made(Path(made)), voxels, network.settings.features, steps + 2)
+        crops = _crops(scenes or _made(Path(made)), voxels, settings.features, steps + 2)
         rows = list(_timed(crops, step, optimiser, device))[2:]
     data, forward, backward = (statistics.median(row[k] for row in rows) for k in range(3))
     total = max(data, forward + backward) if device == "cuda" else forward + backward

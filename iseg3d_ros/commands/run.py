@@ -40,10 +40,13 @@ def main_of(node: str) -> Callable[[list[str]], int | None]:
 
 def _missing(module: str) -> str:
     if module.startswith(("iseg3d_ros.msg", "iseg3d_ros.srv")):
-        return "The messages of iseg3d_ros are not built: run `make setup` in its repository, or build it with colcon and source its workspace."
+        return (
+            "The messages of iseg3d_ros are not built: run `make setup` in its repository, "
+            "or build it with colcon and source its workspace."
+        )
     if module.startswith("iseg3d_ros."):
         return f"This installation has no {module}: install the whole package."
-    if module == "rclpy" or module.endswith("_msgs") or module.endswith("_srvs"):
+    if module == "rclpy" or module.endswith(("_msgs", "_srvs")):
         return (
             f"The nodes need ROS 2, whose Python package {module!r} is not there: source a ROS 2 installation, "
             "or run `make setup` (Python 3.11 or 3.12 on x86-64 Linux)."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,11 +49,11 @@ class PointTransformer(nn.Module):
             levels.append(x := self._run(blocks, unpooling(x, skips.pop()), sequences))
         return levels
 
-    def _run(self, blocks: Iterable[nn.Module], x: SparseTensor, sequences: dict[int, list[Patches]]) -> SparseTensor:
+    def _run(self, blocks: nn.Module, x: SparseTensor, sequences: dict[int, list[Patches]]) -> SparseTensor:
         """Blocks take turns with the curves; in training each level draws in which order (the paper's shuffle)."""
         turns = torch.randperm(len(CURVES)).tolist() if self.training else range(len(CURVES))
         curves = [sequences[x.stride][turn] for turn in turns]
-        for i, block in enumerate(blocks):
+        for i, block in enumerate(blocks.children()):
             x = block(x, curves[i % len(curves)])
         return x
 
