@@ -1,0 +1,69 @@
+"""`iseg3d console scan.ply`: the operator's page for a cloud file; without a file, the page of a running segmenter."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the arguments."""
+    parser = subparsers.add_parser("console", help="open the operator's console in a browser", description=__doc__)
+    parser.add_argument("cloud", type=Path, nargs="?", help="PLY, PCD, npz, npy or KITTI .bin file")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; others than this machine's own need a token"
+    )
+    parser.add_argument("--port", type=int, default=8080, help="default: %(default)s, or the next free one")
+    parser.add_argument("--token", default="", help="the token to ask for; made and printed where one is needed")
+    parser.add_argument("--export", type=Path, default=Path("out"), help="folder for saved files (default: out)")
+    parser.add_argument("--model", default="", help="shipped weights by name, a weights file, or random_walker")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    parser.add_argument("--voxel-size", type=float, default=0.0, metavar="METRES", help="0: it follows from the cloud")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    if arguments.cloud is None:
+        return _with_ros(arguments)
+    import threading
+
+    from iseg3d_ros.cloud import read_cloud
+    from iseg3d_ros.console.console import Console
+    from iseg3d_ros.console.local import LocalWork
+    from iseg3d_ros.console.server import serve
+
+    cloud = read_cloud(arguments.cloud)
+    server = serve(arguments.host, arguments.port, arguments.token)
+    work = LocalWork(cloud, loader(arguments), arguments.model, arguments.export)
+    console = Console(work, server)
+    print(f"The console is at {server.address} (Ctrl-C ends it)", flush=True)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        console.close()
+        work.close()
+    return 0
+
+
+def loader(arguments: argparse.Namespace) -> Any:
+    """How the work loads a model by its name."""
+
+    def load(model: str, voxel_size: float) -> Any:
+        from iseg3d_ros.predictor import Predictor
+
+        return Predictor.load(model or None, arguments.device, (voxel_size or arguments.voxel_size) or None)
+
+    return load
+
+
+def _with_ros(arguments: argparse.Namespace) -> int:
+    """The node, with the same address and token."""
+    from iseg3d_ros.commands.run import main_of
+
+    given = {"host": arguments.host, "port": arguments.port, "token": arguments.token}
+    words = [word for name, value in given.items() if value for word in ("-p", f"{name}:={value}")]
+    return main_of("console")(["console", "--ros-args", *words]) or 0

@@ -1,0 +1,178 @@
+"""What the console is told: immutable values, of which a newer one replaces an older one of its kind."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Place = tuple[float, float, float]
+MESSAGES = 50  # sentences that wait at most; the oldest go
+
+
+@dataclass(frozen=True, eq=False)
+class CloudUpdate:
+    """A cloud to show: `xyz` (N, 3) metres, `rgb` uint8 (N, 3) or None; `serial` differs from every other cloud's.
+
+    `preview`: it is the newest one that arrived, not one that is held; there is no result for it.
+    """
+
+    serial: int
+    xyz: np.ndarray
+    rgb: np.ndarray | None
+    frame: str = ""
+    preview: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsUpdate:
+    """The result for the cloud with that serial: int labels, float32 probability and uncertainty (nats), each (N,)."""
+
+    serial: int
+    labels: np.ndarray
+    probability: np.ndarray
+    uncertainty: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """An oriented box: centre (3,), rotation (3, 3) whose columns are its axes, edge lengths (3,)."""
+
+    centre: np.ndarray
+    rotation: np.ndarray
+    size: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectState:
+    """One object; `index` is its label, `colour` its red, green, blue in 0..255."""
+
+    id: str
+    name: str
+    index: int
+    colour: tuple[int, int, int]
+    points: int = 0
+    confidence: float = float("nan")
+    lost: bool = False
+    clicks: tuple[Place, ...] = ()
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Where the next click would help most, and the object that the model takes the place for ("": background)."""
+
+    point: Place
+    id: str
+
+
+@dataclass(frozen=True, eq=False)
+class StateUpdate:
+    """The whole state of the work beside its masks."""
+
+    objects: tuple[ObjectState, ...] = ()
+    active: str = ""
+    background: tuple[Place, ...] = ()
+    suggestion: Suggestion | None = None
+    can_undo: bool = False
+    can_redo: bool = False
+    mode: str = "frozen"
+    model: str = ""
+    encode_ms: float = 0.0
+    segment_ms: float = 0.0
+
+    def object(self, wanted: str) -> ObjectState | None:
+        """By id."""
+        return next((item for item in self.objects if item.id == wanted), None)
+
+
+@dataclass(frozen=True)
+class LinkUpdate:
+    """Whether there is somebody who segments, and a sentence for the operator where there is not."""
+
+    connected: bool
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence for the operator; `refused` ones answer a click or a command that was not carried out."""
+
+    text: str
+    refused: bool = False
+
+
+Update = CloudUpdate | LabelsUpdate | StateUpdate | LinkUpdate | Message
+
+
+@dataclass
+class Mailbox:
+    """What waits for one reader: the newest update of each kind, sentences in order, and calls from other threads."""
+
+    _newest: dict[type, Update] = field(default_factory=dict)
+    _messages: deque[Message] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    _calls: deque[Callable[[], None]] = field(default_factory=deque)
+    _something: threading.Condition = field(default_factory=threading.Condition)
+
+    def put(self, update: Update) -> None:
+        """Leave an update; never waits."""
+        with self._something:
+            if isinstance(update, Message):
+                self._messages.append(update)
+            else:
+                self._newest[type(update)] = update
+            self._something.notify_all()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have the reader's thread call a function; never waits."""
+        with self._something:
+            self._calls.append(function)
+            self._something.notify_all()
+
+    def take(self, timeout: float | None = None) -> tuple[list[Update], list[Callable[[], None]]]:
+        """All that waits: updates in the order in which they build on one another, then calls."""
+        with self._something:
+            self._something.wait_for(lambda: self._newest or self._messages or self._calls, timeout)
+            order = (LinkUpdate, CloudUpdate, StateUpdate, LabelsUpdate)
+            updates: list[Update] = [self._newest[kind] for kind in order if kind in self._newest]
+            updates += self._messages
+            calls = list(self._calls)
+            self._newest.clear()
+            self._messages.clear()
+            self._calls.clear()
+        return updates, calls
+
+
+class Board:
+    """Where a work pins its updates: every reader has a mailbox of its own, which begins with what is pinned."""
+
+    def __init__(self) -> None:
+        self._pinned: dict[type, Update] = {}
+        self._readers: list[Mailbox] = []
+        self._lock = threading.Lock()
+
+    def publish(self, update: Update) -> None:
+        """Tell every reader; never waits for one."""
+        with self._lock:
+            if not isinstance(update, Message):
+                self._pinned[type(update)] = update
+            readers = list(self._readers)
+        for reader in readers:
+            reader.put(update)
+
+    def subscribe(self) -> Mailbox:
+        """A new reader's mailbox."""
+        mailbox = Mailbox()
+        with self._lock:
+            self._readers.append(mailbox)
+            for update in self._pinned.values():
+                mailbox.put(update)
+        return mailbox
+
+    def unsubscribe(self, mailbox: Mailbox) -> None:
+        """A reader that has gone."""
+        with self._lock:
+            self._readers = [reader for reader in self._readers if reader is not mailbox]
