@@ -23,7 +23,7 @@ class Nearest:
     size: float = 0.05
 
     def encode(self, xyz: np.ndarray, rgb: Any, up: Any = None) -> Any:
-        return SimpleNamespace(xyz=xyz, voxels=voxelise(xyz, self.size))
+        return SimpleNamespace(xyz=xyz, voxels=voxelise(xyz, self.size), notes=())
 
     def segment(self, scene: Any, clicks: list[Click], previous: Any = None) -> Any:
         self.calls.append(list(clicks))

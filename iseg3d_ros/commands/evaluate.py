@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +14,47 @@ from typing import Any
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
     parser = subparsers.add_parser("evaluate", help="measure networks with simulated clicks", description=__doc__)
-    parser.add_argument(
-        "data", nargs="+", help="folders or files of labelled scenes, in any format that docs/data.md lists"
-    )
+    parser.add_argument("data", nargs="+", help="folders or files of labelled clouds, or KIND:FOLDER")
     parser.add_argument("--models", default="", help="names of shipped weights or files, separated by commas")
     parser.add_argument("--protocol", choices=("multi", "single"), default="multi")
     parser.add_argument("--budget", type=int, default=20, help="clicks an object, shared by a sample's objects")
-    parser.add_argument(
-        "--rule", choices=("agile3d", "interobject3d", "fewclick", "random_positive"), default="agile3d"
-    )
+    parser.add_argument("--rule", choices=("agile3d", "interobject3d", "fewclick", "random_positive"),
+                        default="agile3d", help="where the simulated user clicks")  # fmt: skip
     parser.add_argument("--temperature", type=float, help="scatter the clicks by ClickEnhance's Eq. 5, from 0 to 1")
     parser.add_argument("--voxel-size", type=float, help="metres, instead of the model's own choice")
     parser.add_argument("--least-points", type=int, default=50, help="smaller objects are no targets")
     parser.add_argument("--most-objects", type=int, default=10, help="the largest objects of a scene are its targets")
+    parser.add_argument("--split", choices=("train", "val"), help="of data with official splits; val without it")
     parser.add_argument("--limit", type=int, help="take the first N scenes of each data set")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="scenes evaluated at a time")
-    parser.add_argument(
-        "--json", type=Path, help="write {model: {figure: value}}; an interrupted run goes on from there"
-    )
-    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, and uncertainty maps")
+    parser.add_argument("--json", type=Path, help="write {model: {figure: value}}; an interrupted run goes on")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, errors and uncertainty")
+    parser.add_argument("--maps", type=int, default=3, metavar="N", help="scenes whose uncertainty --plot draws")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the models one after the other and print the table; the training-free model always stands in it."""
+    from iseg3d_ros.evaluation.kept import ROWS
     from iseg3d_ros.evaluation.run import outcomes, plan
     from iseg3d_ros.evaluation.table import summary, text
 
+    if arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1, but is {arguments.workers}.")
     config = _config(arguments)
-    kept = arguments.json.with_suffix(".rows.jsonl") if arguments.json else None
-    found: dict[str, list[Any]] = {}
-    for model in _models(arguments.models):
-        jobs = plan(model, arguments.data, config)
-        found[model] = list(outcomes(jobs, config, arguments.workers, kept))
-    tables = {model: {"parameters": _parameters(model), **summary(rows)} for model, rows in found.items()}
+    models = _models(arguments.models, config)
+    _prepare(arguments)
+    parts = plan(arguments.data, config)
+    kept = arguments.json.with_suffix(ROWS) if arguments.json else None
+    found = {name: outcomes(model, parts, config, arguments.workers, kept) for name, (model, _) in models.items()}
+    tables = {name: {"parameters": models[name][1], **summary(rows)} for name, rows in found.items()}
+    print(text(tables), flush=True)
     if arguments.json:
         _write(arguments.json, tables)
     if arguments.plot:
-        _draw(found, arguments)
-    print(text(tables))
+        _draw(arguments, config, models, found, parts)
     return 0 if all(found.values()) else 1
 
 
@@ -62,28 +64,60 @@ def _config(arguments: argparse.Namespace) -> Any:
     return EvaluationConfig(
         arguments.protocol, arguments.budget, arguments.rule, arguments.temperature, arguments.least_points,
         arguments.most_objects, arguments.voxel_size, arguments.limit, arguments.seed, arguments.device,
+        arguments.split,
     )  # fmt: skip
 
 
-def _models(text: str) -> list[str]:
-    named = [name.strip() for name in text.split(",") if name.strip()]
-    return named + [name for name in ("random_walker",) if name not in named]
+def _models(text: str, config: Any) -> dict[str, tuple[str, int]]:
+    """Names in the table, what to load, and parameters; a model that cannot be loaded ends the run before it starts."""
+    from iseg3d_ros.predictor import TRAINING_FREE, Predictor, device_of
+
+    device_of(config.device)
+    given = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    given += [TRAINING_FREE] if TRAINING_FREE not in given else []
+    loaded = [Predictor.load(model, "cpu", config.voxel_size) for model in given]
+    names = [predictor.name for predictor in loaded]
+    names = [model if names.count(name) > 1 else name for name, model in zip(names, given, strict=True)]
+    return {name: (model, p.parameters) for name, model, p in zip(names, given, loaded, strict=True)}
 
 
-def _parameters(model: str) -> int:
+def _prepare(arguments: argparse.Namespace) -> None:
+    """What would fail after hours shall fail now: the folders to write in, and the package that draws."""
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    if arguments.plot:
+        arguments.plot.mkdir(parents=True, exist_ok=True)
+        importlib.import_module("iseg3d_ros.evaluation.plots")
+
+
+def _write(path: Path, tables: Mapping[str, Mapping[str, float]]) -> None:
+    from iseg3d_ros.files import replacing
+
+    try:
+        with replacing(path) as stream:
+            stream.write((json.dumps(tables, indent=1) + "\n").encode())
+    except OSError as error:
+        raise OSError(f"{path}: could not be written ({error.strerror or error}). The table above is whole; the same "
+                      "command writes it again.") from error  # fmt: skip
+
+
+def _draw(
+    arguments: argparse.Namespace,
+    config: Any,
+    models: Mapping[str, tuple[str, int]],
+    found: Mapping[str, Sequence[Any]],
+    parts: Sequence[Any],
+) -> None:
+    from iseg3d_ros.evaluation.plots import draw_curves, draw_maps
+    from iseg3d_ros.evaluation.worker import rule_of, seed_of, task_of
     from iseg3d_ros.predictor import Predictor
 
-    return int(Predictor.load(model, device="cpu").parameters)
-
-
-def _write(path: Path, tables: dict[str, dict[str, float]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(tables, indent=1) + "\n")
-    os.replace(part, path)
-
-
-def _draw(found: dict[str, list[Any]], arguments: argparse.Namespace) -> None:
-    from iseg3d_ros.evaluation.plots import draw_curves
-
     print(draw_curves(found, arguments.plot / "iou_over_clicks.png"))
+    clicks = sorted({1, min(5, config.budget)})
+    for name, (model, _) in models.items():
+        there = {outcome.name for outcome in found[name]}
+        predictor = Predictor.load(model, config.device, config.voxel_size)
+        for part in [part for part in parts if part.name in there][: arguments.maps]:
+            path = arguments.plot / f"{Path(name).name}_{part.name.replace(' #', '_')}.png"
+            rule, seed = rule_of(part, config), seed_of(part, config)
+            print(draw_maps(predictor, task_of(part, config), path, clicks, rule, seed))

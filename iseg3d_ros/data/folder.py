@@ -153,6 +153,7 @@ class SceneFolder(Sequence[LabelledCloud]):
     def __init__(self, *folders: str | os.PathLike[str], split: str | None = None, kind: str | None = None) -> None:
         self.paths: list[Path] = []
         self.kinds: list[str] = []
+        self.splits: list[str] = []
         self.broken: list[str] = []
         for folder in folders:
             if not Path(folder).is_dir():
@@ -170,6 +171,7 @@ class SceneFolder(Sequence[LabelledCloud]):
         if split in (None, header["split"]) and kind in (None, header["kind"]):
             self.paths.append(path)
             self.kinds.append(header["kind"])
+            self.splits.append(header["split"])
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from iseg3d_ros.data import agile3d, kitti360, own, partnet, replica, s3dis, scannet, semantickitti
@@ -37,14 +37,14 @@ _RECOGNISED: tuple[tuple[str, Callable[[Path], bool]], ...] = (
 )
 
 
-def open_data(path: str | os.PathLike[str], kind: str = "auto", split: str | None = None) -> Sequence[Sample]:
+def open_data(path: str | os.PathLike[str], kind: str = "auto", split: str | None = None) -> Samples:
     """The samples at a path; nothing but names is read before a sample is asked for.
 
     `kind` is one of KINDS, or "auto" to go by the files that are there (ScanNet then in its 40-class view); a path
     may also begin with a kind and a colon, as in scannet20:DIR. `split` is "train" or "val" where the data set has
-    official splits; without it the official validation part is taken.
+    official splits; without it the official validation part is taken, of made scenes those of held-out models, if any.
     """
-    path, kind = _kind_of(os.fspath(path), kind)
+    path, kind = place_of(os.fspath(path), kind)
     if not path.exists():
         raise ValueError(f"{path} does not exist.")
     if kind == "auto":
@@ -55,7 +55,8 @@ def open_data(path: str | os.PathLike[str], kind: str = "auto", split: str | Non
     return samples
 
 
-def _kind_of(path: str, kind: str) -> tuple[Path, str]:
+def place_of(path: str, kind: str = "auto") -> tuple[Path, str]:
+    """Where a path leads, and the kind that it names by a prefix."""
     prefix, colon, rest = path.partition(":")
     return (Path(rest), prefix) if colon and prefix in KINDS else (Path(path), kind)
 
@@ -87,9 +88,15 @@ def _open(path: Path, kind: str, split: str | None) -> Samples:
 
 
 def _scenes(path: Path, split: str | None) -> Samples:
-    files = [path] if path.is_file() else SceneFolder(path, split=split).paths
+    files = [path] if path.is_file() else _scene_files(path, split)
 
     def read(k: int) -> Sample:
         return Sample(files[k].stem, read_scene(files[k]))
 
     return Samples([file.stem for file in files], read)
+
+
+def _scene_files(folder: Path, split: str | None) -> list[Path]:
+    scenes = SceneFolder(folder, split=split)
+    held_out = [path for path, part in zip(scenes.paths, scenes.splits) if part == "val"]
+    return held_out if split is None and held_out else scenes.paths

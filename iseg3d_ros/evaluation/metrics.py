@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-IOU_AT = (1, 2, 3, 5, 10, 15)
+IOU_AT = (1, 2, 3, 5, 7, 10, 15, 20)
 NOC_AT = (0.50, 0.65, 0.80, 0.85, 0.90)
+# The overlaps of "AP". ScanNet's page says 0.50 to 0.95, but its script, with which the papers' tables are made, leaves
+# the last one out.
+AP_OVERLAPS = tuple(k / 100 for k in range(50, 95, 5))
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ def average_precision(ious: Sequence[float], scores: Sequence[float], threshold:
 
 
 def mean_average_precision(ious: Sequence[float], scores: Sequence[float]) -> float:
-    """AP averaged over the thresholds 0.50, 0.55 … 0.95."""
-    return float(np.mean([average_precision(ious, scores, t) for t in np.arange(0.5, 0.96, 0.05)]))
+    """AP averaged over the overlaps 0.50, 0.55 … 0.90, as ScanNet's script does."""
+    return float(np.mean([average_precision(ious, scores, overlap) for overlap in AP_OVERLAPS]))
 
 
 def figures(samples: Sequence[Sequence[Row]]) -> dict[str, float]:

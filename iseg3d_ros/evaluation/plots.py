@@ -1,22 +1,34 @@
-"""Pictures of an evaluation: IoU over clicks for all models."""
+"""Pictures of an evaluation: IoU over clicks for all models, and where masks are wrong and where they are doubted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
 import numpy as np  # noqa: E402 (the headless back end must be chosen first)
 from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
-from iseg3d_ros.evaluation.protocol import Outcome  # noqa: E402
+from iseg3d_ros.clicks import Click  # noqa: E402
+from iseg3d_ros.evaluation.calibration import auroc  # noqa: E402
+from iseg3d_ros.evaluation.metrics import object_ious  # noqa: E402
+from iseg3d_ros.evaluation.protocol import Outcome, Task, evaluate  # noqa: E402
+from iseg3d_ros.evaluation.user import Rule, error_regions  # noqa: E402
+from iseg3d_ros.files import replacing  # noqa: E402
+from iseg3d_ros.picture import picture  # noqa: E402
+
+MISSED, TOO_MUCH, OTHER = (214, 39, 40), (31, 90, 200), (245, 165, 0)
+TILE = (760, 540)
 
 
 def curve(outcomes: Sequence[Outcome]) -> tuple[list[float], list[float]]:
     """Mean IoU over samples at whole average counts of clicks."""
-    most = max((int(outcome.rows[-1].clicks) for outcome in outcomes), default=0)
+    most = max((round(outcome.rows[-1].clicks) for outcome in outcomes), default=0)
     clicks = list(range(most + 1))
     ious = [[row.iou for o in outcomes for row in o.rows if abs(row.clicks - k) < 1e-9] for k in clicks]
     return [float(k) for k in clicks], [float(np.mean(values)) if values else float("nan") for values in ious]
@@ -30,8 +42,89 @@ def draw_curves(models: Mapping[str, Sequence[Outcome]], path: Path) -> Path:
     axes.set(xlabel="clicks per object", ylabel="IoU", ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+    return _write(figure, path)
+
+
+def draw_maps(
+    predictor: Any,
+    task: Task,
+    path: Path,
+    clicks: Sequence[int] = (1, 5),
+    rule: Rule = error_regions,
+    seed: int = 0,
+) -> Path:
+    """A row for each count of clicks an object: masks, what is wrong with them, entropy, and variance if there is one."""
+    rows: list[list[tuple[str, NDArray[np.uint8]]]] = []
+
+    def watch(count: int, result: Any, given: Sequence[Click]) -> None:
+        if count in clicks:
+            rows.append(_row(count, task, result, list(given)))
+
+    evaluate(predictor, task, max(clicks), rule, seed, watch)
+    if not rows:
+        raise ValueError(f"{task.name}: none of its objects has a voxel, so there is nothing to draw.")
+    height, width = len(rows) * TILE[1] / 100 + 0.4 * len(rows), len(rows[0]) * TILE[0] / 100
+    figure, grid = plt.subplots(len(rows), len(rows[0]), figsize=(width, height), squeeze=False)
+    for axes, (title, image) in zip(grid.ravel(), (tile for row in rows for tile in row)):
+        axes.imshow(image)
+        axes.set_title(title, fontsize=15)
+        axes.axis("off")
+    return _write(figure, path)
+
+
+def _row(count: int, task: Task, result: Any, clicks: Sequence[Click]) -> list[tuple[str, NDArray[np.uint8]]]:
+    iou = np.mean(object_ious(result.labels, task.truth, task.objects))
+    wrong = result.labels != task.truth
+    most = float(np.log(task.objects + 1))
+    found = auroc(result.uncertainty, wrong)
+    worth = "" if np.isnan(found) else f", AUROC {100 * found:.0f}"
+    given = f"{count} click{'s' * (count > 1)} an object, IoU {100 * iou:.1f}"
+    tiles = [
+        (given, _tile(task, labels=result.labels, clicks=clicks)),
+        (f"wrong: {100 * wrong.mean():.1f} % (red missed, blue too much, orange another's)",
+         _tile(task, errors(task, result.labels))),
+        (f"entropy, black 0 to yellow {most:.2f} nats{worth}", _tile(task, heat(result.uncertainty / most))),
+    ]  # fmt: skip
+    if result.variance is not None:
+        top = max(float(result.variance.max()), 1e-9)
+        tiles.append((f"variance, to {top:.2g}", _tile(task, heat(result.variance / top))))
+    return tiles
+
+
+def errors(task: Task, labels: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """The cloud in grey, with what is missed, too much, or another object's in colour."""
+    grey = np.full(len(labels), 190) if task.rgb is None else 110 + 0.5 * task.rgb.mean(axis=1)
+    colours = np.repeat(grey[:, None], 3, axis=1).astype(np.uint8)
+    wrong = labels != task.truth
+    colours[wrong & (labels == 0)] = MISSED
+    colours[wrong & (task.truth == 0)] = TOO_MUCH
+    colours[wrong & (labels > 0) & (task.truth > 0)] = OTHER
+    return colours
+
+
+def heat(values: np.ndarray) -> NDArray[np.uint8]:
+    """Values from 0 to 1 as colours from black to yellow."""
+    return matplotlib.colormaps["inferno"](np.clip(values, 0, 1), bytes=True)[:, :3]
+
+
+def _tile(
+    task: Task,
+    colours: NDArray[np.uint8] | None = None,
+    labels: NDArray[np.int32] | None = None,
+    clicks: Sequence[Click] = (),
+) -> NDArray[np.uint8]:
+    rgb = task.rgb if colours is None else colours
+    return picture(task.xyz, rgb, labels, clicks, up=task.up, size=TILE)
+
+
+def _write(figure: Figure, path: Path) -> Path:
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    try:
+        with replacing(path) as stream:
+            figure.savefig(stream, format="png", dpi=110)
+    except OSError as error:
+        raise OSError(f"{path}: could not be written ({error.strerror or error}).") from error
+    finally:
+        plt.close(figure)
     return path

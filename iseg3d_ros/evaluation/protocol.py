@@ -6,7 +6,7 @@ Single-object evaluation is multi-object evaluation with one object.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
 from iseg3d_ros.evaluation.metrics import Row, object_ious
-from iseg3d_ros.evaluation.user import Region, error_regions, largest
+from iseg3d_ros.evaluation.user import Rule, error_regions, largest
 
-Rule = Callable[[Any, Any, Any], list[Region]]
+Watch = Callable[[int, Any, Sequence[Click]], None]  # clicks an object so far, the result, all clicks
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,25 @@ class Outcome:
     click_seconds: list[float] = field(default_factory=list)
     calibration: dict[str, float] = field(default_factory=dict)
     peak_mb: float = float("nan")
+    notes: tuple[str, ...] = ()  # what the predictor remarked on the cloud
 
 
-def evaluate(predictor: Any, task: Task, budget: int = 20, rule: Rule = error_regions, seed: int = 0) -> Outcome:
-    """Let the simulated user spend `budget` clicks an object; a row at 0 clicks, at one an object, and at each more."""
+def evaluate(
+    predictor: Any,
+    task: Task,
+    budget: int = 20,
+    rule: Rule = error_regions,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Let the simulated user spend `budget` clicks an object; a row at 0 clicks, at one an object, and at each more.
+
+    `watch` is shown the result at whole average counts of clicks.
+    """
     outcome = Outcome(task.name, task.objects)
     started = time.perf_counter()
     scene = predictor.encode(task.xyz, task.rgb, up=task.up)
-    outcome.encode_seconds = time.perf_counter() - started
+    outcome.encode_seconds, outcome.notes = time.perf_counter() - started, scene.notes
     user = _User(scene.voxels, task, rule, np.random.default_rng(seed))
     labels, result = np.zeros(len(task.xyz), np.int32), None
     outcome.rows.append(Row(0.0, object_ious(labels, task.truth, task.objects)))
@@ -66,6 +77,8 @@ def evaluate(predictor: Any, task: Task, budget: int = 20, rule: Rule = error_re
         outcome.scores.append(_confidences(result, task.objects))
         if total % task.objects == 0 and result is not None:
             _judge(outcome, total // task.objects, result, task.truth)
+            if watch:
+                watch(total // task.objects, result, user.clicks)
     return outcome
 
 

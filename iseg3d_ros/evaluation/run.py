@@ -1,21 +1,23 @@
-"""Many samples, many models: in parallel processes, resumable, deterministic."""
+"""Many samples, many models: in parallel processes, resumable, deterministic whatever the number of processes."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
-import resource
 import sys
-import zlib
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from iseg3d_ros.data.sample import Samples
+from iseg3d_ros.evaluation import kept as keep
 from iseg3d_ros.evaluation.metrics import Row
-from iseg3d_ros.evaluation.protocol import Outcome, Task, choose_objects, evaluate
-from iseg3d_ros.evaluation.user import RULES, tempered
+from iseg3d_ros.evaluation.protocol import Outcome, choose_objects
+from iseg3d_ros.evaluation.user import RULES
 
 PROTOCOLS = ("multi", "single")
 
@@ -34,152 +36,122 @@ class EvaluationConfig:
     limit: int | None = None
     seed: int = 42
     device: str = "auto"
+    split: str | None = None
+
+    def __post_init__(self) -> None:
+        counts = {"budget": self.budget, "least-points": self.least_points, "most-objects": self.most_objects}
+        for name, value in (counts | {"limit": 1 if self.limit is None else self.limit}).items():
+            if value < 1:
+                raise ValueError(f"--{name} must be at least 1, but is {value}.")
+        if self.protocol not in PROTOCOLS or self.rule not in RULES:
+            raise ValueError(f"The protocols are {', '.join(PROTOCOLS)}, the rules {', '.join(RULES)}; "
+                             f"{self.protocol} with {self.rule} is none of them.")  # fmt: skip
+        if self.rule == "interobject3d" and self.protocol != "single":
+            raise ValueError("The rule interobject3d knows one object at a time; add --protocol single.")
+        if self.temperature is not None and not 0 <= self.temperature <= 1:
+            raise ValueError(f"The temperature must lie between 0 and 1, but is {self.temperature}.")
 
 
 @dataclass(frozen=True)
-class Job:
-    """One sample for one model; `index` and `target` say which part of which data."""
+class Part:
+    """One sample of the data at `path`, or one instance of it in single-object evaluation."""
 
-    model: str
     path: str
     index: int
-    target: int | None  # the instance, in single-object evaluation
+    instance: int | None
     name: str
 
 
-def plan(model: str, paths: Sequence[str], config: EvaluationConfig) -> list[Job]:
-    """The jobs of one model over all data, in a fixed order."""
+def plan(paths: Sequence[str], config: EvaluationConfig) -> list[Part]:
+    """All that is to be evaluated, in a fixed order; a sample that cannot be read is named and left out."""
     from iseg3d_ros.data.open import open_data
 
-    jobs = []
+    parts: list[Part] = []
     for path in paths:
-        samples = open_data(path)
+        samples = open_data(path, split=config.split)
         for index in range(min(len(samples), config.limit or len(samples))):
-            jobs += _targets(model, path, index, samples[index], config)
-    return jobs
+            try:
+                parts += _parts(path, samples, index, config)
+            except (ValueError, OSError) as error:
+                _say(f"left out: {error}")
+    if not parts:
+        raise ValueError(f"There is nothing to evaluate in {', '.join(paths)}.")
+    return parts
 
 
-def _targets(model: str, path: str, index: int, sample: Any, config: EvaluationConfig) -> list[Job]:
+def _parts(path: str, samples: Samples, index: int, config: EvaluationConfig) -> list[Part]:
+    name = samples.names[index]
     if config.protocol == "multi":
-        return [Job(model, path, index, None, sample.name)]
-    truth, count = choose_objects(
-        sample.cloud.instance, config.least_points, config.most_objects, sample.objects or None
-    )
-    ids = [int(sample.cloud.instance[truth == k][0]) for k in range(1, count + 1)]
-    return [Job(model, path, index, target, f"{sample.name} #{target}") for target in ids]
+        return [Part(path, index, None, name)]
+    sample = samples[index]
+    instance = sample.cloud.instance
+    truth, count = choose_objects(instance, config.least_points, config.most_objects, sample.objects or None)
+    ids = [int(instance[truth == k][0]) for k in range(1, count + 1) if (truth == k).any()]
+    return [Part(path, index, number, f"{name} #{number}") for number in ids]
 
 
-def outcomes(jobs: Sequence[Job], config: EvaluationConfig, workers: int, kept: Path | None) -> Iterator[Outcome]:
-    """Evaluate the jobs in `workers` processes, in order; rows that `kept` holds from an earlier run are not redone."""
-    done = _read(kept) if kept else {}
-    keys = {job: _key(job, config) for job in jobs}
-    missing = [job for job in jobs if keys[job] not in done]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, max(len(missing), 1)), _start_worker, (config,)) as pool:
-        for job, values in zip(missing, pool.imap(_work, missing), strict=True):
-            done[keys[job]] = values
-            if kept:
-                with open(kept, "a") as file:
-                    file.write(json.dumps({"key": keys[job], **values}) + "\n")
-            print(_line(job, values), file=sys.stderr, flush=True)
-    for job in jobs:
-        if "error" not in done[keys[job]]:
-            yield _outcome(done[keys[job]])
-
-
-_config = EvaluationConfig()
-_predictors: dict[str, Any] = {}
-
-
-def _start_worker(config: EvaluationConfig) -> None:
-    """A worker process keeps its settings and the predictor it loaded."""
-    import torch
-
-    global _config
-    _config = config
-    torch.set_num_threads(1)
-
-
-def _work(job: Job) -> dict[str, Any]:
-    """One job's outcome as JSON holds it; a sample that cannot be evaluated is named and left out."""
-    try:
-        outcome = evaluate(_predictor(job.model), _task(job), _config.budget, _rule(job), _seed(job))
-    except (ValueError, OSError, RuntimeError) as error:
-        return {"error": f"{job.name}: {error}"}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {**asdict(outcome), "peak_mb": peak}
-
-
-def _predictor(model: str) -> Any:
-    from iseg3d_ros.predictor import Predictor
-
-    if model not in _predictors:
-        _predictors.clear()
-        _predictors[model] = Predictor.load(model, device=_config.device, voxel_size=_config.voxel_size)
-    return _predictors[model]
-
-
-def _task(job: Job) -> Task:
-    from iseg3d_ros.data.open import open_data
-
-    sample = open_data(job.path)[job.index]
-    objects = (job.target,) if job.target is not None else (sample.objects or None)
-    truth, count = choose_objects(sample.cloud.instance, _config.least_points, _config.most_objects, objects)
-    if count == 0:
-        raise ValueError(f"has no object of at least {_config.least_points} points")
-    return Task(job.name, sample.cloud.xyz, sample.cloud.rgb, truth, count)
-
-
-def _rule(job: Job) -> Any:
-    if _config.temperature is not None:
-        return tempered(_config.temperature, _seed(job))
-    return RULES[_config.rule](_seed(job))
-
-
-def _seed(job: Job) -> int:
-    return zlib.crc32(f"{_config.seed} {job.name}".encode())
-
-
-def _key(job: Job, config: EvaluationConfig) -> str:
-    """What a kept row belongs to: the sample, the settings, and the very weights."""
-    weights = hashlib.sha256(_weights(job.model)).hexdigest()
-    settings = json.dumps(asdict(config) | {"limit": None, "device": ""}, sort_keys=True)
-    return hashlib.sha256(f"{job} {settings} {weights}".encode()).hexdigest()[:24]
-
-
-def _weights(model: str) -> bytes:
-    from iseg3d_ros.paths import weights_dir
-
-    for path in (Path(model), weights_dir() / f"{model}.safetensors"):
-        if path.is_file():
-            return path.read_bytes()
-    return b""
-
-
-def _read(kept: Path) -> dict[str, dict[str, Any]]:
-    """Rows of an earlier run; a last line that was cut off is left out."""
-    rows = {}
-    for line in kept.read_text().splitlines() if kept.exists() else ():
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError:
+def outcomes(
+    model: str, parts: Sequence[Part], config: EvaluationConfig, workers: int = 1, kept: Path | None = None
+) -> list[Outcome]:
+    """One model's outcomes in the order of the parts; rows that `kept` holds from an earlier run are not redone."""
+    done, failed = keep.Kept(kept), 0
+    keys = {part: _key(model, part, config) for part in parts}
+    missing = [part for part in parts if keys[part] not in done.rows]
+    if len(missing) < len(parts):
+        _say(f"{model}: {len(parts) - len(missing)} of {len(parts)} were evaluated before")
+    started = time.monotonic()
+    for count, (part, values) in enumerate(_evaluated(model, missing, config, workers), 1):
+        if "error" in values:
+            failed += 1
+            _say(f"left out: {part.name}: {values['error']}")
             continue
-        rows[values.pop("key")] = values
-    return rows
+        done.add(keys[part], values)
+        left = (time.monotonic() - started) / count * (len(missing) - count)
+        _say(_line(model, part, values, f"{count}/{len(missing)}", left))
+    if failed:
+        _say(f"{model}: {failed} of {len(parts)} were left out, as said above")
+    return [_outcome(done.rows[keys[part]]) for part in parts if keys[part] in done.rows]
+
+
+def _evaluated(
+    model: str, parts: Sequence[Part], config: EvaluationConfig, workers: int
+) -> Iterator[tuple[Part, dict[str, Any]]]:
+    """Parts with their rows as they are finished, by processes that each load the model once."""
+    from iseg3d_ros.evaluation.worker import start, work
+
+    if not parts:
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(parts)), context, start, (model, config)) as pool:
+        futures = {pool.submit(work, part): part for part in parts}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError("A process that evaluated was killed, most likely for lack of memory; try --workers 1. "
+                               "What was evaluated is kept where --json was given.") from error  # fmt: skip
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _key(model: str, part: Part, config: EvaluationConfig) -> str:
+    settings = json.dumps(asdict(config) | {"limit": None, "device": ""}, sort_keys=True)
+    return keep.key(str(part), settings, keep.of_data(part.path), keep.of_weights(model), keep.of_code())
 
 
 def _outcome(values: dict[str, Any]) -> Outcome:
     rows = [Row(row["clicks"], tuple(row["ious"])) for row in values["rows"]]
     scores = [tuple(row) for row in values["scores"]]
-    outcome = Outcome(values["name"], values["objects"], rows, scores, values["encode_seconds"])
-    outcome.click_seconds, outcome.calibration = values["click_seconds"], values["calibration"]
-    outcome.peak_mb = values["peak_mb"]
-    return outcome
+    return Outcome(**values | {"rows": rows, "scores": scores})
 
 
-def _line(job: Job, values: dict[str, Any]) -> str:
-    if "error" in values:
-        return f"left out: {values['error']}"
+def _line(model: str, part: Part, values: dict[str, Any], place: str, left: float) -> str:
     at = {row["clicks"]: sum(row["ious"]) / len(row["ious"]) for row in values["rows"]}
     shown = "  ".join(f"@{k} {100 * at[float(k)]:5.1f}" for k in (1, 3, 5, 10) if float(k) in at)
-    return f"{job.model:14} {job.name:40} {values['objects']:3} objects  {shown}"
+    rest = f"  {left / 60:.0f} min left" if left >= 60 else f"  {left:.0f} s left"
+    line = f"{model:14} {place:>7}  {part.name:36} {values['objects']:3} objects  {shown}{rest}"
+    return "\n".join([line, *(f"    {note}" for note in values["notes"])])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

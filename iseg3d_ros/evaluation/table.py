@@ -9,8 +9,12 @@ import numpy as np
 from iseg3d_ros.evaluation.metrics import average_precision, figures, mean_average_precision
 from iseg3d_ros.evaluation.protocol import Outcome
 
-COLUMNS = ("parameters", "IoU@1", "IoU@2", "IoU@3", "IoU@5", "IoU@10", "IoU@15", "NoC@80", "NoC@85", "NoC@90")
-CALIBRATION = ("AUROC@1", "ECE@1")
+COLUMNS = (
+    "parameters", "IoU@1", "IoU@2", "IoU@3", "IoU@5", "IoU@10", "IoU@15", "NoC@80", "NoC@85", "NoC@90",
+    "AUROC@1", "ECE@1", "encode_seconds", "click_seconds", "peak_mb", "samples",
+)  # fmt: skip
+# Clicks an object at which masks are judged as instance segmentation (InterObject3D's Tab. I, Few-Click's Tab. 2).
+AP_AT = (1, 2, 3, 5, 10, 20)
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
@@ -22,10 +26,13 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return {name: round(float(value), 6) for name, value in table.items() if np.isfinite(value)}
 
 
-def _precision(outcomes: Sequence[Outcome], clicks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
-    """AP of the masks after so many clicks an object, all objects of all samples ranked together."""
+def _precision(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """AP of the masks after so many clicks an object, all objects of all samples ranked together, whatever their class.
+
+    mIoU is the mean over objects; IoU@k is the mean over samples.
+    """
     table = {}
-    for k in clicks:
+    for k in AP_AT:
         pairs = [pair for outcome in outcomes for pair in _masks(outcome, k)]
         ious, scores = [iou for iou, _ in pairs], [score for _, score in pairs]
         if pairs:
@@ -44,7 +51,10 @@ def _masks(outcome: Outcome, clicks: int) -> list[tuple[float, float]]:
 
 
 def _times(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Seconds from the cloud to the masks after so many clicks an object, and the median of one click."""
+    """Seconds from the cloud to the masks after so many clicks an object (E²I3D's Tab. 3), and the median of one click.
+
+    Where nothing is wrong any more no click is given, and none is timed.
+    """
     table = {}
     for k in (5, 10, 15):
         spent = [o.encode_seconds + sum(o.click_seconds[: (k - 1) * o.objects + 1]) for o in outcomes
@@ -57,24 +67,33 @@ def _times(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 
 def _calibration(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Means over samples; one without a wrong point has no AUROC."""
     names = sorted({name for outcome in outcomes for name in outcome.calibration})
     values = {n: [o.calibration[n] for o in outcomes if np.isfinite(o.calibration.get(n, np.nan))] for n in names}
     return {name: float(np.mean(found)) for name, found in values.items() if found}
 
 
 def text(models: Mapping[str, Mapping[str, float]]) -> str:
-    """One row a model, per cent for IoU, as wide as needed."""
-    shown = [c for c in (*COLUMNS, *CALIBRATION) if any(c in figures for figures in models.values())]
-    rows = [["model", *shown]] + [[name, *(_cell(c, values.get(c)) for c in shown)] for name, values in models.items()]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
-             for row in rows]  # fmt: skip
-    return "\n".join(lines)
+    """One row a model, per cent for IoU, AUROC and ECE, as wide as needed."""
+    shown = [column for column in COLUMNS if any(column in figures for figures in models.values())]
+    rows = [["model", *(_heading(column) for column in shown)]]
+    rows += [[name, *(_cell(column, values.get(column)) for column in shown)] for name, values in models.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
+
+
+def _heading(column: str) -> str:
+    return {"encode_seconds": "encode ms", "click_seconds": "click ms", "peak_mb": "peak MB"}.get(column, column)
 
 
 def _cell(column: str, value: float | None) -> str:
     if value is None:
         return "–"
-    if column == "parameters":
-        return f"{value / 1e6:.1f} M" if value else "0"
+    match column:
+        case "parameters":
+            return f"{value / 1e6:.1f} M" if value else "0"
+        case "samples" | "peak_mb":
+            return f"{value:.0f}"
+        case "encode_seconds" | "click_seconds":
+            return f"{1e3 * value:.0f}"
     return f"{value:.2f}" if column.startswith("NoC") else f"{100 * value:.1f}"

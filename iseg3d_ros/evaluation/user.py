@@ -27,6 +27,9 @@ class Region:
     size: float
 
 
+Rule = Callable[[Floats, Ints, Ints], list[Region]]  # of points, truth and prediction at voxels
+
+
 def error_regions(points: Floats, truth: Ints, prediction: Ints) -> list[Region]:
     """Every (truth, prediction) pair that differs, with its innermost voxel (the first of equals)."""
     return [_innermost(points, mask, pair) for pair, mask in _masks(truth, prediction, _pairs(truth, prediction))]
@@ -47,7 +50,7 @@ def counted_regions(points: Floats, truth: Ints, prediction: Ints) -> list[Regio
     return regions
 
 
-def random_positive(seed: int) -> Callable[[Floats, Ints, Ints], list[Region]]:
+def random_positive(seed: int) -> Rule:
     """Clicks at a random voxel of what is missing of the objects; never a background click."""
     rng = np.random.default_rng(seed)
 
@@ -58,29 +61,36 @@ def random_positive(seed: int) -> Callable[[Floats, Ints, Ints], list[Region]]:
     return regions
 
 
-def tempered(temperature: float, seed: int) -> Callable[[Floats, Ints, Ints], list[Region]]:
+def tempered(temperature: float, seed: int) -> Rule:
     """ClickEnhance's Eq. 5: a click anywhere in the errors, the less likely the farther from the largest one's middle.
 
-    P(i) is proportional to exp(-d_i (1 - T)) over all error voxels, d_i in metres; T = 1 draws uniformly.
+    P(i) is proportional to exp(-d_i (1 - T)) over all error voxels, d_i in metres; T = 1 draws uniformly. Before
+    anything is segmented each object gets a click of its own, drawn in the same way among its voxels.
     """
     if not 0 <= temperature <= 1:
         raise ValueError(f"The temperature must lie between 0 and 1, but is {temperature}.")
     rng = np.random.default_rng(seed)
 
+    def draw(points: Floats, candidates: Ints, reference: Region) -> int:
+        away = np.linalg.norm(points[candidates] - points[reference.voxel], axis=1)
+        chance = np.exp(-away.astype(np.float64) * (1 - temperature))
+        return int(rng.choice(candidates, p=chance / chance.sum()))
+
     def regions(points: Floats, truth: Ints, prediction: Ints) -> list[Region]:
-        reference = largest(error_regions(points, truth, prediction))
+        found = error_regions(points, truth, prediction)
+        reference = largest(found)
         if reference is None:
             return []
-        wrong = np.flatnonzero(truth != prediction)
-        away = np.linalg.norm(points[wrong] - points[reference.voxel], axis=1)
-        chance = np.exp(-away.astype(np.float64) * (1 - temperature))
-        voxel = int(rng.choice(wrong, p=chance / chance.sum()))
-        return [Region(int(truth[voxel]), int(prediction[voxel]), voxel, reference.size)]
+        if not prediction.any():
+            drawn = [(draw(points, np.flatnonzero(truth == r.truth), r), r.size) for r in found]
+        else:
+            drawn = [(draw(points, np.flatnonzero(truth != prediction), reference), reference.size)]
+        return [Region(int(truth[voxel]), int(prediction[voxel]), voxel, size) for voxel, size in drawn]
 
     return regions
 
 
-RULES: dict[str, Callable[[int], Callable[[Floats, Ints, Ints], list[Region]]]] = {
+RULES: dict[str, Callable[[int], Rule]] = {
     "agile3d": lambda seed: error_regions,
     "interobject3d": lambda seed: false_regions,
     "fewclick": lambda seed: counted_regions,
