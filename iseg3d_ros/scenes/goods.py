@@ -49,9 +49,11 @@ def from_model(rng: np.random.Generator, model: Model) -> Thing:
 
 def carton(rng: np.random.Generator) -> Thing:
     """A box or a book, printed on all sides."""
-    size = np.exp(rng.uniform(np.log(0.04), np.log(0.26), 3))
-    if rng.random() < 0.3:
-        size[2] = rng.uniform(0.015, 0.05)
+    size, kind = np.exp(rng.uniform(np.log(0.04), np.log(0.26), 3)), rng.random()
+    if kind < 0.25:  # a book, or a flat box
+        size[2] = rng.uniform(0.015, 0.06)
+    elif kind < 0.5:  # a food carton: broad, thin, standing or lying
+        size = rng.permutation(rng.uniform([0.12, 0.03, 0.16], [0.21, 0.08, 0.31]))
     colour = paint(rng)
     prints = [printed(rng, colour if rng.random() < 0.8 else paint(rng)) for _ in range(6)]
     name = "book" if size[2] < 0.05 else "box"

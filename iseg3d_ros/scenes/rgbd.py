@@ -25,6 +25,8 @@ class Camera:
     reach: float = 4.0  # metres
     edge_loss: float = 0.35  # share of the pixels at depth edges that return nothing
     flying: float = 0.25  # share of them that float between the surfaces
+    shadow: bool = False  # what its projector, aside of it, does not light, returns nothing
+    wobble: float = 0.0  # metres at one metre by which the depth errs in broad waves (lens, calibration)
 
     @property
     def focal(self) -> float:
@@ -55,7 +57,10 @@ class View:
 def camera(rng: np.random.Generator, width: int = 400) -> Camera:
     """A camera like those on robots: most often a Kinect or its peers, sometimes a better one."""
     noise = float(rng.choice([0.3, 0.7, 1.0, 1.0]))
-    return Camera(width, width * 3 // 4, noise, edge_loss=rng.uniform(0.1, 0.5), flying=rng.uniform(0.05, 0.35))
+    return Camera(
+        width, width * 3 // 4, noise, edge_loss=rng.uniform(0.1, 0.5), flying=rng.uniform(0.0, 0.25),
+        shadow=noise > 0.5 and rng.random() < 0.85, wobble=noise * rng.uniform(0, 0.003),
+    )  # fmt: skip
 
 
 def light(rng: np.random.Generator) -> Light:
@@ -74,8 +79,11 @@ def look(world: Composition, eye: Array, target: Array, sensor: Camera, lit: Lig
     towards = rays[:, 3:].astype(np.float64)
     facing = np.abs((towards * hits.normal).sum(1)) / np.linalg.norm(towards, axis=1)
     edge = depth_edges(hits.t.reshape(sensor.height, sensor.width)).ravel()
-    depth = _flying(_noisy(hits.t.astype(np.float64), facing, sensor, rng), edge, sensor, rng)
+    depth = _noisy(hits.t.astype(np.float64), facing, sensor, rng) * _waves(sensor, rng)
+    depth = _flying(depth, edge, sensor, rng)
     kept = _returned(hits, facing, edge, sensor, rng)
+    if sensor.shadow:
+        kept &= ~projector_shadow(hits.t.reshape(sensor.height, sensor.width), sensor.focal).ravel()
     colour = _coloured(hits, sensor, lit, rng)
     xyz = rays[:, :3] + towards * np.where(kept, depth, 0)[:, None]
     return View(xyz[kept], colour[kept], np.maximum(hits.label[kept], 0))
@@ -102,6 +110,12 @@ def fuse(views: Sequence[View], cell: float, rng: np.random.Generator, drift: fl
     return View(xyz[kept], rgb[kept], label[kept])
 
 
+def exposed(rgb: Array, rng: np.random.Generator, low: float = 0.3, high: float = 0.6) -> Array:
+    """As cameras do: the mean brightness brought to a usual one."""
+    mean = float(rgb.mean()) if len(rgb) else 0.0
+    return np.clip(rgb * rng.uniform(low, high) / max(mean, 0.05), 0, 1)
+
+
 def one_a_cell(xyz: Array, cell: float) -> NDArray[np.int64]:
     """Indices of the first point in every cell of a grid, in their order."""
     place = np.floor((xyz - xyz.min(0)) / cell).astype(np.int64) if len(xyz) else np.zeros((0, 3), np.int64)
@@ -118,6 +132,22 @@ def _noisy(depth: Array, facing: Array, sensor: Camera, rng: np.random.Generator
         return away
     disparity = FOCAL_640 * BASELINE / away
     return FOCAL_640 * BASELINE / np.maximum(np.round(disparity * 8) / 8, 1e-3)
+
+
+def _waves(sensor: Camera, rng: np.random.Generator) -> Array:
+    """Factors on the depth, slowly changing over the image."""
+    rows, columns = np.arange(sensor.height)[:, None] / sensor.width, np.arange(sensor.width)[None] / sensor.width
+    (a, b), phase = rng.uniform(-15, 15, (2, 2)), rng.uniform(0, 2 * np.pi, 2)
+    wave = np.sin(a[0] * rows + a[1] * columns + phase[0]) + np.sin(b[0] * rows + b[1] * columns + phase[1])
+    return (1 + 0.5 * sensor.wobble * wave).ravel()
+
+
+def projector_shadow(depth: NDArray[np.float32], focal: float) -> NDArray[np.bool_]:
+    """Pixels hidden from a projector at the camera's right: something further right stands in their light."""
+    width = depth.shape[1]
+    seen = np.arange(width) - focal * BASELINE / np.maximum(depth, 0.1)  # the pixel's column as the projector sees it
+    nearest = np.minimum.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
+    return seen > nearest + 0.75
 
 
 def _flying(depth: Array, edge: NDArray[np.bool_], sensor: Camera, rng: np.random.Generator) -> Array:

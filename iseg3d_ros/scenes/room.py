@@ -11,7 +11,7 @@ from iseg3d_ros.data.folder import LabelledCloud
 from iseg3d_ros.scenes.catalogue import Model
 from iseg3d_ros.scenes.furnish import Furnisher
 from iseg3d_ros.scenes.render import Composition, pinhole
-from iseg3d_ros.scenes.rgbd import Camera, View, light, look
+from iseg3d_ros.scenes.rgbd import Camera, View, exposed, light, look
 from iseg3d_ros.scenes.shell import THICK, Shell, build_shell, hang, shell
 
 WIDTH = 160  # pixels of a view: 20 of them give what fusion at this cell keeps
@@ -106,12 +106,6 @@ def _inside(view: View, parts: Sequence[Shell], margin: float = 0.3) -> View:
     ends = [(part.corner[0] + part.width, part.corner[1] + part.depth, part.height) for part in parts]
     kept = ((view.xyz > low) & (view.xyz < np.max(ends, axis=0) + margin)).all(axis=1)
     return View(view.xyz[kept], view.rgb[kept], view.label[kept])
-
-
-def exposed(rgb: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """As cameras do: the mean brightness brought to a usual one."""
-    mean = float(rgb.mean()) if len(rgb) else 0.0
-    return np.clip(rgb * rng.uniform(0.3, 0.6) / max(mean, 0.05), 0, 1)
 
 
 def _cells(xyz: NDArray[np.float64], cell: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

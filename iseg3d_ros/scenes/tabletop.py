@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.data.folder import LabelledCloud
+from iseg3d_ros.scenes.carpentry import wood
 from iseg3d_ros.scenes.catalogue import Model
+from iseg3d_ros.scenes.clutter import filled_shelf, heap
 from iseg3d_ros.scenes.goods import Thing, paint, printed, thing
 from iseg3d_ros.scenes.mesh import box, plane, pose, transform
 from iseg3d_ros.scenes.render import Composition
-from iseg3d_ros.scenes.rgbd import View, camera, fuse, light, look
+from iseg3d_ros.scenes.rgbd import View, camera, exposed, fuse, light, look
 
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 13, 17, 20)
 CELL = 0.003  # metres between the points of fused views
@@ -20,24 +22,46 @@ SMALL = 0.35  # catalogue models up to this size stand on tables
 
 
 def tabletop(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledCloud:
-    """A table with things on it, z up; the table and what is behind it are background."""
+    """A table with things on it, z up; the table and what is behind it are background. Sometimes a shelf instead."""
     small = [m for m in models if 0.04 < max(m.size) < SMALL and m.elevation == 0]
-    world = Composition()
-    table = _table(world, rng)
-    middle = _Arrangement(world, table, rng, small).fill(int(rng.choice(COUNTS)))
+    world, style, count = Composition(), rng.random(), int(rng.choice(COUNTS))
+    board = None
+    if style < 0.1:
+        world.add(plane(6, 6, paint(rng)), label=0)
+        middle = filled_shelf(world, rng, small)
+    else:
+        board = _table(world, rng)
+        middle = np.array([*rng.uniform(-0.15, 0.15, 2), board[2] + 0.03])
+        if style < 0.4:
+            heap(world, middle[:2], board[2], count + 3, rng, small)
+        else:
+            _Arrangement(world, board, middle[:2], rng, small).fill(count)
     view, eye = _scan(world.build(), middle, rng)
-    rgb = None if rng.random() < 0.1 else (view.rgb * 255).astype(np.uint8)
+    return _cloud(_cropped(view, board, rng), world, eye, rng)
+
+
+def _cloud(view: View, world: Composition, eye: NDArray[np.float64], rng: np.random.Generator) -> LabelledCloud:
+    rgb = None if rng.random() < 0.1 else (exposed(view.rgb, rng, 0.25, 0.65) * 255).astype(np.uint8)
     return LabelledCloud(
         "", view.xyz.astype(np.float32), rgb, None, view.label.astype(np.int32), tuple(world.classes), "tabletop",
         eye.astype(np.float32),
     )  # fmt: skip
 
 
+def _cropped(view: View, board: tuple[float, float, float] | None, rng: np.random.Generator) -> View:
+    """Half of the time what is not on the table is cut away, as a robot's pass-through filter does."""
+    if board is None or rng.random() < 0.5:
+        return view
+    kept = (np.abs(view.xyz[:, :2]) < np.array(board[:2]) / 2 + 0.02).all(axis=1) & (view.xyz[:, 2] > board[2] - 0.05)
+    return View(view.xyz[kept], view.rgb[kept], view.label[kept])
+
+
 def _table(world: Composition, rng: np.random.Generator) -> tuple[float, float, float]:
     """A board, most often over a floor and sometimes before a wall; its width, depth and height."""
-    width, depth, height = rng.uniform(0.7, 1.8), rng.uniform(0.6, 1.1), rng.uniform(0.5, 0.9)
-    colour = paint(rng)
-    pattern = [printed(rng, colour)] if rng.random() < 0.3 else None
+    width, depth, height = rng.uniform(0.7, 2.2), rng.uniform(0.6, 1.4), rng.uniform(0.5, 0.9)
+    colour = wood(rng) if rng.random() < 0.6 else paint(rng)
+    colour = colour + rng.uniform(0, 0.8) * (colour.mean() - colour)  # few tables are of strong colours
+    pattern = [printed(rng, colour)] if rng.random() < 0.15 else None
     world.add(box([width, depth, 0.03], colour, pattern), pose(0, 0, height - 0.03), label=0)
     if rng.random() < 0.8:
         world.add(plane(6, 6, paint(rng)), label=0)
@@ -50,25 +74,25 @@ class _Arrangement:
     """Puts things on a table, one after the other, without pushing them into each other."""
 
     def __init__(
-        self, world: Composition, table: tuple[float, float, float], rng: np.random.Generator, models: Sequence[Model]
-    ) -> None:
+        self, world: Composition, table: tuple[float, float, float], middle: NDArray[np.float64],
+        rng: np.random.Generator, models: Sequence[Model],
+    ) -> None:  # fmt: skip
         self.world, self.rng, self.models = world, rng, models
         self.width, self.depth, self.height = table
-        self.middle = rng.uniform(-0.15, 0.15, 2)
+        self.middle = middle
         self.spread = rng.uniform(0.1, 0.45)
         self.crowded = rng.random() < 0.6
         self.placed: list[tuple[float, float, float]] = []  # x, y, radius
         self.tops: list[tuple[float, float, float, float]] = []  # x, y, z, half width of free tops
 
-    def fill(self, count: int) -> NDArray[np.float64]:
-        """Place up to `count` things; gives the point that a camera would look at."""
+    def fill(self, count: int) -> None:
+        """Place up to `count` things."""
         for _ in range(count * 12):
             if len(self.placed) >= count:
                 break
             item = thing(self.rng, self.models)
             if not self._stack(item):
                 self._stand(item)
-        return np.array([*self.middle, self.height + 0.03])
 
     def _stack(self, item: Thing) -> bool:
         """On a free top, now and then even on one that is smaller."""
