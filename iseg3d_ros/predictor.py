@@ -122,10 +122,11 @@ class Predictor:
             from iseg3d_ros.random_walker import RandomWalker
 
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
+        from iseg3d_ros.guided import guided
         from iseg3d_ros.models.checkpoint import load
 
         path = weights_file(name)
-        return cls(load(path, place), path.stem, place, voxel_size, crop_radius, max_voxels)
+        return cls(guided(load(path, place)), path.stem, place, voxel_size, crop_radius, max_voxels)
 
     @property
     def parameters(self) -> int:

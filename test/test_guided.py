@@ -1,0 +1,85 @@
+"""A network and the random walker asked together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from iseg3d_ros import Click, Predictor
+from iseg3d_ros.features import FEATURES, voxel_cloud
+from iseg3d_ros.guided import Guided, guided, selected
+from iseg3d_ros.models import checkpoint
+from iseg3d_ros.models.build import build
+from iseg3d_ros.models.settings import settings_of
+
+
+def two_boxes() -> tuple[np.ndarray, np.ndarray]:
+    """A table with two boxes, in metres, and their colours."""
+    rng = np.random.default_rng(0)
+    table = np.c_[rng.uniform(-0.3, 0.3, (6000, 2)), np.zeros(6000)]
+    boxes = []
+    for x in (-0.12, 0.12):
+        box, face = rng.uniform(0, 0.1, (3000, 3)), rng.integers(0, 3, 3000)
+        box[np.arange(3000), face] = np.where(rng.random(3000) < 0.5, 0, 0.1)
+        boxes.append(box + [x - 0.05, -0.05, 0.0])
+    xyz = np.concatenate([table, *boxes]).astype(np.float32)
+    rgb = np.repeat(np.array([[120] * 3, [200, 40, 40], [40, 40, 200]], np.uint8), [6000, 3000, 3000], axis=0)
+    return xyz, rgb
+
+
+def untrained(share: float) -> torch.nn.Module:
+    torch.manual_seed(0)
+    network = build(settings_of("e2i3d", "tiny")).eval()
+    network.card = {"recipe": {"walker": share}}
+    return network
+
+
+def test_log_probabilities_add_up_with_the_share() -> None:
+    xyz, rgb = two_boxes()
+    network = untrained(0.5)
+    both = Predictor(Guided(network, 0.5), voxel_size=0.01)
+    scene = both.encode(xyz, rgb, up=(0, 0, 1))
+    cloud = scene.cloud
+    from iseg3d_ros.clicks import VoxelClicks
+
+    clicks = VoxelClicks(torch.tensor([50, 900]), torch.tensor([1, 2]), 2)
+    expert = Guided(network, 0.5)
+    with torch.no_grad():
+        learned = network.decode(network.encode([cloud]), [clicks])[0].logits.log_softmax(1)
+        walked = expert.walker.decode(
+            expert.walker.encode([selected(cloud, FEATURES, expert.walker.settings.features)]), [clicks]
+        )[0].logits
+        product = expert.decode(expert.encode([cloud]), [clicks])[0].logits
+    torch.testing.assert_close(product, 0.5 * learned + walked, rtol=1e-4, atol=1e-4)
+
+
+def test_the_walker_draws_the_boundary_of_an_untrained_network(tmp_path: Path) -> None:
+    xyz, rgb = two_boxes()
+    checkpoint.save(tmp_path / "both.safetensors", untrained(0.02), voxel={"tabletop": 0.01}, recipe={"walker": 0.02})
+    predictor = Predictor.load(tmp_path / "both.safetensors", device="cpu")
+    assert isinstance(predictor.network, Guided)
+    result = predictor.segment(predictor.encode(xyz, rgb, up=(0, 0, 1)), [Click((-0.12, 0.0, 0.1), 1)])
+    truth = np.repeat([0, 1, 0], [6000, 3000, 3000])
+    both = ((result.labels == 1) & (truth == 1)).sum() / ((result.labels == 1) | (truth == 1)).sum()
+    assert both > 0.7  # the walker alone: 0.8; the network knows nothing yet
+    assert predictor.parameters > 100_000
+
+
+def test_a_card_without_a_share_is_asked_alone() -> None:
+    network = untrained(0.0)
+    assert guided(network) is network
+    assert isinstance(guided(untrained(0.7)), Guided)
+    with pytest.raises(ValueError, match="share"):
+        Guided(network, -1)
+
+
+def test_a_cloud_too_large_for_the_walker_is_left_to_the_network() -> None:
+    xyz, rgb = two_boxes()
+    cloud, _ = voxel_cloud(xyz, rgb, 0.01, FEATURES)
+    expert = Guided(untrained(0.5), 0.5)
+    object.__setattr__(expert.walker.settings, "max_voxels", 10)
+    with torch.no_grad():
+        assert expert.encode([cloud]).walks == (None,)
