@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from sensor_msgs.msg import PointCloud2
 
+from iseg3d_ros.msg import Click
 from iseg3d_ros.ros.convert import Points, read_points
 from iseg3d_ros.ros.frames import Frames, frame_name, wait_for
 from iseg3d_ros.ros.nodes import nanoseconds
@@ -110,3 +111,17 @@ class Intake:
             "max_points or set crop_radius to keep more detail"
         )
         return points.only(np.linspace(0, len(points) - 1, largest).astype(np.int64))
+
+
+def snap(shown: Shown, intake: Intake, click: Click, frame: str, farthest: float) -> tuple[np.ndarray, float]:
+    """The cloud's point nearest to a click, and how far it is; ValueError says why it hits nothing."""
+    place = np.array([click.point.x, click.point.y, click.point.z])
+    if not np.isfinite(place).all():
+        raise ValueError("the click's coordinates are not finite numbers")
+    index, distance = shown.nearest(intake.locate(shown, place, frame))
+    if distance > farthest:
+        raise ValueError(
+            f"it hit nothing: the cloud's nearest point is {distance:.2f} m away, more than max_snap_distance "
+            f"({farthest:g} m); click on the cloud itself, not on the grid or a marker"
+        )
+    return shown.points.xyz[index], distance

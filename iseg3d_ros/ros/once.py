@@ -11,13 +11,13 @@ from sensor_msgs.msg import PointCloud2
 from iseg3d_ros.msg import Click, ClickResult
 from iseg3d_ros.ros.following import Mark
 from iseg3d_ros.ros.frames import frame_name
-from iseg3d_ros.ros.intake import Intake
+from iseg3d_ros.ros.intake import Intake, snap
 from iseg3d_ros.ros.messages import header, point
 from iseg3d_ros.ros.model import Model
 from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.ros.transforms import apply
 from iseg3d_ros.ros.view import ClickView, Layouts, ObjectView, View
-from iseg3d_ros.ros.work import REFUSED, snap
+from iseg3d_ros.ros.work import REFUSED
 
 
 def segment_once(

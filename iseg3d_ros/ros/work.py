@@ -15,7 +15,7 @@ from iseg3d_ros.msg import Click, ClickResult
 from iseg3d_ros.ros.following import Mark
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.inputs import Arrival, ClickRequest, click_at
-from iseg3d_ros.ros.intake import Intake
+from iseg3d_ros.ros.intake import Intake, snap
 from iseg3d_ros.ros.messages import point
 from iseg3d_ros.ros.model import Model
 from iseg3d_ros.ros.nodes import stamp_of
@@ -342,17 +342,3 @@ class Work:
         if self._since is None:
             self._since = time.perf_counter() if at is None else at
         return message
-
-
-def snap(shown: Shown, intake: Intake, click: Click, frame: str, farthest: float) -> tuple[np.ndarray, float]:
-    """The cloud's point nearest to a click, and how far it is; ValueError says why it hits nothing."""
-    place = np.array([click.point.x, click.point.y, click.point.z])
-    if not np.isfinite(place).all():
-        raise ValueError("the click's coordinates are not finite numbers")
-    index, distance = shown.nearest(intake.locate(shown, place, frame))
-    if distance > farthest:
-        raise ValueError(
-            f"it hit nothing: the cloud's nearest point is {distance:.2f} m away, more than max_snap_distance "
-            f"({farthest:g} m); click on the cloud itself, not on the grid or a marker"
-        )
-    return shown.points.xyz[index], distance
