@@ -52,7 +52,12 @@ def player() -> Node:
 
 def console() -> Node:
     """The operator's page for a browser."""
-    return node("console", parameters=[time()], condition=IfCondition(LaunchConfiguration("console")))
+    return node(
+        "console",
+        parameters=[PathJoinSubstitution([CONFIG, "console.yaml"]), time()],
+        remappings=[("~/points", LaunchConfiguration("points"))],
+        condition=IfCondition(LaunchConfiguration("console")),
+    )
 
 
 def rviz() -> Node:

@@ -59,6 +59,8 @@ class Console:
         self._browsers: dict[int, Browser] = {}
         viser = server.viser
         viser.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
+        viser.scene.configure_environment_map(None)  # plain lights: tablets, and browsers without a GPU, draw them fast
+        viser.scene.configure_default_lights(cast_shadow=False)
         self._stage = Stage(viser.scene, viser.initial_camera, lambda: viser.get_clients().values())
         self._panel = Panel(viser.gui, self, work.abilities)
         viser.on_client_connect(lambda client: self._inbox.call(lambda: self._join(client)))
@@ -112,7 +114,8 @@ class Console:
     def _take_cloud(self, cloud: CloudUpdate) -> None:
         display = Display.of(cloud, self._most)
         if len(display.chosen) == 0:
-            return self._say("A cloud without a single point has come; the last one stays in sight.", True)
+            self._say("A cloud without a single point has come; the last one stays in sight.", True)
+            return
         self._cloud = cloud
         self._stage.take(display)
 
@@ -266,7 +269,8 @@ class Console:
     def _download(self, client: Any) -> None:
         cloud, labels = self._cloud, self._result
         if cloud is None or labels is None or client is None:
-            return self._say("There is no result to download yet: click on something first.", True)
+            self._say("There is no result to download yet: click on something first.", True)
+            return
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "labelled.ply")
             fields = {"probability": labels.probability, "uncertainty": labels.uncertainty}

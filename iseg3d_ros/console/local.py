@@ -98,7 +98,8 @@ class LocalWork:
 
     def _do(self, command: Command) -> None:
         if isinstance(command, Setup):
-            return self._set_up(command)
+            self._set_up(command)
+            return
         session = self._ready()
         match command:
             case ClickAt():
@@ -231,11 +232,14 @@ def shipped() -> tuple[str, ...]:
 
 
 def upright_box(xyz: np.ndarray, upright: np.ndarray) -> Box:
-    """The box that stands on the ground (`upright` turns up into z) and is turned as its points are spread."""
+    """The box that stands on the ground (`upright` turns up into z), turned so that its footprint is smallest."""
     points = xyz[np.isfinite(xyz).all(axis=1)].astype(np.float64) @ upright.T
-    flat = points[:, :2] - points[:, :2].mean(axis=0)
-    along = np.linalg.eigh(flat.T @ flat)[1][:, 1]
-    turn = np.array([[along[0], along[1], 0], [-along[1], along[0], 0], [0, 0, 1]])
+    some = points[:: max(1, len(points) // 5000), :2]
+    angles = np.radians(np.arange(0, 90, 3))
+    axes = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # (30, 2) and what is square to them
+    along, across = some @ axes.T, some @ np.stack([-axes[:, 1], axes[:, 0]], axis=1).T
+    cosine, sine = axes[int((np.ptp(along, axis=0) * np.ptp(across, axis=0)).argmin())]
+    turn = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
     seen = points @ turn.T
     low, high = seen.min(axis=0), seen.max(axis=0)
     rotation = (turn @ upright).T

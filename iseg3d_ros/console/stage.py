@@ -111,7 +111,8 @@ class Stage:
         marks = [(point, item.colour) for item in state.objects for point in item.clicks]
         marks += [(point, ON_BACKGROUND) for point in state.background]
         if not marks:
-            return self._remove("clicks")
+            self._remove("clicks")
+            return
         places = np.array([point for point, _ in marks]) - display.origin
         vertices, faces = ball(self._radius())
         self._nodes["clicks"] = self.scene.add_batched_meshes_simple(
@@ -127,7 +128,8 @@ class Stage:
         for name in [name for name in self._nodes if name.startswith("name")]:
             self._remove(name)
         if not drawn:
-            return self._remove("boxes")
+            self._remove("boxes")
+            return
         lines = np.concatenate([edges(item.box, display.origin) for item in drawn if item.box])
         colours = np.repeat(np.array([item.colour for item in drawn], np.uint8), len(EDGES), axis=0)
         self._nodes["boxes"] = self.scene.add_line_segments(
@@ -135,7 +137,11 @@ class Stage:
         )
         for item in drawn:
             assert item.box is not None
-            top = item.box.centre - display.origin + display.up * (np.abs(item.box.rotation.T @ display.up) @ item.box.size / 2)
+            top = (
+                item.box.centre
+                - display.origin
+                + display.up * (np.abs(item.box.rotation.T @ display.up) @ item.box.size / 2)
+            )
             self._nodes[f"name{item.index}"] = self.scene.add_label(
                 f"/names/{item.index}", item.name, position=tuple(top), anchor="bottom-center"
             )
@@ -143,7 +149,8 @@ class Stage:
     def _draw_suggestion(self, display: Display, state: StateUpdate) -> None:
         if state.suggestion is None:
             self._remove("hint")
-            return self._remove("suggestion")
+            self._remove("suggestion")
+            return
         place = tuple(np.array(state.suggestion.point) - display.origin)
         self._nodes["suggestion"] = self.scene.add_icosphere(
             "/suggestion", 1.4 * self._radius(), SUGGESTED, subdivisions=2, wireframe=True, position=place,
@@ -176,7 +183,7 @@ def viewpoint(display: Display) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if np.linalg.norm(aside) < 0.25 * np.linalg.norm(high - low):
         aside = np.cross(display.up, np.eye(3)[np.abs(display.up).argmin()])
     aside /= max(float(np.linalg.norm(aside)), 1e-9)
-    eye = middle + (0.75 * aside + 0.65 * display.up) * max(float(np.linalg.norm(high - low)), 0.05)
+    eye = middle + (0.5 * aside + 0.5 * display.up) * max(float(np.linalg.norm(high - low)), 0.05)
     return tuple(float(value) for value in eye), tuple(float(value) for value in middle)
 
 

@@ -13,7 +13,7 @@ EXPORTS = ("ply", "pcd", "npz", "label")
 
 @dataclass(frozen=True)
 class ClickAt:
-    """A click on a point: `meaning` is POSITIVE (on the object `id`), BACKGROUND or NEW_OBJECT (with that id if any)."""
+    """A click on a point: `meaning` is POSITIVE (on the object `id`), BACKGROUND or NEW_OBJECT."""
 
     point: Place
     meaning: str = POSITIVE
@@ -84,7 +84,7 @@ Command = ClickAt | Select | Remove | Rename | Undo | Redo | Clear | Capture | S
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a work can do: models to choose from, ways of taking clouds (none: the cloud is a file's), where it saves."""
+    """What a work can do: its models, ways of taking clouds (none: the cloud is a file's), where it saves."""
 
     models: tuple[str, ...]
     modes: tuple[str, ...]

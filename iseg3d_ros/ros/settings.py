@@ -167,7 +167,30 @@ class PlayerSettings:
     original_stamps: bool = parameter(False, "Stamp clouds with the sequence's own times instead of the present time.")
 
 
-FILES = {"segmenter": SegmenterSettings, "rgbd_cloud": RgbdSettings, "player": PlayerSettings}
+@dataclass(frozen=True)
+class ConsoleSettings:
+    """Parameters of the node `console`."""
+
+    segmenter: str = parameter("segmenter", "Name of the segmenter node, relative to this node's namespace.")
+    host: str = parameter(
+        "127.0.0.1", "Address that the page is served on; others than this machine's own ask for the token."
+    )
+    port: int = parameter(8080, "Port of the page; where it is taken, the next free one.", low=0, high=65535)
+    token: str = parameter("", "What a browser on another machine must know; empty: made at the start and printed.")
+    points_reliability: str = parameter(
+        "best_effort",
+        "Reliability asked of ~/points, which is shown while nothing is held: best_effort hears every publisher.",
+        choices=RELIABILITY,
+    )
+    most_points: int = parameter(300000, "Points that are drawn at most; all of them can be clicked on.", low=1000)
+
+
+FILES = {
+    "segmenter": SegmenterSettings,
+    "rgbd_cloud": RgbdSettings,
+    "player": PlayerSettings,
+    "console": ConsoleSettings,
+}
 
 
 def write_files(folder: Path) -> None:
