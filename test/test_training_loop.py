@@ -154,3 +154,14 @@ def test_two_processes_train_as_one_with_twice_the_batch(folder: Path, tmp_path:
     one, two = (_columns(tmp_path / name / "train.csv")["gradient"] for name in ("one", "two"))
     assert two[:2] == pytest.approx(one[:2], rel=0.02)  # later steps drift apart by rounding alone
     assert two[2] == pytest.approx(one[2], rel=0.1)
+
+
+def test_plain_interobject_training_scatters_its_clicks(folder: Path, tmp_path: Path) -> None:
+    config = quick(folder, tmp_path, network="interobject3d", steps=2)
+    train(replace(config, clicks=replace(config.clicks, rounds=0, scattered=True)))
+    assert _columns(tmp_path / "train.csv")["step"] == [2]
+
+
+def test_the_prior_of_a_neural_process_gains_weight_with_progress(folder: Path, tmp_path: Path) -> None:
+    weights = train(quick(folder, tmp_path, network="npiseg3d", steps=2))
+    assert checkpoint.load(weights).progress == 1.0  # what inference uses does not depend on how far training came

@@ -47,6 +47,7 @@ class ClickConfig:
     rounds: int = 3  # corrective rounds are drawn from 0..rounds
     clicks_per_round: int = 3  # largest error regions answered in one round
     centre_share: float = 0.5  # share of first clicks at the object's middle; people click elsewhere too
+    scattered: bool = False  # InterObject3D's random clicks on and around each object; with rounds 0 its plain training
 
 
 @dataclass(frozen=True)

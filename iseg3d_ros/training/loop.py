@@ -47,6 +47,8 @@ def train(config: TrainConfig, *, stop_after: int | None = None) -> Path:
         if progress.step >= last or _done(config, progress) >= 1:
             break
         rate = learning_rate(_done(config, progress), config.optimiser)
+        if hasattr(network, "progress"):  # NPISeg3D's KL weight grows with it
+            network.progress = _done(config, progress)
         waited = time.monotonic()
         losses = _optimise(step, optimiser, batch, rate, config, progress.step, world, device)
         average.update(network, progress.step)

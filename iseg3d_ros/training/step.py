@@ -11,6 +11,7 @@ from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import Network
 from iseg3d_ros.sparse import sparse_batch
 from iseg3d_ros.training.config import ClickConfig
+from iseg3d_ros.training.random_clicks import random_clicks
 from iseg3d_ros.training.samples import TrainingSample
 from iseg3d_ros.training.simulate import SimulatedUser, overwrite
 
@@ -29,13 +30,21 @@ class Step(nn.Module):
         labels = torch.cat([sample.labels for sample in batch])
         user = SimulatedUser(sparse_batch([s.cloud.coords for s in batch]), labels, [s.objects for s in batch], seeds)
         encoded = network.encode([sample.cloud for sample in batch])
-        clicks = user.first(self.clicks.centre_share)
+        clicks = self._scattered(batch, seeds) if self.clicks.scattered else user.first(self.clicks.centre_share)
         rounds = int(torch.randint(self.clicks.rounds + 1, (1,)))
         previous: list[Tensor | None] = [None] * len(batch)
         for _ in range(rounds):
             previous, clicks = self._correct(network, encoded, user, clicks, previous)
         classes = {"classes": [s.classes.to(labels.device) for s in batch]} if hasattr(network, "prototypes") else {}
         return network.loss(encoded, clicks, [s.labels for s in batch], previous, **classes)
+
+    def _scattered(self, batch: Sequence[TrainingSample], seeds: Sequence[int]) -> list[VoxelClicks]:
+        """InterObject3D's own training clicks, which need no network."""
+        generators = [torch.Generator(device=s.labels.device).manual_seed(k) for s, k in zip(batch, seeds, strict=True)]
+        return [
+            random_clicks(sample.cloud.coords, sample.labels, sample.objects, generator)
+            for sample, generator in zip(batch, generators, strict=True)
+        ]
 
     @torch.no_grad()
     def _correct(

@@ -20,13 +20,14 @@ def validate(network: nn.Module, config: TrainConfig, device: torch.device) -> d
     """`{kind: IoU@k}` as flat figures such as `tabletop IoU@1`; the user answers M errors a round."""
     figures: dict[str, float] = {}
     for kind in sorted(config.data.mixture):
-        rows = [_scene(network, sample.to(device)) for sample in _samples(network, config, kind)]
+        rows = [iou_by_clicks(network, sample.to(device)) for sample in held_out(network, config, kind)]
         for k, value in zip(CLICKS, np.mean(rows, axis=0) if rows else (), strict=False):
             figures[f"{kind} IoU@{k}"] = round(float(value), 4)
     return figures
 
 
-def _samples(network: Any, config: TrainConfig, kind: str) -> list[TrainingSample]:
+def held_out(network: Any, config: TrainConfig, kind: str) -> list[TrainingSample]:
+    """The same crop of each held-out scene of a kind, at every call."""
     scenes = scenes_of(config.data.scenes, kind, "val")
     found = []
     for index in range(min(config.validate_scenes, len(scenes))):
@@ -37,7 +38,7 @@ def _samples(network: Any, config: TrainConfig, kind: str) -> list[TrainingSampl
 
 
 @torch.no_grad()
-def _scene(network: Any, sample: TrainingSample) -> list[float]:
+def iou_by_clicks(network: Any, sample: TrainingSample) -> list[float]:
     """The mean IoU of one sample's objects after each number of clicks in CLICKS."""
     user = SimulatedUser(sparse_batch([sample.cloud.coords]), sample.labels, [sample.objects], [0])
     encoded, clicks, previous, row = network.encode([sample.cloud]), user.first(1.0), [None], []
