@@ -19,7 +19,7 @@ from iseg3d_ros.commands.run import NODES
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = Path(iseg3d_ros.__file__).parent
 INTERFACES = sorted([*REPOSITORY.glob("msg/*.msg"), *REPOSITORY.glob("srv/*.srv")])
-ROS_MODULES = re.compile(r"(rclpy|tf2_ros|launch|launch_ros|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs))(\.|$)")
+ROS_MODULES = re.compile(r"(rclpy|tf2_ros|launch|launch_ros|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs|interfaces))(\.|$)")
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -77,6 +77,16 @@ def _imports(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return modules
+
+
+def test_what_is_imported_can_be_installed() -> None:
+    """Every package from outside is one of setup.py's (its name there may differ from the one that is imported)."""
+    known = (REPOSITORY / "setup.py").read_text().lower()
+    names = {"yaml": "pyyaml", "PIL": "pillow"}
+    roots = {module.split(".")[0] for path in PACKAGE.rglob("*.py") for module in _imports(path)}
+    outside = {root for root in roots - {"iseg3d_ros"} - sys.stdlib_module_names if not ROS_MODULES.match(root)}
+    assert {"torch", "numpy", "PIL"} <= outside
+    assert not {root for root in outside if not re.search(rf'"{names.get(root, root)}\b', known)}
 
 
 def test_importing_the_library_imports_nothing_optional() -> None:

@@ -27,10 +27,10 @@ STAMPS = VENV / ".stamps"
 TORCH = "torch==2.13.0"
 ROS_PYTHONS = ((3, 12), (3, 11))  # what the ROS wheels are built for
 OPTIONAL = {  # extras of setup.py, and what does not work without them
-    "open3d": "reading some cloud files, making scenes",
+    "open3d": "making scenes",
     "console": "the operator's console in the browser",
-    "bags": "rosbags",
-    "train": "plots and reading furniture models",
+    "bags": "reading and writing rosbag2 and mcap files",
+    "train": "plots of training and evaluation",
     "dev": "make test and make lint",
 }
 ROS_EXTRAS = ("ros", "ros-build")
