@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iseg3d_ros.scenes.carpentry import MAKERS
-from iseg3d_ros.scenes.catalogue import Model, by_role
+from iseg3d_ros.scenes.catalogue import Model
 from iseg3d_ros.scenes.floorplan import Place, Plan
-from iseg3d_ros.scenes.goods import Thing, carton, from_model, paint, printed, thing
-from iseg3d_ros.scenes.mesh import Mesh, box, pose, recoloured, stretch, tinted, transform
+from iseg3d_ros.scenes.goods import carton, paint, printed
+from iseg3d_ros.scenes.mesh import Mesh, box, pose, transform
+from iseg3d_ros.scenes.pieces import Piece, Pieces
 from iseg3d_ros.scenes.render import Composition
 from iseg3d_ros.scenes.shell import Shell
 from iseg3d_ros.scenes.tops import Standing, Support, stand
@@ -32,18 +31,6 @@ CARRIED: dict[str, tuple[tuple[str, ...], int]] = {
     "counter": (("appliance", "small", "any"), 4), "storage": (("small", "books", "any", "plant"), 4),
     "shelf": (("books", "books", "small", "any"), 16), "bed": (("bag",), 3), "sofa": (("bag",), 3),
 }  # fmt: skip
-ELEVATION = {"upper kitchen": 1.45, "window": 0.9, "wall": 1.25, "picture": 1.25, "curtain": 0.1}
-CATALOGUE = 0.7  # share of the furniture that comes from the catalogue where it has the role
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of furniture chosen for a role and not yet placed."""
-
-    mesh: Mesh
-    size: tuple[float, float, float]
-    name: str
-    elevation: float
 
 
 class Furnisher:
@@ -51,12 +38,11 @@ class Furnisher:
 
     def __init__(self, world: Composition, room: Shell, rng: np.random.Generator, models: Sequence[Model]) -> None:
         self.world, self.room, self.rng = world, room, rng
-        self.roles = by_role(models)
-        self.small = [m for m in models if 0.04 < max(m.size) < 0.4 and m.elevation == 0 and m.role]
+        self.pieces = Pieces(rng, models, room.height)
         self.plan = Plan(room)
         self.seen: list[NDArray[np.float64]] = []  # middles of what stands here: where cameras look
         self.supports: list[Support] = []
-        self._next: dict[str, Piece] = {}
+        self.hung: list[tuple[int, float, float]] = []  # wall, how far along, half width
 
     def fill(self) -> None:
         """Groups of one kind of room, then single pieces until it is as full as rooms are."""
@@ -120,7 +106,7 @@ class Furnisher:
 
     def _table(self) -> None:
         """A table with chairs around it, most of them drawn up."""
-        piece = self._piece("table")
+        piece = self.pieces.next("table")
         for _ in range(20):
             place = (*self._point(), float(self.rng.choice([0, np.pi / 2]) + self.rng.normal(0, 0.1)))
             if self._put("table", place):
@@ -128,7 +114,7 @@ class Furnisher:
                 return
 
     def _chairs(self, table: Place, width: float, depth: float) -> None:
-        body = self._piece("chair")
+        body = self.pieces.next("chair")
         for side in range(4):
             length = width if side % 2 == 0 else depth
             for along in (np.arange(int(length / 0.65)) - (int(length / 0.65) - 1) / 2) * 0.65:
@@ -140,7 +126,7 @@ class Furnisher:
                 y = table[1] + np.cos(turn) * away + np.sin(turn) * along
                 if self._inside(x, y, max(body.size[:2]) / 2):
                     self._drawn_up(body, (x, y, turn + self.rng.normal(0, 0.2)))
-        self._next.pop("chair", None)
+        self.pieces.used("chair")
 
     def _drawn_up(self, body: Piece, place: Place) -> None:
         """A chair may stand half under its table, but on nothing else: a small core must be free or the table's."""
@@ -153,7 +139,7 @@ class Furnisher:
         wall, along = int(self.rng.integers(4)), 0.05
         while along < self.room.length(wall) - 0.6:
             role = "counter" if self.rng.random() < 0.85 else "tall kitchen"
-            width = self._piece(role).size[0]
+            width = self.pieces.next(role).size[0]
             if along + width > self.room.length(wall) or not self._put(role, self._wall(wall, along + width / 2, role)):
                 break
             if role == "counter" and self.rng.random() < 0.6:
@@ -162,7 +148,8 @@ class Furnisher:
 
     def _rows(self) -> None:
         """Tables in rows, a chair behind each, all turned one way."""
-        yaw, piece, chair = float(self.rng.integers(4)) * np.pi / 2, self._piece("table"), self._piece("chair")
+        yaw = float(self.rng.integers(4)) * np.pi / 2
+        piece, chair = self.pieces.next("table"), self.pieces.next("chair")
         step = np.array([piece.size[0] + 0.15, piece.size[1] + 0.9])
         c, s = np.cos(yaw), np.sin(yaw)
         middle = self.room.corner + np.array([self.room.width, self.room.depth]) / 2
@@ -170,7 +157,7 @@ class Furnisher:
             for j in range(-2, 3):
                 u, v = (i, j) * step
                 x, y = middle + [c * u - s * v, s * u + c * v]
-                self._next["table"], self._next["chair"] = piece, chair
+                self.pieces.again("table", piece)
                 if self._inside(x, y, 0.3) and self._put("table", (x, y, yaw)):
                     away = piece.size[1] / 2 + 0.2
                     self._drawn_up(chair, (x - s * away, y + c * away, yaw + self.rng.normal(0, 0.15)))
@@ -193,30 +180,39 @@ class Furnisher:
     def _openings(self) -> None:
         """Doors and windows first, so that furniture keeps away from the doors."""
         for role in ["door"] * int(self.rng.integers(1, 3)) + ["window"] * int(self.rng.integers(0, 4)):
-            width, wall = self._piece(role).size[0], int(self.rng.integers(4))
-            if width < self.room.length(wall) - 0.3:
-                along = self.rng.uniform(width / 2 + 0.1, self.room.length(wall) - width / 2 - 0.1)
-                self._put(role, self._wall(wall, along, role), hung=True)
-                if role == "door":
-                    self.plan.take(self.room.on_wall(wall, along, 0.45), width * 0.8, 0.7)
+            width = self.pieces.next(role).size[0]
+            found = self._hang(role)
+            if found and role == "door":
+                self.plan.take(self.room.on_wall(*found, 0.45), width * 0.8, 0.7)
 
     def _on_walls(self) -> None:
         """What hangs on walls and ceiling."""
         for role in self.rng.choice(["wall", "picture", "picture", "curtain"], self.rng.integers(2, 11)):
-            width, wall = self._piece(role).size[0], int(self.rng.integers(4))
-            if width < self.room.length(wall) - 0.3:
-                along = self.rng.uniform(width / 2 + 0.1, self.room.length(wall) - width / 2 - 0.1)
-                self._put(str(role), self._wall(wall, along, role), hung=True)
+            self._hang(str(role))
         for _ in range(self.rng.integers(0, 4)):
-            piece = self._piece("ceiling")
-            self._next.pop("ceiling")
+            piece = self.pieces.next("ceiling")
+            self.pieces.used("ceiling")
             self._add(piece.mesh, (*self._point(), self.room.height - piece.size[2] - 0.002, 0.0), piece.name)
+
+    def _hang(self, role: str) -> tuple[int, float] | None:
+        """A piece on a wall, clear of what hangs there (a curtain may half cover it); which wall, how far along."""
+        half = self.pieces.next(role).size[0] / 2
+        for _ in range(4):
+            wall = int(self.rng.integers(4))
+            if 2 * half > self.room.length(wall) - 0.3:
+                continue
+            along = float(self.rng.uniform(half + 0.1, self.room.length(wall) - half - 0.1))
+            apart = 0.4 if role == "curtain" else 1.02
+            if all(w != wall or abs(along - a) > apart * (half + h) for w, a, h in self.hung):
+                self.hung.append((wall, along, half))
+                return (wall, along) if self._put(role, self._wall(wall, along, role), hung=True) else None
+        return None
 
     def _clutter(self) -> None:
         """Boxes, bags and small things on the floor."""
         for _ in range(self.rng.integers(0, 10)):
             role = str(self.rng.choice(["carton", "bag", "any", "small"]))
-            item = carton(self.rng) if role == "carton" else self._carried(role)
+            item = carton(self.rng) if role == "carton" else self.pieces.carried(role)
             place = (*self._point(), float(self.rng.uniform(0, 6.28)))
             if self.plan.take(place, 2 * item.half[0], 2 * item.half[1]):
                 self._add(item.mesh, (*place[:2], 0.0, place[2]), item.name)
@@ -231,7 +227,7 @@ class Furnisher:
 
     def _at_wall(self, role: str) -> Place | None:
         """One piece with its back to a wall, where there is room; as often as not right beside the last one there."""
-        width = self._piece(role).size[0]
+        width = self.pieces.next(role).size[0]
         for _ in range(15):
             wall = int(self.rng.integers(4))
             if width > self.room.length(wall) - 0.1:
@@ -253,11 +249,11 @@ class Furnisher:
     def _before(self, place: Place, role: str, gap: float) -> None:
         """Something in front of what was put at `place`, facing it."""
         x, y, yaw = place
-        piece = self._piece(role)
+        piece = self.pieces.next(role)
         away = self._last[1] / 2 + piece.size[1] / 2 + gap + self.rng.uniform(-0.1, 0.2)
         at = (x + np.sin(yaw) * away, y - np.cos(yaw) * away, yaw + np.pi + self.rng.normal(0, 0.25))
         if "chair" in role:
-            self._next.pop(role)
+            self.pieces.used(role)
             self._drawn_up(piece, at)
         else:
             self._put(role, at)
@@ -265,70 +261,30 @@ class Furnisher:
     def _beside(self, place: Place, role: str, side: int) -> None:
         """Something to the left or right of what was put at `place`, as deep against the wall."""
         x, y, yaw = place
-        size, last = self._piece(role).size, self._last
+        size, last = self.pieces.next(role).size, self._last
         away, back = side * (last[0] / 2 + size[0] / 2 + 0.05), last[1] / 2 - size[1] / 2
         self._put(role, (x + np.cos(yaw) * away - np.sin(yaw) * back, y + np.sin(yaw) * away + np.cos(yaw) * back, yaw))
         self._last = last
 
     def _put(self, role: str, place: Place, hung: bool = False) -> bool:
         """Place the piece chosen for a role; False where the floor is taken. What it carries is decided here too."""
-        piece = self._piece(role)
+        piece = self.pieces.next(role)
         if piece.elevation + piece.size[2] > self.room.height - 0.02:
-            self._next.pop(role)
+            self.pieces.used(role)
             return False
         if not hung and not self.plan.take(place, piece.size[0] * 0.97, piece.size[1] * 0.97):
             return False
-        self._next.pop(role)
+        self.pieces.used(role)
         self._add(piece.mesh, (place[0], place[1], piece.elevation, place[2]), piece.name)
         self._last = piece.size
         if role in CARRIED:
             roles, most = CARRIED[role]
             count = int(self.rng.integers(0, most + 1))
-            things = [self._carried(str(self.rng.choice(roles))) for _ in range(count)]
+            things = [self.pieces.carried(str(self.rng.choice(roles))) for _ in range(count)]
             self.supports.append(Support(*place, piece.size, things, role == "shelf"))
         return True
 
     _last: tuple[float, float, float] = (0.6, 0.6, 0.6)
-
-    def _piece(self, role: str) -> Piece:
-        """What the next `_put` of this role will place."""
-        if role not in self._next:
-            use = bool(self.roles.get(role)) and (role not in MAKERS or self.rng.random() < CATALOGUE)
-            self._next[role] = self._from_catalogue(role) if use else self._made(role)
-        return self._next[role]
-
-    def _made(self, role: str) -> Piece:
-        body = MAKERS[role](self.rng)
-        low, high = body.bounds
-        lift = ELEVATION.get(role, 0.0) * (1 if role == "curtain" else self.rng.uniform(0.8, 1.3))
-        size = float(high[0] - low[0]), float(high[1] - low[1]), float(high[2])
-        return Piece(body, size, role, min(lift, max(self.room.height - size[2] - 0.05, 0.0)))
-
-    def _from_catalogue(self, role: str) -> Piece:
-        model = self.roles[role][self.rng.integers(len(self.roles[role]))]
-        body = stretch(model.load(), self.rng.uniform(0.9, 1.1))
-        dress = self.rng.random()
-        if dress < 0.2:
-            body = recoloured(body, np.stack([paint(self.rng) for _ in range(3)]))
-        elif dress < 0.7:
-            body = tinted(body, self.rng.uniform(0.65, 1.35, 3))
-        low, high = body.bounds
-        size = (float(high[0] - low[0]), float(high[1] - low[1]), float(high[2]))
-        return Piece(body, size, model.name.lower(), model.elevation)
-
-    def _carried(self, role: str) -> Thing:
-        """Something to stand on furniture: a model of the role, a row of books, a bag, a screen, or any small thing."""
-        pool = self.roles.get(role, ())
-        if role in ("books", "bag", "screen", "plant") and (not pool or self.rng.random() < 0.6):
-            body = MAKERS[role](self.rng)
-            if role == "plant":
-                body = stretch(body, 0.35)
-            low, high = body.bounds
-            half = (float(high[0] - low[0]) / 2, float(high[1] - low[1]) / 2)
-            return Thing(body, half, float(high[2]), 0.0, role, role == "screen")
-        if pool and self.rng.random() < 0.7:
-            return from_model(self.rng, pool[int(self.rng.integers(len(pool)))])
-        return thing(self.rng, self.small)
 
     def _add(self, body: Mesh, place: tuple[float, float, float, float], name: str) -> None:
         x, y, z, yaw = place
@@ -341,7 +297,7 @@ class Furnisher:
         return bool(margin < u < self.room.width - margin and margin < v < self.room.depth - margin)
 
     def _wall(self, wall: int, along: float, role: str) -> Place:
-        depth = self._piece(role).size[1]
+        depth = self.pieces.next(role).size[1]
         return self.room.on_wall(wall, float(along), depth / 2 + 0.015 + abs(self.rng.normal(0, 0.01)))
 
     def _point(self) -> tuple[float, float]:

@@ -23,6 +23,7 @@ BUDGET = {"small": 2500, "desk thing": 2000, "appliance": 2000, "tree": 9000, "h
           "person": 3500, "car": 5000, "truck": 5000}
 FACES = 2500  # a piece of furniture at 1.5 cm points does not show more
 STRETCH = 2.0  # models whose catalogue size would stretch them more are of another shape than it says
+KEPT_AREA = 0.8  # share of its surface that a simplified model must keep
 HELD_OUT = 0.14  # share of each role's models that only validation scenes use
 LICENCES = {"BlendSwap-CC-0": "CC0 1.0", "BlendSwap-CC-BY": "CC-BY 3.0", "KatorLegaz": "CC-BY 3.0 US",
             "Reallusion": "CC-BY 3.0 US", "Scopia": "CC-BY 3.0"}
@@ -142,7 +143,11 @@ def _simplified(body: Mesh, budget: int) -> Mesh:
     full = o3d.geometry.TriangleMesh(o3d.utility.Vector3dVector(body.vertices.astype(float)),
                                      o3d.utility.Vector3iVector(body.faces))
     full = full.remove_duplicated_vertices().remove_degenerate_triangles()
-    small = full.simplify_quadric_decimation(budget)
+    area = full.get_surface_area()
+    for more in (1, 2, 4):  # loose parts vanish first: what loses too much of its surface is given more faces
+        small = full.simplify_quadric_decimation(budget * more)
+        if small.get_surface_area() > KEPT_AREA * area:
+            break
     vertices, faces = np.asarray(small.vertices, np.float32), np.asarray(small.triangles, np.int32)
     if len(faces) == 0:
         return body
