@@ -28,7 +28,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--limit", type=int, help="take the first N scenes of each data set")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="scenes evaluated at a time")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; 0: this one alone")
     parser.add_argument("--json", type=Path, help="write {model: {figure: value}}; an interrupted run goes on")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, errors and uncertainty")
     parser.add_argument("--maps", type=int, default=3, metavar="N", help="scenes whose uncertainty --plot draws")
@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     from iseg3d_ros.evaluation.run import outcomes, plan
     from iseg3d_ros.evaluation.table import summary, text
 
-    if arguments.workers < 1:
-        raise ValueError(f"--workers must be at least 1, but is {arguments.workers}.")
+    if arguments.workers < 0:
+        raise ValueError(f"--workers must be at least 0, but is {arguments.workers}.")
     config = _config(arguments)
     models = _models(arguments.models, config)
     _prepare(arguments)

@@ -53,7 +53,7 @@ def draw_maps(
     rule: Rule = error_regions,
     seed: int = 0,
 ) -> Path:
-    """A row for each count of clicks an object: masks, what is wrong with them, entropy, and variance if there is one."""
+    """A row for each count of clicks an object: masks, what is wrong with them, entropy, variance if any."""
     rows: list[list[tuple[str, NDArray[np.uint8]]]] = []
 
     def watch(count: int, result: Any, given: Sequence[Click]) -> None:

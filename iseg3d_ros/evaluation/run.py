@@ -58,8 +58,13 @@ class Part:
 
     path: str
     index: int
-    instance: int | None
-    name: str
+    sample: str
+    instance: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As it stands in rows and pictures."""
+        return self.sample if self.instance is None else f"{self.sample} #{self.instance}"
 
 
 def plan(paths: Sequence[str], config: EvaluationConfig) -> list[Part]:
@@ -82,12 +87,12 @@ def plan(paths: Sequence[str], config: EvaluationConfig) -> list[Part]:
 def _parts(path: str, samples: Samples, index: int, config: EvaluationConfig) -> list[Part]:
     name = samples.names[index]
     if config.protocol == "multi":
-        return [Part(path, index, None, name)]
+        return [Part(path, index, name)]
     sample = samples[index]
     instance = sample.cloud.instance
     truth, count = choose_objects(instance, config.least_points, config.most_objects, sample.objects or None)
     ids = [int(instance[truth == k][0]) for k in range(1, count + 1) if (truth == k).any()]
-    return [Part(path, index, number, f"{name} #{number}") for number in ids]
+    return [Part(path, index, name, number) for number in ids]
 
 
 def outcomes(
@@ -116,10 +121,11 @@ def outcomes(
 def _evaluated(
     model: str, parts: Sequence[Part], config: EvaluationConfig, workers: int
 ) -> Iterator[tuple[Part, dict[str, Any]]]:
-    """Parts with their rows as they are finished, by processes that each load the model once."""
-    from iseg3d_ros.evaluation.worker import start, work
+    """Parts with their rows as they are finished, by processes that each load the model once; 0: by this one."""
+    from iseg3d_ros.evaluation.worker import evaluated, start, work
 
-    if not parts:
+    if not parts or workers < 1:
+        yield from ((part, evaluated(model, part, config)) for part in parts)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(parts)), context, start, (model, config)) as pool:

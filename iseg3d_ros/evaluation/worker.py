@@ -38,13 +38,18 @@ def start(model: str, config: EvaluationConfig) -> None:
 
 
 def work(part: Part) -> dict[str, Any]:
+    """One outcome of what this process was started for."""
+    return evaluated(_model, part, _config)
+
+
+def evaluated(model: str, part: Part, config: EvaluationConfig) -> dict[str, Any]:
     """One outcome as JSON holds it, or {"error": a sentence}."""
     try:
-        predictor, task = _predictor(_model, _config), task_of(part, _config)
-        torch.manual_seed(seed_of(part, _config))  # for networks that sample
+        predictor, task = _predictor(model, config), task_of(part, config)
+        torch.manual_seed(seed_of(part, config))  # for networks that sample
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the predictor remarks stands in the outcome's notes
-            outcome = evaluate(predictor, task, _config.budget, rule_of(part, _config), seed_of(part, _config))
+            outcome = evaluate(predictor, task, config.budget, rule_of(part, config), seed_of(part, config))
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         return {"error": f"{error}" or type(error).__name__}
     outcome.peak_mb = peak_mb()
@@ -62,14 +67,19 @@ def _samples(path: str, split: str | None) -> Samples:
 
 
 @lru_cache(maxsize=1)
-def _sample(path: str, index: int, split: str | None) -> Sample:
+def _sample(path: str, index: int, name: str, split: str | None) -> Sample:
     """In single-object evaluation the same sample comes several times in a row."""
-    return _samples(path, split)[index]
+    samples = _samples(path, split)
+    if samples.names[index : index + 1] != (name,):  # a file before it is gone or damaged since the plan was made
+        if name not in samples.names:
+            raise ValueError(f"{path} holds it no longer, or its file is damaged")
+        index = samples.names.index(name)
+    return samples[index]
 
 
 def task_of(part: Part, config: EvaluationConfig) -> Task:
     """The cloud and the objects that a part names."""
-    sample = _sample(part.path, part.index, config.split)
+    sample = _sample(part.path, part.index, part.sample, config.split)
     objects = (part.instance,) if part.instance is not None else (sample.objects or None)
     truth, count = choose_objects(sample.cloud.instance, config.least_points, config.most_objects, objects)
     if count == 0:
