@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
-from iseg3d_ros.evaluation.metrics import Row, average_precision, figures, iou_at, noc_at, object_ious
+from iseg3d_ros.evaluation.metrics import (
+    Row,
+    average_precision,
+    figures,
+    iou_at,
+    mean_average_precision,
+    noc_at,
+    object_ious,
+)
 
 EASY = [Row(0, (0.0, 0.0)), Row(1, (0.9, 0.96)), Row(1.5, (0.9, 0.96)), Row(2, (0.95, 0.97)), Row(20, (0.95, 0.97))]
 HARD = [Row(0, (0.0,)), Row(1, (0.3,)), Row(2, (0.7,)), Row(20, (0.84,))]
@@ -41,6 +49,25 @@ def test_average_precision_of_ranked_masks() -> None:
     assert average_precision([0.9, 0.8], [0.7, 0.6], 0.5) == 1.0
     assert average_precision([0.1, 0.9], [0.9, 0.1], 0.5) == pytest.approx(0.25)
     assert average_precision([0.9, 0.1], [0.9, 0.1], 0.5) == pytest.approx(0.5)
+
+
+def test_ap_is_the_mean_over_the_overlaps_of_scannets_script() -> None:
+    # Right at 0.50 to 0.70: five of nine overlaps.
+    assert mean_average_precision([0.72], [1.0]) == pytest.approx(5 / 9)
+    assert mean_average_precision([0.97], [1.0]) == 1.0
+    # Two masks, the surer one worse: at 0.50 both count, from 0.55 to 0.80 the second alone, at precision 1/2.
+    assert mean_average_precision([0.51, 0.82], [0.9, 0.8]) == pytest.approx((1 + 6 * 0.25) / 9)
+
+
+def test_an_object_without_a_mask_lowers_the_recall() -> None:
+    assert average_precision([0.9, 0.0], [0.9, 0.0], 0.25) == pytest.approx(0.5)
+
+
+def test_noc_averages_over_samples_not_over_objects() -> None:
+    two, one = [Row(0, (0.0, 0.0)), Row(1, (0.9, 0.9))], [Row(0, (0.0,)), Row(1, (0.1,)), Row(4, (0.95,))]
+    assert noc_at([two, one], 0.9) == pytest.approx((1 + 4) / 2)  # over three objects it would be 2
+    singles = [[Row(0, (0.0,)), Row(1, (0.9,))]] * 2 + [one]  # single-object samples: one an object
+    assert noc_at(singles, 0.9) == pytest.approx((1 + 1 + 4) / 3)
 
 
 def test_calibration_of_a_known_forecast() -> None:

@@ -43,6 +43,20 @@ def test_equals_brute_force() -> None:
         assert region.voxel == np.flatnonzero(inside)[np.argmax(distance)]
 
 
+def test_large_regions_need_no_matrix_of_distances() -> None:
+    import tracemalloc
+
+    rng = np.random.default_rng(1)
+    points = rng.random((60_000, 3)).astype(np.float32)
+    truth = (points[:, 0] > 0.7).astype(np.int64)
+    tracemalloc.start()
+    (region,) = error_regions(points, truth, np.zeros(60_000, np.int64))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6  # 18,000 by 42,000 distances would be 3 GB
+    assert points[region.voxel, 0] > 0.97  # farthest from what is not the object, not from the cloud's border
+
+
 def test_first_of_equal_voxels_is_clicked() -> None:
     assert error_regions(*line((2, 0, 0), (2, 1, 0), (2, 0, 0)))[0].voxel == 2
 

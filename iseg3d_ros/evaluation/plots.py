@@ -83,7 +83,7 @@ def _row(count: int, task: Task, result: Any, clicks: Sequence[Click]) -> list[t
         (given, _tile(task, labels=result.labels, clicks=clicks)),
         (f"wrong: {100 * wrong.mean():.1f} % (red missed, blue too much, orange another's)",
          _tile(task, errors(task, result.labels))),
-        (f"entropy, black 0 to yellow {most:.2f} nats{worth}", _tile(task, heat(result.uncertainty / most))),
+        (f"entropy, pale 0 to black {most:.2f} nats{worth}", _tile(task, heat(result.uncertainty / most))),
     ]  # fmt: skip
     if result.variance is not None:
         top = max(float(result.variance.max()), 1e-9)
@@ -103,8 +103,8 @@ def errors(task: Task, labels: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 
 def heat(values: np.ndarray) -> NDArray[np.uint8]:
-    """Values from 0 to 1 as colours from black to yellow."""
-    return matplotlib.colormaps["inferno"](np.clip(values, 0, 1), bytes=True)[:, :3]
+    """Values from 0 to 1 as colours from pale to black."""
+    return matplotlib.colormaps["inferno_r"](np.clip(values, 0, 1), bytes=True)[:, :3]
 
 
 def _tile(
