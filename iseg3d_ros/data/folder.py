@@ -10,13 +10,14 @@ import json
 import logging
 import os
 import struct
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+
+from iseg3d_ros.files import replacing
 
 MAGIC = b"iseg3d-scene-1\n\x00"
 SUFFIX = ".scene"
@@ -79,18 +80,12 @@ def _one_per_point(values: np.ndarray, shape: tuple[int, ...], what: str, path: 
 
 
 def _write_atomically(path: Path, pieces: list[bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
             file.writelines(pieces)
-        os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise OSError(f"{path}: could not be written ({error.strerror or error}); is the disk full?") from error
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class ModelLibrary:
     def _mesh(self, index: int) -> Mesh:
         row = self.rows[index]
         low, high = np.array(row["low"], np.float32), np.array(row["high"], np.float32)
+        low[2], high[2] = 0, high[2] - low[2]  # simplifying may have moved the feet
         v0, v1 = row["vertices"]
         f0, f1 = row["faces"]
         vertices = self._arrays["vertices"][3 * v0:3 * v1].reshape(-1, 3).astype(np.float32) / 65535
