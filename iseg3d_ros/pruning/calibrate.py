@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.data.folder import SceneFolder
 from iseg3d_ros.pruning.importance import Calibration
 from iseg3d_ros.sparse import sparse_batch
 from iseg3d_ros.training.config import AugmentConfig, DataConfig
@@ -15,11 +16,19 @@ from iseg3d_ros.training.simulate import SimulatedUser
 
 
 def calibration(
-    network: Any, folders: Sequence[str], count: int, voxels: int, seed: int, device: str = "cpu"
+    network: Any,
+    folders: Sequence[str],
+    count: int,
+    voxels: int,
+    seed: int,
+    device: str = "cpu",
+    kinds: Collection[str] = (),
 ) -> Calibration:
-    """`count` crops, drawn as in training, each with the simulated user's first clicks."""
+    """`count` crops, drawn as in training (of some `kinds` only, if named), with the simulated user's first clicks."""
+    if count < 1 or voxels < 100:
+        raise ValueError(f"Calibration needs at least one scene and 100 voxels of it, not {count} and {voxels}.")
     data = replace(DataConfig(), scenes=tuple(folders), max_voxels=voxels)
-    data = replace(data, mixture=_present(data))
+    data = replace(data, mixture=_present(data, kinds or tuple(data.mixture)))
     crops = Crops(data, AugmentConfig(), network.settings.features, seed, 1, count)
     samples = [crops[index][0].to(device) for index in range(count)]
     return [(s.cloud, _clicks(s, seed + k), s.labels) for k, s in enumerate(samples)]
@@ -29,11 +38,13 @@ def _clicks(sample: TrainingSample, seed: int) -> VoxelClicks:
     return SimulatedUser(sparse_batch([sample.cloud.coords]), sample.labels, [sample.objects], [seed]).first(0.5)[0]
 
 
-def _present(data: DataConfig) -> dict[str, float]:
-    """The mixture's kinds that the folders really hold."""
-    from iseg3d_ros.data.folder import SceneFolder
-
-    found = {k: w for k, w in data.mixture.items() if len(SceneFolder(*data.scenes, split="train", kind=k))}
+def _present(data: DataConfig, kinds: Collection[str]) -> dict[str, float]:
+    """The shares of the mixture's kinds that the folders really hold."""
+    shares = {kind: share for kind, share in data.mixture.items() if kind in kinds}
+    found = {kind: share for kind, share in shares.items() if len(SceneFolder(*data.scenes, split="train", kind=kind))}
     if not found:
-        raise ValueError(f"No training scenes in {', '.join(data.scenes)}: make some with iseg3d scenes.")
+        raise ValueError(
+            f"No training scenes of kind {' or '.join(kinds)} in {', '.join(data.scenes)}: "
+            "make some with iseg3d scenes."
+        )
     return found

@@ -36,10 +36,10 @@ class PruneConfig:
     seed: int = 0
 
 
-def prune(network: Any, scenes: Calibration, config: PruneConfig) -> nn.Module:
-    """A smaller copy of a trained network; the network itself is left as it was."""
+def prune(network: Any, scenes: Calibration, config: PruneConfig, found: Dependencies | None = None) -> nn.Module:
+    """A smaller copy of a trained network, itself left as it was; `found` saves the trace if it was made before."""
     network = copy.deepcopy(network).eval()
-    found = dependencies(network, forward(network, *surroundings(*scenes[0][:2])))
+    found = found or dependencies(network, forward(network, *surroundings(*scenes[0][:2])))
     if config.criterion == "taylor":
         accumulate_gradients(network, scenes, config.compensate)
     scores = importance(network, found, config.criterion, config.seed)
@@ -73,15 +73,18 @@ def kept(
         groups = {("all",): [number for members in groups.values() for number in members]}
     families = _families(found)
     low, high = 0.0, 1.0
-    smallest = _choose(groups, families, scores, found, 1.0, config)
-    if _size(network, found, smallest) > config.parameters:
+    whole = size_of(network, found, np.ones(len(scores), bool))
+    smallest = size_of(network, found, _choose(groups, families, scores, found, 1.0, config))
+    if config.parameters > whole:
+        raise ValueError(f"The network has {whole:,} parameters, fewer than the {config.parameters:,} asked for.")
+    if config.parameters < smallest:
         raise ValueError(
-            f"{config.parameters:,} parameters cannot be reached: {_size(network, found, smallest):,} remain when all "
-            "that can go is gone. Ask for more, or start from a smaller preset."
+            f"{config.parameters:,} parameters cannot be reached: {smallest:,} remain when all that can go is gone. "
+            "Ask for more, or start from a smaller preset."
         )
     for _ in range(24):
         share = (low + high) / 2
-        small = _size(network, found, _choose(groups, families, scores, found, share, config)) <= config.parameters
+        small = size_of(network, found, _choose(groups, families, scores, found, share, config)) <= config.parameters
         low, high = (low, share) if small else (share, high)
     return _choose(groups, families, scores, found, high, config)
 
@@ -128,8 +131,8 @@ def _round(
     keep[family[np.argsort(-scores[family], kind="stable")[: min(count, len(family))]]] = True
 
 
-def _size(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> int:
-    """Parameters that remain."""
+def size_of(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> int:
+    """Parameters that remain where only `keep` is kept."""
     modules = dict(network.named_modules())
     shares: dict[int, float] = {}
     for side, structure in zip(found.sides, found.structure, strict=True):

@@ -57,7 +57,7 @@ class Dependencies:
 def dependencies(network: nn.Module, run: Callable[[], Any]) -> Dependencies:
     """Trace a network; `run` makes one forward pass (encode and decode) on any small input."""
     tracer = _Tracer(network)
-    with torch.no_grad(), tracer.hooked():
+    with torch.no_grad(), tracer.taken_over():
         tracer.baseline(run)
         for name, layer in tracer.layers.items():
             tracer.mark_layer(name, layer, run)
@@ -110,15 +110,17 @@ class _Tracer:
         self.seen: dict[tuple[str, str], Tensor] = {}
 
     @contextmanager
-    def hooked(self) -> Iterator[None]:
-        """Layers write zeros or marks, norms let everything through, and both note what arrives."""
-        hooks = [m.register_forward_hook(self._layer_hook(name)) for name, m in self.layers.items()]
-        hooks += [m.register_forward_hook(self._norm_hook(name)) for name, m in self.norms.items()]
+    def taken_over(self) -> Iterator[None]:
+        """Layers write zeros or marks without computing, norms let everything through, both note what arrives."""
+        stand_ins = [(m, self._layer(name, m)) for name, m in self.layers.items()]
+        stand_ins += [(m, self._norm(name)) for name, m in self.norms.items()]
+        for module, forward in stand_ins:
+            vars(module)["forward"] = forward
         try:
             yield
         finally:
-            for hook in hooks:
-                hook.remove()
+            for module, _ in stand_ins:
+                del vars(module)["forward"]
 
     def baseline(self, run: Callable[[], Any]) -> None:
         """What arrives although every layer writes zeros comes from outside (inputs, position codes): keep it.
@@ -197,29 +199,38 @@ class _Tracer:
         self.written[self.start[key] + arrived] = True
         self.edges.add((writer, key[0]))
 
-    def _layer_hook(self, name: str) -> Callable[..., Any]:
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-            self._note((name, "in"), inputs[0])
-            values = torch.zeros_like(_values(output))
-            if self.source == name:
-                values = values + MARK + torch.arange(values.shape[-1], dtype=values.dtype)
-            return output.replace(values) if isinstance(output, SparseTensor) else values
+    def _layer(self, name: str, layer: nn.Module) -> Callable[[Any], Any]:
+        width = out_width(layer)
+        nothing = torch.zeros(width, device=layer.weight.device)  # type: ignore[arg-type]
+        marks = nothing + MARK + torch.arange(width, device=nothing.device)
 
-        return hook
+        def forward(x: Any) -> Any:
+            self._note((name, "in"), x)
+            return _written(layer, x, marks if self.source == name else nothing)
 
-    def _norm_hook(self, name: str) -> Callable[..., Any]:
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-            self._note((name, "channels"), inputs[0])
-            return inputs[0]
+        return forward
 
-        return hook
+    def _norm(self, name: str) -> Callable[[Any], Any]:
+        def forward(x: Any) -> Any:
+            self._note((name, "channels"), x)
+            return x
+
+        return forward
 
     def _note(self, key: tuple[str, str], arrived: Any) -> None:
-        values = _values(arrived).detach().float()
-        flat = values.reshape(-1, values.shape[-1])
+        values = arrived.features if isinstance(arrived, SparseTensor) else arrived
+        flat = values.float().reshape(-1, values.shape[-1])
         most = flat.abs().amax(0) if len(flat) else flat.new_zeros(flat.shape[-1])
         self.seen[key] = torch.maximum(self.seen[key], most) if key in self.seen else most
 
 
-def _values(value: Any) -> Tensor:
-    return value.features if isinstance(value, SparseTensor) else value
+def _written(layer: nn.Module, x: Any, row: Tensor) -> Any:
+    """The layer's output as it would be if every voxel's were `row`."""
+    if not isinstance(x, SparseTensor):
+        return row.repeat(*x.shape[:-1], 1)
+    stride = x.stride
+    if isinstance(layer, DownConv3d):
+        stride = x.stride * layer.stride
+    elif isinstance(layer, UpConv3d):
+        stride = x.stride // layer.stride
+    return SparseTensor(row.repeat(len(x.maps.coords(stride)), *x.features.shape[1:-1], 1), x.maps, stride)
