@@ -21,6 +21,7 @@ from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.attention import Attention
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.ptv3 import PatchAttention
 from iseg3d_ros.models.settings import ModelSettings
 
 FORMAT = 1
@@ -96,7 +97,8 @@ def settings_from(network: nn.Module) -> ModelSettings:
 
 def heads(network: nn.Module) -> dict[str, int]:
     """Attention heads by module: pruning may leave fewer of them than the settings say."""
-    return {name: module.heads for name, module in network.named_modules() if isinstance(module, Attention)}
+    attentions = Attention | PatchAttention
+    return {name: module.heads for name, module in network.named_modules() if isinstance(module, attentions)}
 
 
 def on_disk(name: str, tensor: Tensor) -> Tensor:
@@ -197,7 +199,7 @@ def fit_shapes(
     for name, module in network.named_modules():
         resize(module, name, shapes)
     for name, module in network.named_modules():
-        if isinstance(module, Attention):
+        if isinstance(module, Attention | PatchAttention):
             fit_heads(module, name, (heads or {}).get(name, module.heads), where)
     check_chain(network, where)
     return network
@@ -235,9 +237,9 @@ def resize(module: nn.Module, prefix: str, shapes: Mapping[str, tuple[int, ...]]
             module.num_features = len(module.weight)
 
 
-def fit_heads(module: Attention, name: str, count: Any, where: str) -> None:
+def fit_heads(module: Attention | PatchAttention, name: str, count: Any, where: str) -> None:
     """The number of heads that is left; it must divide the projections."""
-    width = module.query.out_features
+    width = module.out.in_features
     if type(count) is not int or not 1 <= count <= module.heads or width % count:
         raise ValueError(f"{where}: {name} cannot have {count!r} heads in {width} channels")
     module.heads = count
