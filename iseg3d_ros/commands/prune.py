@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
+from typing import Any
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
     parser = subparsers.add_parser("prune", help="prune a trained network", description=__doc__)
     parser.add_argument("weights", help="a checkpoint of any network")
-    parser.add_argument("--parameters", required=True, help="what is to remain: 5.7M, or a plain number")
+    size = parser.add_mutually_exclusive_group(required=True)
+    size.add_argument("--parameters", help="what is to remain: 5.7M, 800k, or a plain number")
+    size.add_argument("--share", type=float, help="what is to remain as a share of the network's parameters: 0.5")
     parser.add_argument("--scenes", nargs="+", required=True, help="folders of made scenes to calibrate on")
+    parser.add_argument("--kinds", nargs="+", default=[], help="of scenes: room, tabletop, street; all where not given")
     parser.add_argument("--count", type=int, default=32, help="calibration scenes")
     parser.add_argument("--voxels", type=int, default=20000, help="voxels of a calibration crop at most")
     parser.add_argument("--criterion", choices=("taylor", "l1", "random"), default="taylor")
@@ -24,35 +30,59 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Prune, save, and say what remains."""
-    from pathlib import Path
+    import torch
 
     from iseg3d_ros.models import checkpoint
     from iseg3d_ros.models.build import parameters
     from iseg3d_ros.pruning.calibrate import calibration
     from iseg3d_ros.pruning.prune import PruneConfig, prune
 
-    network = checkpoint.load(arguments.weights, device=arguments.device)
-    scenes = calibration(network, arguments.scenes, arguments.count, arguments.voxels, arguments.seed, arguments.device)
+    _writable(Path(arguments.out))  # before minutes are spent
+    if arguments.device != "cpu" and not torch.cuda.is_available():
+        raise ValueError(f"torch sees no GPU here, so --device {arguments.device} cannot be used; leave it out.")
+    network: Any = checkpoint.load(arguments.weights, device=arguments.device)
     config = PruneConfig(
-        parameters=_count(arguments.parameters),
+        parameters=_target(arguments, parameters(network)),
         criterion=arguments.criterion,
         compensate=not arguments.no_compensation,
         ranking=arguments.ranking,
         seed=arguments.seed,
     )
+    scenes = calibration(
+        network, arguments.scenes, arguments.count, arguments.voxels, arguments.seed, arguments.device, arguments.kinds
+    )
     small = prune(network, scenes, config)
-    Path(arguments.out).parent.mkdir(parents=True, exist_ok=True)
-    card = dict(network.card)
-    recipe = {**card.get("recipe", {}), "pruned": f"{parameters(network):,} to {parameters(small):,} by {config}"}
-    checkpoint.save(arguments.out, small, voxel=card.get("voxel", {}), recipe=recipe, metrics={})
+    recipe = {**network.card.get("recipe", {}), "pruned": f"from {parameters(network):,} parameters by {config}"}
+    checkpoint.save(arguments.out, small, voxel=network.card.get("voxel"), recipe=recipe)
     print(f"{arguments.out}: {parameters(small):,} parameters of {parameters(network):,} remain.")
     return 0
+
+
+def _target(arguments: argparse.Namespace, whole: int) -> int:
+    """Parameters that are to remain."""
+    if arguments.share is None:
+        return _count(arguments.parameters)
+    if not 0 < arguments.share < 1:
+        raise ValueError(f"--share takes a number between 0 and 1, but got {arguments.share:g}.")
+    return round(arguments.share * whole)
 
 
 def _count(text: str) -> int:
     """5.7M, 800k or a plain number."""
     scale = {"M": 1e6, "m": 1e6, "k": 1e3, "K": 1e3}.get(text[-1:], 1.0)
     try:
-        return round(float(text if scale == 1.0 else text[:-1]) * scale)
-    except ValueError:
-        raise ValueError(f"--parameters takes a number such as 5.7M, but got {text!r}.") from None
+        count = round(float(text if scale == 1.0 else text[:-1]) * scale)
+    except (ValueError, OverflowError):
+        count = 0
+    if count < 1:
+        raise ValueError(f"--parameters takes a number such as 5.7M or 800k, but got {text!r}.")
+    return count
+
+
+def _writable(path: Path) -> None:
+    """Refuse a place that no file can be written to."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name the file to write, for example {path / 'small.safetensors'}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"The folder {path.parent} cannot be written to; choose another place with --out.")
