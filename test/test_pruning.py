@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from iseg3d_ros.benchmarks import pruning as benchmark
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
@@ -19,14 +21,20 @@ from iseg3d_ros.pruning.groups import heterogeneous_groups
 from iseg3d_ros.pruning.importance import accumulate_gradients, importance, point_weights
 from iseg3d_ros.pruning.prune import PruneConfig, forward, kept, mask, prune, shrink, surroundings
 from iseg3d_ros.pruning.trace import Dependencies, dependencies
+from iseg3d_ros.sparse import backend
+from iseg3d_ros.sparse.spconv_convolution import available
+
+NAMES = ("agile3d", "e2i3d", "npiseg3d", "interobject3d", "clickenhance", "fewclick")
+needs_spconv = pytest.mark.skipif(not available(), reason="spconv is not installed: pip install spconv")
 
 
-def scene(seed: int = 0, side: int = 24) -> tuple[VoxelCloud, VoxelClicks, torch.Tensor]:
+@cache
+def scene(side: int = 16) -> tuple[VoxelCloud, VoxelClicks, torch.Tensor]:
     """A floor with two boxes on it, one click on each and one on the floor."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     floor = torch.cartesian_prod(torch.arange(side), torch.arange(side), torch.arange(1))
     boxes = [torch.cartesian_prod(torch.arange(5), torch.arange(5), torch.arange(1, 6)) + torch.tensor([x, 4, 0])
-             for x in (3, 13)]  # fmt: skip
+             for x in (2, 9)]  # fmt: skip
     coords = torch.cat([floor, *boxes]).int()
     labels = torch.cat([torch.zeros(len(floor)), *(torch.full((len(b),), k + 1.0) for k, b in enumerate(boxes))]).long()
     features = torch.rand(len(coords), 11, generator=generator)
@@ -35,7 +43,9 @@ def scene(seed: int = 0, side: int = 24) -> tuple[VoxelCloud, VoxelClicks, torch
     return cloud, clicks, labels
 
 
+@cache
 def network_of(name: str) -> Any:
+    """A tiny network that no test changes."""
     torch.manual_seed(0)
     network = build(settings_of(name, "tiny")).eval()
     for module in network.modules():  # statistics and shifts that are not trivial
@@ -46,35 +56,72 @@ def network_of(name: str) -> Any:
     return network
 
 
-def traced(network: Any) -> Dependencies:
+@cache
+def traced(name: str) -> Dependencies:
+    """Its dependencies: tracing is what takes time here, so it is done once."""
     cloud, clicks, _ = scene()
-    return dependencies(network, forward(network, *surroundings(cloud, clicks, 150)))
+    return dependencies(network_of(name), forward(network_of(name), *surroundings(cloud, clicks, 60)))
 
 
-@pytest.mark.parametrize("name", ["agile3d", "e2i3d", "npiseg3d", "interobject3d", "clickenhance", "fewclick"])
-def test_pruned_network_equals_the_masked_one(name: str) -> None:
-    network, (cloud, clicks, labels) = network_of(name), scene()
-    target = round(0.55 * parameters(network))
-    config = PruneConfig(target, least=4)
-    found = traced(network)
-    accumulate_gradients(network, [(cloud, clicks, labels)], True)
-    keep = kept(network, found, importance(network, found), config)
+@cache
+def halved(name: str) -> tuple[Any, np.ndarray]:
+    """The network pruned to 55 %, and what was kept."""
+    network = copy.deepcopy(network_of(name))
+    config = PruneConfig(round(0.55 * parameters(network)), least=4)
+    accumulate_gradients(network, [scene()], True)
+    keep = kept(network, traced(name), importance(network, traced(name)), config)
     network.zero_grad()
-    masked, small = copy.deepcopy(network), copy.deepcopy(network)
-    mask(masked, found, keep)
-    shrink(small, found, keep)
-    assert 0.9 * target < parameters(small) <= target
+    shrink(network, traced(name), keep)
+    return network, keep
+
+
+def logits(network: Any) -> torch.Tensor:
+    cloud, clicks, _ = scene()
+    torch.manual_seed(0)
     with torch.no_grad():
-        torch.manual_seed(0)
-        expected = forward(masked, cloud, clicks)()[0].logits
-        torch.manual_seed(0)
-        got = forward(small, cloud, clicks)()[0].logits
-    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+        return forward(network, cloud, clicks)()[0].logits
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pruned_network_equals_the_masked_one(name: str) -> None:
+    small, keep = halved(name)
+    masked = copy.deepcopy(network_of(name))
+    mask(masked, traced(name), keep)
+    assert 0.9 < parameters(small) / (0.55 * parameters(masked)) <= 1.0
+    torch.testing.assert_close(logits(small), logits(masked), rtol=1e-4, atol=1e-4)
+
+
+@needs_spconv
+@pytest.mark.parametrize("name", NAMES)
+def test_pruned_network_runs_in_both_back_ends(name: str) -> None:
+    with backend("torch"):
+        expected = logits(halved(name)[0])
+    with backend("spconv"):
+        torch.testing.assert_close(logits(halved(name)[0]), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["e2i3d", "fewclick"])
+def test_a_pruned_network_comes_back_from_its_file(name: str, tmp_path: Path) -> None:
+    small, path = halved(name)[0], tmp_path / "small.safetensors"
+    checkpoint.save(path, small, voxel={"room": 0.05})
+    loaded = checkpoint.load(path)
+    assert parameters(loaded) == parameters(small)
+    assert checkpoint.heads(loaded) == checkpoint.heads(small) != checkpoint.heads(network_of(name))
+    torch.testing.assert_close(logits(loaded), logits(small), rtol=2e-2, atol=2e-2)  # fp16
+
+
+@pytest.mark.parametrize("rung", [20.4, 5.7])
+def test_the_papers_ladder_is_reached(rung: float, ladder: dict[str, float]) -> None:
+    assert 0.97 < ladder[f"share_{rung}m"] <= 1.0
+
+
+@pytest.fixture(scope="module")
+def ladder() -> dict[str, float]:
+    return benchmark.run(rungs=(20.4, 5.7))
 
 
 def test_residual_sums_and_skips_tie_their_channels() -> None:
-    network = network_of("agile3d")
-    found = traced(network)
+    found = traced("agile3d")
     first = next(s.layer for s in found.sides if s.layer.endswith("encoder.0.0.conv2") and s.side == "out")
     prefix = first.removesuffix("encoder.0.0.conv2")
     up = found.of(f"{prefix}up.3.conv", "out")
@@ -87,17 +134,15 @@ def test_residual_sums_and_skips_tie_their_channels() -> None:
 
 
 def test_what_comes_from_outside_or_leaves_is_fixed() -> None:
-    network = network_of("e2i3d")
-    found = traced(network)
+    found = traced("e2i3d")
     stem = next(s.layer for s in found.sides if s.layer.endswith("stem.conv"))
     assert found.fixed[found.of(stem, "in")].all()
     assert not found.fixed[found.of(stem, "out")].all()
 
 
 def test_groups_hold_equal_topologies_only() -> None:
-    network = network_of("agile3d")
-    found = traced(network)
-    groups = heterogeneous_groups(network, found)
+    found = traced("agile3d")
+    groups = heterogeneous_groups(network_of("agile3d"), found)
     inner = [found.of(s.layer, "out") for s in found.sides if s.layer.endswith("conv1") and s.side == "out"]
     of = {number: topology for topology, members in groups.items() for number in members}
     assert len({of[int(n)] for structure in inner for n in structure}) == 1  # all blocks' inner channels are isomorphic
@@ -112,9 +157,8 @@ def test_point_weights_compensate_what_is_learned() -> None:
 
 
 def test_taylor_importance_is_the_norm_of_gradient_times_weight() -> None:
-    network, (cloud, clicks, labels) = network_of("agile3d"), scene()
-    found = traced(network)
-    accumulate_gradients(network, [(cloud, clicks, labels)], False)
+    network, found = copy.deepcopy(network_of("agile3d")), traced("agile3d")
+    accumulate_gradients(network, [scene()], False)
     scores = importance(network, found)
     layer = next(s.layer for s in found.sides if s.layer.endswith("encoder.1.0.conv1"))
     prefix = layer.removesuffix("conv1")
@@ -134,21 +178,11 @@ def test_taylor_importance_is_the_norm_of_gradient_times_weight() -> None:
 def test_ablations_reach_the_size(change: dict[str, Any]) -> None:
     network = network_of("agile3d")
     target = round(0.5 * parameters(network))
-    small = prune(network, [scene()], PruneConfig(target, least=4, **change))
+    small = prune(network, [scene()], PruneConfig(target, least=4, **change), traced("agile3d"))
     assert 0.9 * target < parameters(small) <= target
 
 
-def test_a_size_out_of_reach_is_said() -> None:
-    with pytest.raises(ValueError, match="cannot be reached"):
-        prune(network_of("agile3d"), [scene()], PruneConfig(1000))
-
-
-def test_a_pruned_network_comes_back_from_its_file(tmp_path: Path) -> None:
-    network, (cloud, clicks, labels) = network_of("e2i3d"), scene()
-    small = prune(network, [(cloud, clicks, labels)], PruneConfig(round(0.5 * parameters(network)), least=4))
-    checkpoint.save(tmp_path / "small.safetensors", small, voxel={"room": 0.05}, recipe={}, metrics={})
-    loaded = checkpoint.load(tmp_path / "small.safetensors")
-    assert parameters(loaded) == parameters(small)
-    with torch.no_grad():
-        expected = forward(small, cloud, clicks)()[0].logits
-        torch.testing.assert_close(forward(loaded, cloud, clicks)()[0].logits, expected, rtol=2e-2, atol=2e-2)  # fp16
+@pytest.mark.parametrize(("size", "words"), [(1000, "cannot be reached"), (10**9, "fewer than the 1,000,000,000")])
+def test_a_size_out_of_reach_is_said(size: int, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        prune(network_of("agile3d"), [scene()], PruneConfig(size, criterion="l1"), traced("agile3d"))
