@@ -60,7 +60,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["iseg3d_ros", "iseg3d_ros.*"]),
     package_dir={"": "."},  # said, not implied: an editable install is then a path, after which the messages' follows
-    package_data={"": ["py.typed", "*.json", "*.yaml", "*.html", "*.css", "*.js"]},
+    package_data={"": ["py.typed", "*.json", "*.yaml", "*.html", "*.css", "*.js", "*.npz"]},
     python_requires=">=3.10",
     install_requires=["torch>=2.1", "numpy>=1.23", "scipy>=1.10", "safetensors>=0.4", "pyyaml>=6", "pillow>=9"],
     extras_require=EXTRAS,

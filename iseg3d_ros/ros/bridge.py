@@ -56,8 +56,10 @@ SERVICES: dict[str, Any] = {
 class RosWork:
     """A `console.work.Work` over ROS; made, closed and spun on one thread."""
 
-    def __init__(self, node: Node, segmenter: str = "segmenter", points_reliability: str = "best_effort") -> None:
-        self._node, self._segmenter, self._reliability = node, segmenter, points_reliability
+    def __init__(
+        self, node: Node, segmenter: str = "segmenter", reliability: str = "best_effort", points: str = "~/points"
+    ) -> None:
+        self._node, self._segmenter, self._reliability, self._points = node, segmenter, reliability, points
         self._board = Board()
         self._commands: queue.Queue[Command] = queue.Queue()
         self._state, self._told = StateUpdate(), ""
@@ -145,7 +147,7 @@ class RosWork:
         """Listen to the sensor only while its newest cloud is what is shown."""
         if wanted and self._preview is None:
             given = quality(self._reliability)
-            self._preview = self._node.create_subscription(PointCloud2, "~/points", self._on_points, given)
+            self._preview = self._node.create_subscription(PointCloud2, self._points, self._on_points, given)
         elif not wanted and self._preview is not None:
             self._node.destroy_subscription(self._preview)
             self._preview = None

@@ -1,0 +1,244 @@
+"""The scripted operator: three objects with a click each, then one correction. Works over any `console.work.Work`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iseg3d_ros.console.display import thin
+from iseg3d_ros.console.updates import CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, Message, Place, StateUpdate
+from iseg3d_ros.console.work import BACKGROUND, NEW_OBJECT, POSITIVE, ClickAt, Work
+from iseg3d_ros.demo.scenes import DemoScene
+from iseg3d_ros.evaluation.user import error_regions, largest
+from iseg3d_ros.up import find_up
+
+OBJECTS = 3
+FEW = 300  # points that an object of the script has at least
+SAMPLE = 20_000  # points at which the operator looks for errors
+SURFACES = {
+    "floor",
+    "ceiling",
+    "wall",
+    "road",
+    "ground",
+    "building",
+    "table",
+    "window",
+    "door",
+    "terrain",
+    "tree",
+    "shelf",
+    "curtain",
+}
+PATIENCE = 60.0  # seconds for an answer
+
+
+@dataclass(frozen=True)
+class Target:
+    """An object that the operator wants: where to click first, its label in the truth (0: unknown)."""
+
+    id: str
+    point: Place
+    label: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one click brought."""
+
+    object: str
+    clicks: int
+    points: int
+    iou: float | None
+    milliseconds: float
+
+
+@dataclass
+class Result:
+    """All rows, and the state at the end."""
+
+    rows: list[Row] = field(default_factory=list)
+    state: StateUpdate = field(default_factory=StateUpdate)
+    labels: NDArray[np.int32] | None = None
+
+    @property
+    def last(self) -> dict[str, Row]:
+        """The newest row of each object."""
+        return {row.object: row for row in self.rows if row.object != BACKGROUND}
+
+
+class Operator:
+    """Sends clicks and waits for what comes of them."""
+
+    def __init__(self, work: Work, say: Callable[[str], None]) -> None:
+        self._work, self._say = work, say
+        self._inbox: Mailbox = work.subscribe()
+        self._state, self._labels = StateUpdate(), LabelsUpdate(-1, *(np.zeros(0),) * 3)
+        self._ready = [False, False]  # connected, a cloud is there
+        self._refused = ""
+
+    def wait_until_ready(self) -> None:
+        """Somebody segments, and there is a cloud."""
+        self._until(lambda: all(self._ready), "a segmenter and a cloud")
+
+    def click(self, click: ClickAt) -> tuple[StateUpdate, NDArray[np.int32], float]:
+        """The state and the labels with that click, and how long they took."""
+        end = time.monotonic() + PATIENCE
+        while not (answer := self._try(click)):
+            if "no cloud" not in self._refused or time.monotonic() > end:  # the first cloud is on its way otherwise
+                raise RuntimeError(self._refused)
+            time.sleep(0.5)
+        return answer
+
+    def _try(self, click: ClickAt) -> tuple[StateUpdate, NDArray[np.int32], float] | None:
+        """One attempt; None where it was refused."""
+        before, seen, self._refused = click_count(self._state), self._labels, ""
+        start = time.perf_counter()
+        self._work.send(click)
+        self._until(
+            lambda: self._refused or (self._labels is not seen and click_count(self._state) > before), "an answer"
+        )
+        if self._refused:
+            return None
+        return self._state, self._labels.labels, 1e3 * (time.perf_counter() - start)
+
+    def _until(self, condition: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                raise RuntimeError(f"{what[0].upper()}{what[1:]} did not come within {PATIENCE:.0f} s.")
+            for update in self._inbox.take(timeout=0.2)[0]:
+                match update:
+                    case StateUpdate():
+                        self._state = update
+                    case LabelsUpdate():
+                        self._labels = update
+                    case LinkUpdate():
+                        self._ready[0] = update.connected
+                    case CloudUpdate():
+                        self._ready[1] = True
+                    case Message(text, True):
+                        self._refused = text
+                    case Message(text):
+                        self._say(text)
+
+
+def play(work: Work, scene: DemoScene, say: Callable[[str], None]) -> Result:
+    """The whole script."""
+    operator, targets, result = Operator(work, say), targets_of(scene), Result()
+    operator.wait_until_ready()
+    for target in targets:
+        click = ClickAt(target.point, NEW_OBJECT, target.id)
+        _note(result, scene, targets, target.id, *operator.click(click))
+    correction = correct(scene, targets, result)
+    if correction is not None:
+        name = correction.id or BACKGROUND
+        _note(result, scene, targets, name, *operator.click(correction))
+    return result
+
+
+def targets_of(scene: DemoScene) -> list[Target]:
+    """Three things that stand about: by the truth where it is known, by height otherwise."""
+    xyz, labels = scene.cloud.xyz, scene.cloud.labels
+    if labels is None or not labels.any():
+        return _standing(xyz)
+    count = np.bincount(labels)
+    big = [int(label) for label in np.argsort(-count) if label > 0 and count[label] >= FEW]
+    movable = [label for label in big if _name(scene, label) not in SURFACES]
+    different = {_name(scene, label): label for label in reversed(movable)}  # the largest of each class
+    chosen = sorted(different.values(), key=lambda label: -count[label])[:OBJECTS]
+    chosen += [label for label in movable if label not in chosen][: OBJECTS - len(chosen)]
+    return [_target(scene, label, number) for number, label in enumerate(chosen, 1)]
+
+
+def correct(scene: DemoScene, targets: list[Target], result: Result) -> ClickAt | None:
+    """The click that answers the largest error; without truth the one that the model suggests."""
+    labels, truth = result.labels, _wanted(scene, targets)
+    if labels is None or truth is None or len(truth) != len(labels):
+        hint = result.state.suggestion
+        return None if hint is None else ClickAt(hint.point, POSITIVE if hint.id else BACKGROUND, hint.id)
+    some = _sample(scene.cloud.xyz)
+    region = largest(error_regions(scene.cloud.xyz[some], truth[some], labels[some].astype(np.int64)))
+    if region is None:
+        return None
+    point = _place(scene.cloud.xyz[some[region.voxel]])
+    return ClickAt(point, POSITIVE, targets[region.truth - 1].id) if region.truth else ClickAt(point, BACKGROUND)
+
+
+def click_count(state: StateUpdate) -> int:
+    """All clicks of a state."""
+    return len(state.background) + sum(len(item.clicks) for item in state.objects)
+
+
+def _note(
+    result: Result, scene: DemoScene, targets: list[Target], name: str,
+    state: StateUpdate, labels: NDArray[np.int32], ms: float,
+) -> None:  # fmt: skip
+    """Rows for what was clicked; a background click concerns every object."""
+    result.state, result.labels = state, labels
+    truth = _wanted(scene, targets)
+    for number, target in enumerate(targets, 1):
+        item = state.object(target.id)
+        if item is None or name not in (target.id, BACKGROUND):
+            continue
+        iou = None
+        if truth is not None and len(truth) == len(labels):
+            mine, right = labels == item.index, truth == number
+            iou = float((mine & right).sum() / max((mine | right).sum(), 1))
+        clicks = len(item.clicks) + (len(state.background) if name == BACKGROUND else 0)
+        result.rows.append(Row(target.id, clicks, item.points, iou, ms))
+
+
+def _wanted(scene: DemoScene, targets: list[Target]) -> NDArray[np.int64] | None:
+    """The truth with the targets' numbers, everything else 0."""
+    if scene.cloud.labels is None or not all(target.label for target in targets):
+        return None
+    table = np.zeros(int(scene.cloud.labels.max()) + 1, np.int64)
+    for number, target in enumerate(targets, 1):
+        table[target.label] = number
+    return table[scene.cloud.labels]
+
+
+def _target(scene: DemoScene, label: int, number: int) -> Target:
+    """Clicked at its innermost point, as the evaluation's simulated user does."""
+    assert scene.cloud.labels is not None
+    some = _sample(scene.cloud.xyz, np.flatnonzero(scene.cloud.labels == label)[:: max(1, FEW // 100)])
+    mask = (scene.cloud.labels[some] == label).astype(np.int64)
+    region = largest(error_regions(scene.cloud.xyz[some], mask, np.zeros_like(mask)))
+    assert region is not None
+    name = _name(scene, label).replace(" ", "_") or f"object_{number}"
+    return Target(name if number == 1 else f"{name}_{number}", _place(scene.cloud.xyz[some[region.voxel]]), label)
+
+
+def _sample(xyz: np.ndarray, always: np.ndarray | None = None) -> NDArray[np.int64]:
+    some = thin(np.ascontiguousarray(xyz, np.float32), SAMPLE)
+    return some if always is None else np.union1d(some, always)
+
+
+def _standing(xyz: np.ndarray) -> list[Target]:
+    """Three points far apart, in the middle of the heights."""
+    finite = np.flatnonzero(np.isfinite(xyz).all(axis=1))
+    some = finite[thin(np.ascontiguousarray(xyz[finite], np.float32), SAMPLE)]
+    points = xyz[some].astype(np.float64)
+    height = points @ find_up(points.astype(np.float32))
+    low, high = np.percentile(height, [5, 95])
+    middle = np.flatnonzero(np.abs(height - (0.65 * low + 0.35 * high)) < 0.15 * (high - low))
+    candidates = middle if len(middle) >= OBJECTS else np.arange(len(points))
+    chosen = [int(candidates[len(candidates) // 2])]
+    while len(chosen) < min(OBJECTS, len(candidates)):
+        away = np.min([np.linalg.norm(points[candidates] - points[index], axis=1) for index in chosen], axis=0)
+        chosen.append(int(candidates[np.argsort(away)[int(0.7 * len(away))]]))
+    return [Target(f"object_{n}", _place(points[index]), 0) for n, index in enumerate(chosen, 1)]
+
+
+def _name(scene: DemoScene, label: int) -> str:
+    return scene.names[label - 1] if 0 < label <= len(scene.names) else ""
+
+
+def _place(point: np.ndarray) -> Place:
+    x, y, z = (float(value) for value in point)
+    return x, y, z
