@@ -1,4 +1,10 @@
-"""The protocol on a predictor whose answers are known."""
+"""The protocol on a predictor whose answers are known.
+
+Where a paper's evaluation can go wrong unseen, a test says so by its name: regions, distances and memory in
+test_evaluation_user.py; rows, first rounds, solved samples and lost objects here; averages in
+test_evaluation_metrics.py; the position code that must come back and the clamped table of click times in
+test_checkpoint.py and test_attention_equations.py.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.evaluation.protocol import Task, choose_objects, evaluate
 from iseg3d_ros.evaluation.table import summary, text
+from iseg3d_ros.models.base import Prediction
+from iseg3d_ros.predictor import Predictor
 from iseg3d_ros.voxels import voxelise
 
 
@@ -85,6 +94,32 @@ def test_an_object_lost_in_voxelisation_costs_its_click_all_the_same() -> None:
     outcome = evaluate(model, Task("lost", task.xyz, None, truth, 2), budget=1)
     assert [row.clicks for row in outcome.rows] == [0, 1]
     assert len(model.calls[0]) == 1
+
+
+class Stubborn:
+    """A network that finds nothing: only what is clicked is ever right."""
+
+    settings = SimpleNamespace(network="stubborn", features=("rgb",))
+    card: dict[str, Any] = {}
+
+    def encode(self, clouds: list[Any]) -> list[Any]:
+        return clouds
+
+    def decode(self, encoded: list[Any], clicks: list[Any], previous: Any = None) -> list[Prediction]:
+        logits = torch.zeros(len(encoded[0].coords), clicks[0].objects + 1)
+        logits[:, 0] = 20.0
+        return [Prediction(logits)]
+
+
+def test_clicks_are_written_before_the_iou_and_before_the_next_click() -> None:
+    rng = np.random.default_rng(3)
+    xyz = (rng.permutation(1000)[:120, None] // [100, 10, 1] % 10 * 0.1).astype(np.float32)  # one point a voxel
+    task = Task("stubborn", xyz, None, (np.arange(120) < 40).astype(np.int32), 1)
+    seen: list[list[Click]] = []
+    predictor = Predictor(Stubborn(), voxel_size=0.02)
+    outcome = evaluate(predictor, task, budget=4, watch=lambda count, result, clicks: seen.append(list(clicks)))
+    assert [round(40 * row.iou) for row in outcome.rows] == [0, 1, 2, 3, 4]  # each click sets its point right
+    assert len({click.point for click in seen[-1]}) == 4  # and is not asked for again
 
 
 def test_the_same_seed_gives_the_same_clicks() -> None:
