@@ -88,8 +88,9 @@ class LocalWork:
         while (command := self._commands.get()) is not None:
             try:
                 self._do(command)
-                while not self._commands.empty() and self._commands.queue[0] is not None:
-                    self._do(self._commands.get())  # what has queued up meanwhile costs one segmentation
+                while self._commands.queue and (waiting := self._commands.queue[0]) is not None:
+                    self._commands.get()
+                    self._do(waiting)  # what has queued up meanwhile costs one segmentation
             except REFUSALS as error:
                 self._board.publish(Message(_sentence(error), refused=True))
             except Exception as error:  # a model that fails must not end the page

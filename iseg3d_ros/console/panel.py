@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from iseg3d_ros.console.updates import StateUpdate
@@ -166,7 +167,7 @@ class Panel:
         gui.add_command("Undo (as everywhere)", hotkey="Z", modifier="cmd/ctrl").on_trigger(lambda _: controls.undo())
         self._key("Uncertainty", "V", self._switch_doubt)
         for number in range(1, 10):
-            self._key(f"Choose object {number}", str(number), lambda number=number: controls.select(f"#{number}"))
+            self._key(f"Choose object {number}", str(number), partial(controls.select, f"#{number}"))
         self._key("No active object: the next click begins one", "0", lambda: controls.select(""))
 
     def _key(self, words: str, key: str, call: Callable[[], None]) -> None:

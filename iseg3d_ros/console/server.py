@@ -72,7 +72,7 @@ def _guarded(gate: Gate) -> Iterator[None]:
         caught.append(True)
         return original(handler, *places, process_request=gate.guard(process_request), **options)
 
-    websockets.serve = guarded  # type: ignore[assignment]
+    websockets.serve = guarded  # type: ignore[assignment,misc]
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,7 +107,7 @@ class Stage:
         self._seen = seen
 
     def _draw_clicks(self, display: Display, state: StateUpdate) -> None:
-        marks = [(point, item.colour) for item in state.objects for point in item.clicks]
+        marks = [(point, pale(item.colour)) for item in state.objects for point in item.clicks]
         marks += [(point, ON_BACKGROUND) for point in state.background]
         if not marks:
             self._remove("clicks")
@@ -187,6 +186,11 @@ def viewpoint(display: Display) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(float(value) for value in eye), tuple(float(value) for value in middle)
 
 
+def pale(colour: tuple[int, int, int]) -> tuple[int, ...]:
+    """An object's colour as its clicks have it, which lie on the object."""
+    return tuple((channel + 2 * 255) // 3 for channel in colour)
+
+
 def edges(box: Box, origin: np.ndarray) -> NDArray[np.float32]:
     """The twelve edges of a box (12, 2, 3)."""
     corners = (CORNERS * box.size) @ box.rotation.T + (box.centre - origin)
@@ -209,7 +213,7 @@ def _elsewhere(before: Display, now: Display) -> bool:
     """Whether two clouds have less than half of their extents in common."""
     if len(before.chosen) == 0 or len(now.chosen) == 0:
         return True
-    extents: list[Sequence[Any]] = []
+    extents: list[NDArray[np.float64]] = []
     for display in (before, now):
         points = display.local[display.chosen][:: max(1, len(display.chosen) // 5000)]
         extents.append(np.percentile(points, [2, 98], axis=0) + display.origin)
