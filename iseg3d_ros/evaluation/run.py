@@ -155,7 +155,7 @@ def _line(model: str, part: Part, values: dict[str, Any], place: str, left: floa
     at = {row["clicks"]: sum(row["ious"]) / len(row["ious"]) for row in values["rows"]}
     shown = "  ".join(f"@{k} {100 * at[float(k)]:5.1f}" for k in (1, 3, 5, 10) if float(k) in at)
     rest = f"  {left / 60:.0f} min left" if left >= 60 else f"  {left:.0f} s left"
-    line = f"{model:14} {place:>7}  {part.name:36} {values['objects']:3} objects  {shown}{rest}"
+    line = f"{Path(model).stem:14} {place:>7}  {part.name:36} {values['objects']:3} objects  {shown}{rest}"
     return "\n".join([line, *(f"    {note}" for note in values["notes"])])
 
 
