@@ -13,7 +13,7 @@ SCENE ?= room
 ARGS ?=
 SETUP = "$$(command -v python3 || command -v python3.12 || command -v python3.11 || echo python3)" tools/environment.py --python "$(PYTHON)"
 
-.PHONY: help setup demo test lint docs-check colcon clean
+.PHONY: help setup demo test lint docs-check pictures colcon clean
 
 help:
 	@sed -n '2,4p' Makefile
@@ -34,6 +34,11 @@ lint: setup
 # Every command and every piece of Python in the documentation.
 docs-check: setup
 	@$(BIN)/python tools/docs_check.py
+
+# The documentation's pictures of the console, made in a real browser.
+pictures:
+	@$(SETUP) --browser
+	@$(BIN)/python tools/pictures.py
 
 # The package built and tested as on a robot: colcon, plain and with symlinks, on the wheels.
 colcon: setup

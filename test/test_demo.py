@@ -27,7 +27,7 @@ def test_scenes_are_small_and_labelled(name: str) -> None:
     scene = open_scene(name)
     assert (FOLDER / f"{name}.npz").stat().st_size < 1_500_000
     assert scene.cloud.labels is not None and scene.cloud.labels.max() == len(scene.names)
-    assert 30_000 < len(scene.cloud) and np.isfinite(scene.cloud.xyz).all()
+    assert len(scene.cloud) > 30_000 and np.isfinite(scene.cloud.xyz).all()
     targets = targets_of(scene)
     assert len({target.id for target in targets}) == OBJECTS
     for target in targets:
