@@ -31,6 +31,9 @@ def room(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledClou
         for eye, target in _stations(world, furnisher, rng):
             eyes.append(eye)
             views.append(look(world, eye, target, sensor, lit, rng))
+    views = [view for view in views if len(view.xyz)]
+    if not views:  # a room so full that no camera saw anything: another one
+        return room(rng, models)
     parts = [furnisher.room for furnisher in furnishers]
     area = sum(part.width * part.depth for part in parts)
     cell = rng.uniform(0.015, 0.022) * max(1.0, np.sqrt(area / 25))  # some 250,000 points at most
@@ -61,7 +64,7 @@ def _stations(
     world: Composition, furnisher: Furnisher, rng: np.random.Generator
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Where the camera stands and looks: from free floor at things and at the shell, never into a close surface."""
-    part, wanted = furnisher.room, int(rng.integers(16, 30))
+    part, wanted = furnisher.room, int(rng.integers(15, 26))
     spots = part.corner + rng.uniform(0.2, [part.width - 0.2, part.depth - 0.2], (wanted * 4, 2))
     spots = np.array([spot for spot in spots if furnisher.plan.free(*spot)]).reshape(-1, 2)
     eyes = np.column_stack([spots, rng.uniform(1.0, 1.9, len(spots))])

@@ -18,6 +18,7 @@ from iseg3d_ros.scenes.rgbd import View, camera, exposed, fuse, light, look
 
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 13, 17, 20)
 CELL = 0.003  # metres between the points of fused views
+SEEN = 100  # points that the best seen thing must have
 SMALL = 0.35  # catalogue models up to this size stand on tables
 
 
@@ -37,7 +38,10 @@ def tabletop(rng: np.random.Generator, models: Sequence[Model] = ()) -> Labelled
         else:
             _Arrangement(world, board, middle[:2], rng, small).fill(count)
     view, eye = _scan(world.build(), middle, rng)
-    return _cloud(_cropped(view, board, rng), world, eye, rng)
+    view = _cropped(view, board, rng)
+    if np.bincount(view.label, minlength=2)[1:].max() < SEEN:  # nothing to click on: another one
+        return tabletop(rng, models)
+    return _cloud(view, world, eye, rng)
 
 
 def _cloud(view: View, world: Composition, eye: NDArray[np.float64], rng: np.random.Generator) -> LabelledCloud:
