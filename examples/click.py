@@ -15,12 +15,12 @@ from iseg3d_ros.srv import AddObjects
 
 
 def main(place: list[str], name: str) -> int:
-    """Asks until the segmenter has a cloud, at most half a minute, and says what became of the click."""
+    """Asks until the segmenter has a cloud, with patience for one that starts, and says what became of the click."""
     x, y, z = map(float, place)
     rclpy.init()
     node = rclpy.create_node("click")
     client = node.create_client(AddObjects, "/segmenter/add_objects")
-    if not client.wait_for_service(30.0):
+    if not client.wait_for_service(120.0):
         print("no segmenter offers /segmenter/add_objects", file=sys.stderr)
         return 1
     click = Click(id=name, label=Click.POSITIVE, point=Point(x=x, y=y, z=z))

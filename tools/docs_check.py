@@ -1,8 +1,9 @@
 """Checks every command and every piece of Python in README.md and docs/: nothing that cannot be typed may stand there.
 
 A command is checked against the program it names: sub-commands and options of iseg3d, targets of make, files,
-arguments and nodes of ros2 launch and run, extras of pip. A block that stands below `<!-- run -->` is run, in a folder
-of its own that holds scan.ply.
+arguments and nodes of ros2 launch and run, names and types of ros2 service call, extras of pip. A block that stands
+below `<!-- run -->` is run, in a folder of its own that holds scan.ply and the examples; below `<!-- run with ROS -->`
+where ROS is there. Links between pages must lead somewhere.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import random
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,11 +28,14 @@ import numpy as np
 
 from iseg3d_ros import commands
 from iseg3d_ros.commands.run import NODES
+from iseg3d_ros.ros.topics import SERVICES
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(
-    r"^(?P<run><!-- run -->\n+)?```(?P<language>bash|sh|python)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL
+    r"^(?:<!-- (?P<run>run|run with ROS) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL
 )
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+PROGRAMS = ("iseg3d", "make", "ros2", "pip", "python", "python3")
 
 
 class Block(NamedTuple):
@@ -42,7 +50,7 @@ class Block(NamedTuple):
 
 def main() -> int:
     """Check all pages; 1 if anything is wrong."""
-    faults, commands_seen = [], 0
+    faults, commands_seen = link_faults(), 0
     for block in blocks():
         where = f"{block.page}:{block.line}"
         if block.language == "python":
@@ -59,11 +67,27 @@ def main() -> int:
 
 def blocks() -> Iterator[Block]:
     """The blocks of all pages."""
-    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
-        text = path.read_text(encoding="utf-8")
-        for found in FENCE.finditer(text):
-            line = text.count("\n", 0, found.start("text")) + 1
-            yield Block(str(path.relative_to(ROOT)), line, found["language"], found["text"], bool(found["run"]))
+    for path in pages():
+        page = path.read_text(encoding="utf-8")
+        for found in FENCE.finditer(page):
+            line = page.count("\n", 0, found.start("text")) + 1
+            text, language = found["text"], found["language"]
+            if not language and text.split()[:1] and text.split()[0] in PROGRAMS:
+                language = "bash"
+            if language in ("bash", "sh", "python"):
+                runs = found["run"] == "run" or (found["run"] == "run with ROS" and find_spec("rclpy") is not None)
+                yield Block(str(path.relative_to(ROOT)), line, language, text, runs)
+
+
+def link_faults() -> list[str]:
+    """Links and pictures that lead nowhere."""
+    linked = [(page, target) for page in pages() for target in LINK.findall(page.read_text(encoding="utf-8"))]
+    return [f"{page.name}: no file {target}" for page, target in linked if not (page.parent / target).exists()]
+
+
+def pages() -> list[Path]:
+    """All documentation."""
+    return [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 
 def split(text: str) -> list[str]:
@@ -91,6 +115,9 @@ def shell_faults(command: str) -> list[str]:
             return launch_faults(file, arguments)
         case ["ros2", "run", "iseg3d_ros", node, *_]:
             return [] if node in NODES else [f"no node {node}"]
+        case ["ros2", "service", "call", name, kind, *_]:
+            services = {service.name.replace("~", "/segmenter"): service.type for service in SERVICES}
+            return [] if services.get(name) == kind else [f"no service {name} of type {kind}"]
         case ["pip", "install", *arguments]:
             return extra_faults(arguments)
         case [("python" | "python3" | "bash"), script, *_] if script.endswith((".py", ".sh")):
@@ -138,12 +165,32 @@ def python_faults(block: Block) -> list[str]:
 
 
 def run_faults(command: list[str]) -> list[str]:
-    """Run in a folder with a small cloud."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Run in a folder with a small cloud; what it leaves running in the background ends with it."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as said:
         write_scan(Path(folder, "scan.ply"))
+        Path(folder, "examples").symlink_to(ROOT / "examples")
         env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
-    return [f"ends with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"] if done.returncode else []
+        env |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(random.randint(215, 231))}
+        env |= {"HOME": folder}
+        process = subprocess.Popen(
+            command, cwd=folder, env=env, stdout=said, stderr=said, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            code = process.wait(300)
+        finally:
+            end_group(process.pid)
+        said.seek(0)
+        return [f"ends with {code}: {said.read().strip().splitlines()[-3:]}"] if code else []
+
+
+def end_group(group: int) -> None:
+    """End all processes of a session: politely, then for good."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, kind)
+            for _ in range(30):
+                time.sleep(0.1)
+                os.killpg(group, 0)
 
 
 def write_scan(path: Path) -> None:
