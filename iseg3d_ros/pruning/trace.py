@@ -112,7 +112,8 @@ class _Tracer:
     @contextmanager
     def taken_over(self) -> Iterator[None]:
         """Layers write zeros or marks without computing, norms let everything through, both note what arrives."""
-        stand_ins = [(m, self._layer(name, m)) for name, m in self.layers.items()]
+        stand_ins: list[tuple[nn.Module, Callable[[Any], Any]]] = []
+        stand_ins += [(m, self._layer(name, m)) for name, m in self.layers.items()]
         stand_ins += [(m, self._norm(name)) for name, m in self.norms.items()]
         for module, forward in stand_ins:
             vars(module)["forward"] = forward
