@@ -273,3 +273,16 @@ def test_workers_end_when_their_parent_is_killed(scenes: Path) -> None:
     while any(worker.exists() for worker in workers) and time.monotonic() < end:
         time.sleep(0.1)
     assert workers and not [worker for worker in workers if worker.exists()]
+
+
+def test_single_objects_of_a_benchmark_are_asked_for_one_by_one(tmp_path: Path) -> None:
+    cloud = made("scene0011_00", 0, boxes=2)
+    (tmp_path / "scans").mkdir()
+    labels = np.where(cloud.instance == 2, 40, cloud.instance).astype(np.int32)
+    write_cloud(tmp_path / "scans" / "scene0011_00.ply", Cloud(cloud.xyz, cloud.rgb, None, labels))
+    (tmp_path / "single").mkdir()
+    np.save(tmp_path / "single" / "object_ids.npy", np.array([["scene0011_00", "40"], ["scene0011_00", "1"]]))
+    config = replace(CONFIG, protocol="single", least_points=100000)
+    parts = plan([str(tmp_path / "single")], config)
+    assert [part.sample for part in parts] == ["scene0011_00_40", "scene0011_00_1"]
+    assert [np.flatnonzero(task_of(part, config).truth).min() for part in parts] == [3000, 2500]
