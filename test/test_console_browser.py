@@ -207,7 +207,7 @@ def test_a_refusal_says_why(page: Page) -> None:
 
 
 def test_names_with_markup_are_text(robot: Robot, page: Page) -> None:
-    field = page.page.get_by_label("Name", exact=True)
+    field = page.page.locator(".mantine-TextInput-input:visible").first
     field.fill("<img src=x onerror=alert(1)>")
     field.press("Enter")
     robot.state(lambda m: any("<img" in item.name for item in m.objects), "the name")

@@ -59,7 +59,7 @@ def keep(page: object, name: str) -> None:
     """A picture of the page, with fewer colours so that it is small."""
     target = DOCS / f"{name}.png"
     page.screenshot(path=target, timeout=120_000)  # type: ignore[attr-defined]
-    Image.open(target).convert("RGB").quantize(192).save(target, optimize=True)
+    Image.open(target).convert("RGB").quantize(256).save(target, optimize=True)
     print(f"wrote {target}: {target.stat().st_size} bytes")
     if target.stat().st_size > MOST:
         raise RuntimeError(f"{target} is larger than {MOST} bytes")

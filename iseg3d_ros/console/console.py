@@ -227,11 +227,11 @@ class Console:
         if id or self._state.active:
             self._send(Remove(id or self._state.active))
 
-    def rename(self, name: str) -> None:
-        """Give the active object a name."""
-        active = self._state.object(self._state.active)
-        if active is not None and active.name != name:
-            self._send(Rename(active.id, name))
+    def rename(self, id: str, name: str) -> None:
+        """Give an object a name."""
+        item = self._state.object(id)
+        if item is not None and item.name != name:
+            self._send(Rename(id, name))
 
     def hide(self, id: str) -> None:
         """Hide an object (or the active one), or show it again."""

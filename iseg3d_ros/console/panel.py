@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 from iseg3d_ros.console.updates import StateUpdate
 from iseg3d_ros.console.work import EXPORTS, Abilities
 
+TYPING = 0.8  # seconds without a key after which a name is complete
 LINES = 6  # messages that stay in sight
 
 
@@ -26,7 +28,7 @@ class Controls(Protocol):
     def select(self, id: str) -> None: ...
     def remove(self, id: str) -> None: ...
     def hide(self, id: str) -> None: ...
-    def rename(self, name: str) -> None: ...
+    def rename(self, id: str, name: str) -> None: ...
     def set_up(self, model: str, voxel_size: float, mode: str) -> None: ...
     def look_at(self, **changes: Any) -> None: ...
     def frame(self) -> None: ...
@@ -63,7 +65,8 @@ class Panel:
         with self._objects:
             self._none = gui.add_html(small("None yet: click on something in the cloud."), order=-1)
             self.name = gui.add_text("Name", "", hint="Name of the active object", visible=False, order=1e6)
-        self._renaming = False
+        self._renaming, self._named = False, ""
+        self._typing: threading.Timer | None = None
         self.name.on_update(self._renamed)
         self._add_view()
         self._add_source()
@@ -82,9 +85,11 @@ class Panel:
         self._none.visible = not state.objects
         active = state.object(state.active)
         self.name.visible = active is not None
-        self._renaming = False  # what comes from the work is no wish of an operator's
-        self.name.value = active.name if active else ""
-        self._renaming = True
+        if self._typing is None or self._named != state.active:
+            self._renaming = False  # what comes from the work is no wish of an operator's
+            self.name.value = active.name if active else ""
+            self._renaming = True
+            self._named = state.active
         self.accept.visible = state.suggestion is not None
         if state.model and state.model not in self._model.options:
             self._model.options = (*self._model.options, state.model)
@@ -111,8 +116,19 @@ class Panel:
         return Row(line, buttons)
 
     def _renamed(self, event: Any) -> None:
-        if self._renaming and event.client is not None and event.target.value.strip():
-            self._controls.rename(event.target.value.strip())
+        """Every key comes here: the name is taken once the typing has paused, so that it is one step to undo."""
+        if not self._renaming or event.client is None:
+            return
+        if self._typing is not None:
+            self._typing.cancel()
+        self._typing = threading.Timer(TYPING, self._typed, (self._named, event.target.value.strip()))
+        self._typing.daemon = True
+        self._typing.start()
+
+    def _typed(self, id: str, name: str) -> None:
+        self._typing = None
+        if name:
+            self._controls.rename(id, name)
 
     def _add_view(self) -> None:
         gui, controls = self._gui, self._controls

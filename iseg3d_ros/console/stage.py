@@ -182,7 +182,7 @@ def viewpoint(display: Display) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if np.linalg.norm(aside) < 0.25 * np.linalg.norm(high - low):
         aside = np.cross(display.up, np.eye(3)[np.abs(display.up).argmin()])
     aside /= max(float(np.linalg.norm(aside)), 1e-9)
-    eye = middle + (0.5 * aside + 0.5 * display.up) * max(float(np.linalg.norm(high - low)), 0.05)
+    eye = middle + (0.58 * aside + 0.58 * display.up) * max(float(np.linalg.norm(high - low)), 0.05)
     return tuple(float(value) for value in eye), tuple(float(value) for value in middle)
 
 
