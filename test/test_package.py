@@ -65,8 +65,8 @@ def test_only_the_ros_folder_imports_ros() -> None:
     assert not guilty
 
 
-def _is_library(path: Path) -> bool:  # commands and benchmarks are programs: they may start what is in ros/
-    return path.relative_to(PACKAGE).parts[0] not in ("commands", "benchmarks")
+def _is_library(path: Path) -> bool:  # programs may start what is in ros/
+    return path.relative_to(PACKAGE).parts[0] not in ("commands", "benchmarks", "demo")
 
 
 def _imports(path: Path) -> list[str]:
