@@ -29,7 +29,7 @@ ARGUMENTS = [
     "--enable-unsafe-swiftshader",
 ]  # fmt: skip
 WIDTH, HEIGHT = 1000, 640
-PATIENCE = 60.0  # a software renderer on a busy machine draws a frame in seconds
+PATIENCE = 90.0  # a software renderer on a busy machine draws a frame in seconds
 ARTEFACTS = Path(os.environ.get("ISEG3D_ARTEFACTS", "out/console"))  # where the pictures go
 
 

@@ -7,6 +7,7 @@ A page of another site can open a web socket to 127.0.0.1, and a name that resol
 from __future__ import annotations
 
 import gzip
+import hashlib
 import hmac
 import http
 import ipaddress
@@ -36,6 +37,7 @@ class Gate:
 
     def __init__(self, token: str = "") -> None:
         self.token = token
+        self._ticket = hashlib.sha256(token.encode()).hexdigest()  # a cookie holds no spaces, a token may
 
     def guard(self, serve: Process) -> Process:
         """The same server behind this gate."""
@@ -58,18 +60,19 @@ class Gate:
             if is_this_machine(headers.get("Host", "")):
                 return None
             return _response(http.HTTPStatus.FORBIDDEN, "Open this console as http://127.0.0.1, or with --host.")
-        if self._same(_cookie(headers.get("Cookie", ""), f"iseg3d_{port}")):
+        if _same(_cookie(headers.get("Cookie", ""), f"iseg3d_{port}"), self._ticket):
             return None
         given = parse_qs(urlsplit(request.path).query).get("token", [""])[0]
-        if not upgrade and self._same(given):
-            cookie = f"iseg3d_{port}={self.token}; HttpOnly; SameSite=Lax; Path=/"
+        if not upgrade and _same(given, self.token):
+            cookie = f"iseg3d_{port}={self._ticket}; HttpOnly; SameSite=Lax; Path=/"
             # Away from the address with the token, which would stay in the browser's history.
             return _response(http.HTTPStatus.FOUND, "", {"Location": "/", "Set-Cookie": cookie})
         sentence = "That is not the token of this console." if given else "This console asks for its token."
         return _response(http.HTTPStatus.FORBIDDEN, ASK.format(sentence=f"{sentence} It was printed at the start."))
 
-    def _same(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.token.encode())  # takes as long whatever is wrong
+
+def _same(given: str, right: str) -> bool:
+    return hmac.compare_digest(given.encode(), right.encode())  # takes as long whatever is wrong
 
 
 def same_origin(origin: str | None, host: str | None) -> bool:
