@@ -121,7 +121,7 @@ class Operator:
         self.heard[topic] = []
         self.node.create_subscription(kind, topic.replace("~", SEGMENTER), self.heard[topic].append, qos)
 
-    def until(self, condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
         """Spins until the condition holds; its value."""
         end = time.monotonic() + seconds
         while not (value := condition()):
@@ -195,7 +195,7 @@ class Operator:
         result: ClickResult = self.heard["~/click_result"][-1]
         return result
 
-    def call(self, service: str, kind: Any, seconds: float = 20.0, **fields: Any) -> Any:
+    def call(self, service: str, kind: Any, seconds: float = 60.0, **fields: Any) -> Any:
         """Calls a service of the segmenter."""
         client = self.node.create_client(kind, f"{SEGMENTER}/{service}")
         self.until(client.service_is_ready, what=f"the service {service}")
@@ -204,7 +204,7 @@ class Operator:
         self.node.destroy_client(client)
         return future.result()
 
-    def latest(self, topic: str, condition: Callable[[Any], bool] = lambda _: True, seconds: float = 20.0) -> Any:
+    def latest(self, topic: str, condition: Callable[[Any], bool] = lambda _: True, seconds: float = 60.0) -> Any:
         """The newest message of a topic that satisfies a condition, waited for."""
         heard = self.heard[topic]
         self.until(lambda: heard and condition(heard[-1]), seconds, f"a message on {topic}")

@@ -243,6 +243,7 @@ def test_uncertainty_and_the_suggested_click(robot: Robot, page: Page) -> None:
 
 
 def test_the_page_outlives_its_segmenter(robot: Robot, page: Page) -> None:
+    robot.operator.spin(2.0)  # the operator hears only while it listens
     before = robot.operator.heard["~/objects"][-1]
     saved(robot, len(before.objects))
     robot.segmenter.process.kill()
