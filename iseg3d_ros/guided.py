@@ -15,6 +15,7 @@ from torch import Tensor
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.features import WIDTHS
+from iseg3d_ros.models.affinity import Judge
 from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.random_walker import RandomWalker, Walks
 
@@ -39,7 +40,9 @@ class Guided:
 
     def encode(self, clouds: Sequence[VoxelCloud]) -> GuidedScene:
         """Encode with both."""
-        return GuidedScene(self.network.encode(clouds), tuple(self._walks(cloud) for cloud in clouds))
+        encoded = self.network.encode(clouds)
+        judges = getattr(self.network, "judges", lambda _: [None] * len(clouds))(encoded)
+        return GuidedScene(encoded, tuple(map(self._walks, clouds, judges)))
 
     def decode(
         self, encoded: GuidedScene, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
@@ -48,11 +51,11 @@ class Guided:
         learned = self.network.decode(encoded.network, clicks, previous)
         return [self._product(*each) for each in zip(learned, encoded.walks, clicks, strict=True)]
 
-    def _walks(self, cloud: VoxelCloud) -> Walks | None:
+    def _walks(self, cloud: VoxelCloud, judge: Judge | None) -> Walks | None:
         names = self.walker.settings.features
         if len(cloud) > self.walker.settings.max_voxels or not set(names) <= set(self.settings.features):
             return None
-        return self.walker.encode([selected(cloud, self.settings.features, names)])[0]
+        return self.walker.encode([selected(cloud, self.settings.features, names)], [judge])[0]
 
     def _product(self, learned: Prediction, walks: Walks | None, clicks: VoxelClicks) -> Prediction:
         if walks is None:

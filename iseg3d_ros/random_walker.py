@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.affinity import Judge
 from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.up import dominant_plane
 
@@ -49,6 +50,8 @@ class RandomWalkerSettings:
     death_on_support: float = 1.0
     patch: float = 4.0  # voxel edges: a first click holds the smooth patch around it, as a finger does, not one voxel
     correction: float = 0.5  # … a later click on the same object a smaller one: it is there for a detail
+    learned: float = 2.0  # per nat of doubt of a trained judge that both voxels are of one object, where there is one
+    sure: float = 2.0  # … whose logits above this are no doubt
     rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
 
 
@@ -75,9 +78,9 @@ class RandomWalker:
         self.settings = settings or RandomWalkerSettings()
         self.card: dict[str, object] = {}
 
-    def encode(self, clouds: Sequence[VoxelCloud]) -> list[Walks]:
-        """Build and factorise each cloud's graph."""
-        return [self._encode(cloud) for cloud in clouds]
+    def encode(self, clouds: Sequence[VoxelCloud], judges: Sequence[Judge | None] | None = None) -> list[Walks]:
+        """Build and factorise each cloud's graph; a judge of its edges makes those that it doubts harder to cross."""
+        return [self._encode(cloud, judge) for cloud, judge in zip(clouds, judges or [None] * len(clouds), strict=True)]
 
     def decode(
         self, encoded: Sequence[Walks], clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
@@ -85,7 +88,7 @@ class RandomWalker:
         """Log-probabilities of background and objects, from all clicks of each cloud."""
         return [self._decode(walks, given) for walks, given in zip(encoded, clicks, strict=True)]
 
-    def _encode(self, cloud: VoxelCloud) -> Walks:
+    def _encode(self, cloud: VoxelCloud, judge: Judge | None) -> Walks:
         settings, size = self.settings, cloud.size
         channels = cloud.features.cpu().double().numpy()
         colours, offset, normals = channels[:, :3], channels[:, 4:7], channels[:, 7:10]
@@ -97,12 +100,15 @@ class RandomWalker:
         support = supporting_surface(points, normals, size)
         tree = cKDTree(means)
         first, second, distance = nearest_pairs(tree, settings.neighbours)
-        weights = self._weights(first, second, distance / size, means, normals, colours, seen)
+        exponent = self._exponent(first, second, distance / size, means, normals, colours, seen)
+        if judge is not None:
+            exponent += settings.learned * np.logaddexp(0, settings.sure - judge(first, second))
+        weights = np.exp(-exponent) + settings.floor * np.exp(-distance / size)
         weights = weights * np.where(support[first] != support[second], settings.contact, 1.0)
         death = settings.death + settings.death_on_support * support.astype(np.float64)
         return Walks(means, normals, colours, support, size, tree, factorised(first, second, weights, death))
 
-    def _weights(
+    def _exponent(
         self,
         first: NDArray[np.int64],
         second: NDArray[np.int64],
@@ -112,13 +118,13 @@ class RandomWalker:
         colours: Floats,
         seen: bool,
     ) -> Floats:
-        """Conductance of every edge, `distance` in voxel edges."""
+        """What makes each edge hard to cross, in nats; `distance` in voxel edges."""
         settings = self.settings
         bends = bends_seen if seen else bends_of_unknown_side
         bend = bends(first, second, means, normals, settings.convex)
         change = np.abs(colours[first] - colours[second]).sum(axis=1)
-        exponent = settings.distance * distance**2 + settings.colour * change + settings.bend * bend
-        return np.exp(-exponent) + settings.floor * np.exp(-distance)
+        exponent: Floats = settings.distance * distance**2 + settings.colour * change + settings.bend * bend
+        return exponent
 
     def _decode(self, walks: Walks, clicks: VoxelClicks) -> Prediction:
         """Choose sources at the clicks so that each patch has its own label's probability 1 on average."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.affinity import Affinity, Judge, judge_of
 from iseg3d_ros.models.attention import ClickLayer, SceneProjections, best_of_clicks, click_mask, mean_of_clicks
 from iseg3d_ros.models.backbone import Backbone
 from iseg3d_ros.models.base import Prediction, VoxelCloud
@@ -109,6 +110,7 @@ class Agile3D(nn.Module):
         self.attention = nn.ModuleList(self.click_attention(settings, count) for count in layers)
         self.head = MaskHead(width)
         self.relation = Relation(width, settings.relation_width) if settings.relation else None
+        self.affinity = Affinity(width, settings.affinity) if settings.affinity else None
         self.propagation: Propagation | None = None
         if settings.relation and settings.propagation:
             hidden, channels = settings.relation_width, settings.propagation
@@ -164,6 +166,19 @@ class Agile3D(nn.Module):
         whole = parents(level.maps, level.stride).split([len(cloud) for cloud in clouds])
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         return [rows - start for rows, start in zip(whole, starts, strict=True)]
+
+    def judges(self, encoded: Encoded) -> list[Judge | None]:
+        """For each cloud, a judge of its edges that takes and gives numpy; None where the settings leave it out."""
+        if self.affinity is None:
+            return [None] * len(encoded.clouds)
+        return [judge_of(self.affinity, cloud.scales[0].features, cloud.cloud) for cloud in encoded.clouds]
+
+    def same_object(self, encoded: EncodedCloud, first: Tensor, second: Tensor) -> Tensor | None:
+        """Logits that pairs of voxels are of one object; None where the settings leave it out."""
+        if self.affinity is None:
+            return None
+        logits: Tensor = self.affinity(encoded.scales[0].features, encoded.cloud, first, second)
+        return logits
 
     # Decoding
 

@@ -48,6 +48,7 @@ class ModelSettings:
     relation: bool = False
     relation_width: int = 48
     propagation: int = 0
+    affinity: int = 0  # hidden units of the classifier of neighbouring voxels that leads the random walker; 0: none
     # losses
     dice: str = "point"
     ce_weight: float = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -115,11 +116,12 @@ class Composition:
     def _shade(self, face: np.ndarray, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Colour and whether the texel is opaque, at barycentric coordinates of faces."""
         material = self._material[face]
-        a, b, c = self._uv[face, 0], self._uv[face, 1], self._uv[face, 2]
-        uv = a + (b - a) * corner[:, :1] + (c - a) * corner[:, 1:]
+        share = np.column_stack([1 - corner[:, 0] - corner[:, 1], corner])
+        uv = np.einsum("ij,ijk->ki", share, self._uv[face])
+        uv -= np.floor(uv)
         start, height, width = self._texture[material].T
-        column = np.minimum(((uv[:, 0] % 1) * width).astype(np.int64), width - 1)
-        row = np.minimum(((1 - uv[:, 1] % 1) * height).astype(np.int64), height - 1)
+        column = np.minimum((uv[0] * width).astype(np.int64), width - 1)
+        row = np.minimum(((1 - uv[1]) * height).astype(np.int64), height - 1)
         texel = self._texels[start + row * width + column]
         return texel[:, :3].astype(np.float32) / 255 * self._tint[material], texel[:, 3] >= 128
 
@@ -158,9 +160,17 @@ def pinhole(eye: np.ndarray, target: np.ndarray, width: int, height: int, focal:
     """Rays (height*width, 6) of a pinhole camera, row by row; directions have unit depth, so that t is the depth z."""
     eye = np.asarray(eye, float)
     rotation = look_at(eye, target, roll)
+    rays = np.empty((height * width, 6), np.float32)
+    rays[:, :3] = eye
+    rays[:, 3:] = _optical(width, height, focal) @ rotation.T
+    return rays
+
+
+@lru_cache(maxsize=8)
+def _optical(width: int, height: int, focal: float) -> np.ndarray:
+    """Directions of a camera's pixels in its own frame."""
     x, y = np.meshgrid((np.arange(width) + 0.5 - width / 2) / focal, (np.arange(height) + 0.5 - height / 2) / focal)
-    optical = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
-    return np.concatenate([np.broadcast_to(eye, optical.shape), optical @ rotation.T], axis=1).astype(np.float32)
+    return np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)
 
 
 def look_at(eye: np.ndarray, target: np.ndarray, roll: float = 0.0) -> np.ndarray:

@@ -77,7 +77,8 @@ def look(world: Composition, eye: Array, target: Array, sensor: Camera, lit: Lig
     rays = pinhole(eye, target, sensor.width, sensor.height, sensor.focal, rng.normal(0, 0.03))
     hits = world.cast(rays)
     towards = rays[:, 3:].astype(np.float64)
-    facing = np.abs((towards * hits.normal).sum(1)) / np.linalg.norm(towards, axis=1)
+    length = np.sqrt(np.einsum("ij,ij->i", towards, towards))
+    facing = np.abs(np.einsum("ij,ij->i", towards, hits.normal)) / length
     edge = depth_edges(hits.t.reshape(sensor.height, sensor.width)).ravel()
     depth = _noisy(hits.t.astype(np.float64), facing, sensor, rng) * _waves(sensor, rng)
     depth = _flying(depth, edge, sensor, rng)
@@ -163,7 +164,7 @@ def _returned(
 ) -> NDArray[np.bool_]:
     """Near enough, not grazing, not too dark, not lost at an edge, and not in one of a few blind spots."""
     chance = rng.random(len(facing))
-    dark = hits.rgb.sum(1) < 0.18
+    dark = hits.rgb @ np.ones(3, np.float32) < 0.18
     kept = np.isfinite(hits.t) & (hits.t > 0.3) & (hits.t < sensor.reach) & (facing > 0.08)
     kept &= (chance > 0.01 + 0.2 * dark) & ~(edge & (rng.random(len(edge)) < sensor.edge_loss))
     image = kept.reshape(sensor.height, sensor.width)
@@ -176,9 +177,12 @@ def _returned(
 def _coloured(hits: Hits, sensor: Camera, lit: Light, rng: np.random.Generator) -> Array:
     """Shaded, unevenly lit, shifted by a pixel or two against the depth, at times blurred, grainy."""
     shade = lit.ambient + (1 - lit.ambient) * np.abs(hits.normal @ lit.direction)
-    image = (hits.rgb * (shade * lit.gain)[:, None] * lit.balance).reshape(sensor.height, sensor.width, 3)
-    image = image * (1 + 0.2 * rng.normal() * (np.arange(sensor.width) / sensor.width - 0.5))[None, :, None]
+    tint = (shade * lit.gain)[:, None] * lit.balance
+    image = (hits.rgb * tint.astype(np.float32)).reshape(sensor.height, sensor.width, 3)
+    fall = 1 + 0.2 * rng.normal() * (np.arange(sensor.width) / sensor.width - 0.5)
+    image = image * fall.astype(np.float32)[None, :, None]
     image = np.roll(image, rng.integers(-2, 3, 2), (0, 1))
     if rng.random() < 0.5:
         image = (image + np.roll(image, 1, 0) + np.roll(image, 1, 1) + np.roll(image, -1, 1)) / 4
-    return np.clip(image.reshape(-1, 3) + rng.normal(0, lit.grain, (len(hits.t), 3)), 0, 1)
+    grain = np.float32(lit.grain) * rng.standard_normal((len(hits.t), 3), np.float32)
+    return np.clip(image.reshape(-1, 3) + grain, 0, 1)

@@ -121,8 +121,10 @@ def _cells(xyz: NDArray[np.float64], cell: float) -> tuple[NDArray[np.int64], ND
 
 def _drifted(xyz: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """A view after a pose error of a few millimetres and milliradians."""
-    turn = rng.normal(0, 0.0025, 3)
-    return xyz + np.cross(turn, xyz - xyz.mean(0)) + rng.normal(0, 0.004, 3)
+    x, y, z = rng.normal(0, 0.0025, 3)
+    turned = np.eye(3) + [[0, -z, y], [z, 0, -x], [-y, x, 0]]
+    middle = xyz.mean(0)
+    return (xyz - middle) @ turned.T + middle + rng.normal(0, 0.004, 3)
 
 
 def _means(values: NDArray[np.float64], inverse: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -22,7 +22,9 @@ class DataConfig:
     voxel: dict[str, tuple[float, float]] = field(
         default_factory=lambda: {"tabletop": (0.006, 0.014), "room": (0.03, 0.065), "street": (0.1, 0.22)}
     )
-    max_voxels: int = 12000  # a crop's size: the cost of a step is proportional to it
+    # A crop's size is drawn log-uniformly from this range; the cost of a step is proportional to it.
+    min_voxels: int = 6000
+    max_voxels: int = 12000
     max_objects: int = 8
     min_points: int = 20  # voxels that an object needs to be clicked
     workers: int = 1

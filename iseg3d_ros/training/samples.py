@@ -22,17 +22,19 @@ from iseg3d_ros.voxels import voxelise
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """A voxelised crop with the labels of its chosen objects: 0 elsewhere, 1..objects."""
+    """A voxelised crop with the labels of its chosen objects: 0 elsewhere, 1..objects. `instance`: of all objects."""
 
     cloud: VoxelCloud
     labels: Tensor
+    instance: Tensor
     classes: Tensor
     objects: int
     kind: str
 
     def to(self, device: torch.device | str) -> TrainingSample:
         """The same sample on another device."""
-        return replace(self, cloud=self.cloud.to(device), labels=self.labels.to(device), classes=self.classes)
+        labels, instance = self.labels.to(device), self.instance.to(device)
+        return replace(self, cloud=self.cloud.to(device), labels=labels, instance=instance)
 
 
 NO_AUGMENTATION = AugmentConfig(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0)
@@ -52,7 +54,9 @@ def make_sample(
     kept = augment.thin(len(scene.xyz), change, rng)
     xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
     rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]
-    inside = crop(xyz, instance, size / change.scale[1], data.max_voxels, rng)  # it may be stretched afterwards
+    least = min(data.min_voxels, data.max_voxels)
+    most_voxels = round(least * (data.max_voxels / least) ** rng.random())
+    inside = crop(xyz, instance, size / change.scale[1], most_voxels, rng)  # it may be stretched afterwards
     xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
     cloud, voxels = voxel_cloud(
         augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
@@ -91,7 +95,7 @@ def _labelled(
     table[chosen] = np.arange(1, len(chosen) + 1)
     labels = torch.from_numpy(table[np.maximum(instance, 0)])
     names = [scene.classes[k - 1] if k <= len(scene.classes) else "" for k in chosen]
-    return TrainingSample(cloud, labels, prototypes(names), len(chosen), scene.kind)
+    return TrainingSample(cloud, labels, torch.from_numpy(instance), prototypes(names), len(chosen), scene.kind)
 
 
 class Crops(Dataset[list[TrainingSample]]):

@@ -17,7 +17,7 @@ def make_optimiser(network: nn.Module, config: OptimiserConfig) -> Optimizer:
     flat = [p for p in network.parameters() if p.requires_grad and p.dim() <= 1]
     groups = [{"params": wide, "weight_decay": config.weight_decay}, {"params": flat, "weight_decay": 0.0}]
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
     raise ValueError(f"optimiser.name must be adamw or sgd, but is {config.name!r}.")

@@ -63,7 +63,11 @@ class SimulatedUser:
         """One click an object: at its middle, or (for a share of the objects) anywhere inside."""
         region = self.cloud * self.columns + self.labels
         key = depth(region, self.near) + self._noise(self.sizes)
-        anywhere = self._noise([max(self.objects) + 1] * len(self.objects)) >= centre_share
+        # As many draws as the cloud has objects, whatever others share its batch
+        real = torch.arange(self.columns) <= torch.tensor(self.objects)[:, None]
+        chance = torch.zeros(real.shape, device=key.device)
+        chance[real.to(key.device)] = self._noise([count + 1 for count in self.objects])
+        anywhere = chance.view(-1) >= centre_share
         inside = (key >= 1).float() + self._noise(self.sizes)  # not on the rim, where there is an inside
         key = torch.where(anywhere[region], inside, key)
         voxel, key = self._best(region, key, self.labels > 0)
