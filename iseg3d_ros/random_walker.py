@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.up import dominant_plane
 
 Floats = NDArray[np.float64]
+EYES = 1.8  # metres over the floor, of who walks through a room with a camera
 Column = tuple[NDArray[np.int64], NDArray[np.float32]]  # the voxels of a patch, and A⁻¹ of a unit source spread over it
 
 
@@ -48,10 +50,14 @@ class RandomWalkerSettings:
     contact: float = 0.03  # factor on edges between the supporting surface and what stands on it
     death: float = 1e-5
     death_on_support: float = 1.0
+    ground: float = 0.018  # voxel edge in metres from which the support may be an object itself: a floor, not a table
     patch: float = 4.0  # voxel edges: a first click holds the smooth patch around it, as a finger does, not one voxel
+    least_patch: int = 5  # … or, around a stray point without a smooth patch, what is nearest
     correction: float = 0.5  # … a later click on the same object a smaller one: it is there for a detail
-    learned: float = 2.0  # per nat of doubt of a trained judge that both voxels are of one object, where there is one
-    sure: float = 2.0  # … whose logits above this are no doubt
+    # Where a trained judge says whether two voxels are of one object:
+    learned: float = 4.0  # per nat of its doubt
+    sure: float = 4.0  # logit above which there is none
+    judged_floor: float = 1e-4  # instead of `floor`
     rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
 
 
@@ -65,8 +71,8 @@ class Walks:
     support: NDArray[np.bool_]
     size: float
     tree: cKDTree
-    solve: Callable[[Floats], Floats]
-    columns: dict[tuple[int, float], Column] = field(default_factory=dict)  # a memo
+    solver: Callable[[bool], Callable[[Floats], Floats]]  # True: the support kills no walker, for it is an object
+    columns: dict[tuple[int, float, bool], Column] = field(default_factory=dict)  # a memo
 
 
 class RandomWalker:
@@ -103,10 +109,17 @@ class RandomWalker:
         exponent = self._exponent(first, second, distance / size, means, normals, colours, seen)
         if judge is not None:
             exponent += settings.learned * np.logaddexp(0, settings.sure - judge(first, second))
-        weights = np.exp(-exponent) + settings.floor * np.exp(-distance / size)
+        floor = settings.floor if judge is None else settings.judged_floor
+        weights = np.exp(-exponent) + floor * np.exp(-distance / size)
         weights = weights * np.where(support[first] != support[second], settings.contact, 1.0)
         death = settings.death + settings.death_on_support * support.astype(np.float64)
-        return Walks(means, normals, colours, support, size, tree, factorised(first, second, weights, death))
+
+        @lru_cache(maxsize=2)
+        def solver(ground: bool) -> Callable[[Floats], Floats]:
+            return factorised(first, second, weights, np.full_like(death, settings.death) if ground else death)
+
+        solver(False)
+        return Walks(means, normals, colours, support, size, tree, solver)
 
     def _exponent(
         self,
@@ -130,14 +143,16 @@ class RandomWalker:
         """Choose sources at the clicks so that each patch has its own label's probability 1 on average."""
         latest = dict(zip(clicks.voxel.tolist(), clicks.label.tolist(), strict=True))
         label = np.array(list(latest.values()), np.int64)
-        columns = [self._column(walks, voxel, reach) for voxel, reach in zip(latest, self._reaches(label))]
+        reaches = self._reaches(label)
+        ground = self._ground(walks, list(latest), label, reaches)
+        columns = [self._column(walks, voxel, reach, ground) for voxel, reach in zip(latest, reaches, strict=True)]
         response = np.stack([column for _, column in columns], axis=1)
         meeting = np.stack([response[patch].mean(axis=0, dtype=np.float64) for patch, _ in columns])
         wanted = (label[:, None] == np.arange(clicks.objects + 1)).astype(np.float64)
         sources = np.linalg.solve(meeting + 1e-9 * np.eye(len(label)) * np.trace(meeting), wanted)
         chance = np.clip(response @ sources.astype(np.float32), 0, 1)
         dead = np.clip(1 - chance.sum(axis=1), 0, 1)
-        chance[:, 0] += dead * np.where(walks.support, 1.0, self.settings.rest)
+        chance[:, 0] += dead * np.where(walks.support & (not ground), 1.0, self.settings.rest)
         return Prediction(torch.from_numpy(np.log(chance + 1e-6).astype(np.float32)).to(clicks.voxel.device))
 
     def _reaches(self, label: NDArray[np.int64]) -> list[float]:
@@ -145,16 +160,24 @@ class RandomWalker:
         first = set(np.unique(label, return_index=True)[1].tolist())
         return [self.settings.patch if index in first else self.settings.correction for index in range(len(label))]
 
-    def _column(self, walks: Walks, voxel: int, reach: float) -> Column:
-        known = walks.columns.get((voxel, reach))
+    def _ground(self, walks: Walks, voxels: list[int], label: NDArray[np.int64], reaches: list[float]) -> bool:
+        """Whether an object's first click lies on the support of a cloud so large that this may be meant."""
+        if walks.size < self.settings.ground:
+            return False
+        wide = self.settings.patch
+        first = [v for v, k, reach in zip(voxels, label, reaches, strict=True) if k > 0 and reach == wide]
+        return any(walks.support[self._patch(walks, voxel, wide)].mean() > 0.5 for voxel in first)
+
+    def _column(self, walks: Walks, voxel: int, reach: float, ground: bool) -> Column:
+        known = walks.columns.get((voxel, reach, ground))
         if known is not None:
             return known
         patch = self._patch(walks, voxel, reach)
         source = np.zeros(len(walks.means))
         source[patch] = 1 / len(patch)
-        column = patch, walks.solve(source).astype(np.float32)
+        column = patch, walks.solver(ground)(source).astype(np.float32)
         if len(walks.columns) < self.COLUMNS_KEPT:
-            walks.columns[voxel, reach] = column
+            walks.columns[voxel, reach, ground] = column
         return column
 
     def _patch(self, walks: Walks, voxel: int, reach: float) -> NDArray[np.int64]:
@@ -162,7 +185,11 @@ class RandomWalker:
         height = np.abs((walks.means[near] - walks.means[voxel]) @ walks.normals[voxel])
         flat = np.abs(walks.normals[near] @ walks.normals[voxel]) > 0.9
         alike = np.abs(walks.colours[near] - walks.colours[voxel]).sum(axis=1) < 0.3
-        return np.union1d(near[flat & alike & (height < 0.7 * walks.size)], [voxel])
+        patch = np.union1d(near[flat & alike & (height < 0.7 * walks.size)], [voxel])
+        if len(patch) >= self.settings.least_patch or reach < self.settings.patch:
+            return patch
+        nearest = walks.tree.query(walks.means[voxel], min(self.settings.least_patch, len(walks.means)))[1]
+        return np.union1d(patch, nearest)
 
 
 def bends_seen(
@@ -179,12 +206,14 @@ def bends_of_unknown_side(
 ) -> Floats:
     """The same for clouds fused from many views, whose normals have no side.
 
-    The more level surface of the two faces up, as nearly all that is scanned does: the edge is convex where the other
-    one goes down from it. Between two upright surfaces it stays open, and half of the bend counts.
+    The more level surface of the two faces up, as nearly all below the eyes of who scans does, and down above them: the
+    edge is convex where the other one goes behind it. Between two upright surfaces it stays open, and half of the bend
+    counts.
     """
     level = np.abs(normals[first, 2]) >= np.abs(normals[second, 2])
     base, other = np.where(level, first, second), np.where(level, second, first)
-    rise = ((means[other] - means[base]) * normals[base] * np.sign(normals[base, 2:])).sum(axis=1)
+    facing = np.where(means[base, 2] - np.percentile(means[:, 2], 5) < EYES, 1.0, -1.0) * np.sign(normals[base, 2])
+    rise = ((means[other] - means[base]) * normals[base]).sum(axis=1) * facing
     side = np.where(np.abs(normals[base, 2]) < 0.5, 0.5, np.where(rise < 0, convex, 1.0))
     return (1 - np.abs((normals[first] * normals[second]).sum(axis=1))) * side
 

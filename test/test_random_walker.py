@@ -115,3 +115,50 @@ def test_a_real_table_top_from_one_click_an_object() -> None:
     labels = predictor.segment(scene, given).labels
     for label in range(1, instance.max() + 1):
         assert ((labels == label) & (instance == label)).sum() / ((labels == label) | (instance == label)).sum() > 0.9
+
+
+def box_room(rng: np.random.Generator) -> tuple[VoxelCloud, np.ndarray]:
+    """A floor, a ceiling and one wall of 4 m x 4 m x 2.5 m at 5 cm; 1, 2, 3 by voxel."""
+    a, b = rng.uniform(0, 4, (2, 40000)).astype(np.float32)
+    high = rng.uniform(0.05, 2.45, 40000).astype(np.float32)
+    zero = np.zeros_like(a)
+    xyz = np.concatenate([np.stack(part, 1) for part in ((a, b, zero), (a, b, zero + 2.5), (a, zero, high))])
+    cloud, voxels = voxel_cloud(xyz - 2, None, 0.05, RandomWalker().settings.features)
+    return cloud, np.repeat([1, 2, 3], 40000)[voxels.representative]
+
+
+def nearest(cloud: VoxelCloud, place: tuple[float, float, float]) -> int:
+    return int((cloud.points - torch.tensor(place)).norm(dim=1).argmin())
+
+
+def test_a_clicked_floor_is_an_object_and_walls_part_from_ceilings() -> None:
+    cloud, truth = box_room(np.random.default_rng(0))
+    places = {1: (0.0, 0.0, -2.0), 2: (0.0, 0.0, 0.5), 3: (0.0, -2.0, -0.8)}
+    given = clicks(*((nearest(cloud, place), label) for label, place in places.items()))
+    walker = RandomWalker()
+    labels = walker.decode(walker.encode([cloud]), [given])[0].logits.argmax(1).numpy()
+    for label in places:
+        found, wanted = labels == label, truth == label
+        assert (found & wanted).sum() > 0.9 * (found | wanted).sum()
+
+
+def test_a_click_on_a_stray_point_holds_its_neighbours_too() -> None:
+    cloud, truth = two_balls()
+    walker = RandomWalker()
+    (walks,) = walker.encode([cloud])
+    walks.normals[int(np.flatnonzero(truth == 1)[300])] = (0, 0, 0)  # nothing is parallel to it: no smooth patch
+    assert len(walker._patch(walks, int(np.flatnonzero(truth == 1)[300]), 4.0)) >= 5
+
+
+def test_an_edge_that_the_judge_doubts_is_not_crossed() -> None:
+    cloud, truth = two_balls()
+    height, walker = cloud.points[:, 2].numpy(), RandomWalker()
+    above, below = (int(np.flatnonzero((truth == 1) & side)[50]) for side in (height > 0.5, height < -0.5))
+
+    def judge(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.where((height[first] > 0) == (height[second] > 0), 6.0, -6.0)
+
+    given = clicks((above, 1), (below, 2))
+    labels = walker.decode(walker.encode([cloud], [judge]), [given])[0].logits.argmax(1).numpy()
+    assert (labels[(truth == 1) & (height > 0.1)] == 1).mean() > 0.95
+    assert (labels[(truth == 1) & (height < -0.1)] == 2).mean() > 0.95
