@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -270,3 +270,12 @@ def test_packed_coordinates_are_not_copied() -> None:
     assert np.shares_memory(points.xyz, data)
     data[:] = 0
     assert len(read_points(message)) == 0  # all (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["rgb packed in uint32", "rgb packed, PCL's 32 bytes", "big-endian"])
+def test_packed_colour_is_not_copied(name: str) -> None:
+    message = replace(LAYOUTS[name][0])
+    message.data = np.frombuffer(message.data, np.uint8).copy()
+    points = read_points(message)
+    assert points.rgb is not None and np.shares_memory(points.rgb, message.data)
+    np.testing.assert_array_equal(points.rgb, RGB)

@@ -41,7 +41,7 @@ class Points:
     """The returns of a cloud: what is NaN, infinite or exactly (0, 0, 0) is left out.
 
     `xyz` float32 (N, 3), stored column by column or, where the message is packed, its own bytes (read only); `rgb`
-    uint8 (N, 3) or None; `intensity` float32 (N,) or None; `kept` int64 (N,): the points' places in the message, or
+    uint8 (N, 3), where it is packed the message's own bytes, or None; `intensity` float32 (N,) or None; `kept` int64 (N,): the points' places in the message, or
     None where every point was kept; `shape` (height, width).
     """
 
@@ -170,7 +170,7 @@ def _returns(xyz: np.ndarray) -> np.ndarray | None:
     flat = xyz.reshape(-1, order="A")  # as it lies in memory: no copy
     with np.errstate(over="ignore", invalid="ignore"):
         finite = np.isfinite(flat @ flat)
-    if finite and (xyz[0] if xyz.flags.c_contiguous else flat).all():
+    if finite and not ((xyz[0] if xyz.flags.c_contiguous else flat) == 0).any():
         return None
     returns = np.isfinite(xyz).all(axis=0) & xyz.any(axis=0)
     return None if returns.all() else returns
@@ -189,13 +189,21 @@ def _colour(message: CloudLike, fields: dict[str, Any]) -> np.ndarray | None:
 
 
 def _packed_colour(message: CloudLike, field: FieldLike) -> np.ndarray | None:
-    """0x00RRGGBB in four bytes, whether they are called float32, uint32 or int32; or three or four single bytes."""
+    """0x00RRGGBB in four bytes, whether they are called float32, uint32 or int32; or three or four single bytes.
+
+    The message's own bytes: nothing is copied unless its rows are padded.
+    """
     if NUMPY_TYPES[field.datatype] in ("f4", "u4", "i4"):
-        words = np.ascontiguousarray(_column(message, field, "u4"), "<u4").reshape(-1)
-        return words.view(np.uint8).reshape(-1, 4)[:, 2::-1]
-    if NUMPY_TYPES[field.datatype] == "u1" and field.count >= 3:
-        return np.stack([_column(message, field, byte=byte).reshape(-1) for byte in range(3)]).T
-    return None
+        first, step = (1, 1) if message.is_bigendian else (2, -1)
+    elif NUMPY_TYPES[field.datatype] == "u1" and field.count >= 3:
+        first, step = 0, 1
+    else:
+        return None
+    shape = (message.height, message.width, 3)
+    if message.height * message.width == 0:
+        return np.empty((0, 3), np.uint8)
+    strides = (_row_step(message), message.point_step, step)
+    return np.ndarray(shape, np.uint8, message.data, field.offset + first, strides).reshape(-1, 3)
 
 
 def _channel(values: np.ndarray) -> np.ndarray:
