@@ -41,8 +41,8 @@ class Points:
     """The returns of a cloud: what is NaN, infinite or exactly (0, 0, 0) is left out.
 
     `xyz` float32 (N, 3), stored column by column or, where the message is packed, its own bytes (read only); `rgb`
-    uint8 (N, 3), where it is packed the message's own bytes, or None; `intensity` float32 (N,) or None; `kept` int64 (N,): the points' places in the message, or
-    None where every point was kept; `shape` (height, width).
+    uint8 (N, 3) or None, where it is packed the message's own bytes; `intensity` float32 (N,) or None; `kept` int64
+    (N,): the points' places in the message, or None where every point was kept; `shape` (height, width).
     """
 
     xyz: np.ndarray
