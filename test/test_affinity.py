@@ -9,11 +9,14 @@ from iseg3d_ros.models.affinity import Affinity, affinity_loss, example_pairs, j
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.training.simulate import neighbours
 
+NAMES = ("rgb", "offset", "normal")
+
 
 def plane(side: int = 12) -> VoxelCloud:
     """A plane of voxels, red on the left and blue on the right."""
     coords = torch.cartesian_prod(torch.arange(side), torch.arange(side), torch.zeros(1, dtype=torch.int64)).int()
-    features = torch.zeros(len(coords), 3)
+    features = torch.zeros(len(coords), 9)
+    features[:, 8] = 1.0  # normals upwards
     features[coords[:, 0] < side // 2, 0] = 1.0
     return VoxelCloud(coords, (coords + 0.5) * 0.1, features, 0.1)
 
@@ -23,7 +26,7 @@ def near(cloud: VoxelCloud) -> torch.Tensor:
 
 
 def test_the_order_of_a_pair_does_not_matter() -> None:
-    cloud, affinity = plane(), Affinity(6, 8)
+    cloud, affinity = plane(), Affinity(6, 8, NAMES)
     features, (first, second) = torch.randn(len(cloud), 6), example_pairs(near(cloud), slice(0, 144), torch.Generator())
     torch.testing.assert_close(affinity(features, cloud, first, second), affinity(features, cloud, second, first))
 
@@ -38,7 +41,7 @@ def test_examples_are_neighbours_within_two_steps() -> None:
 def test_it_learns_a_change_of_colour_and_judges_in_numpy() -> None:
     torch.manual_seed(0)
     cloud, instance = plane(), torch.arange(144) // 72
-    affinity, features, table = Affinity(6, 8), torch.randn(144, 6) * 0.1, near(cloud)
+    affinity, features, table = Affinity(6, 8, NAMES), torch.randn(144, 6) * 0.1, near(cloud)
     optimiser = torch.optim.Adam(affinity.parameters(), 0.02)
     for step in range(250):
         pairs = example_pairs(table, slice(0, 144), torch.Generator().manual_seed(step))

@@ -6,7 +6,8 @@ than what clicks mean; its edges lead the random walker (`iseg3d_ros.guided`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,18 +16,23 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.models.settings import FEATURE_WIDTH as WIDTHS
 
 Judge = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 
-GEOMETRY = 8
+GEOMETRY = 12
+ACROSS = 4.0  # weight of a pair of two objects, of which there are few
 PAIRS = 1 << 14  # examples a cloud and step: a few of each voxel's neighbours
 
 
 class Affinity(nn.Module):
     """Logit that both voxels of a pair are of one object: the same whichever of them comes first."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, names: Sequence[str]) -> None:
         super().__init__()
+        if not {"rgb", "offset", "normal"} <= set(names) or names[0] != "rgb":
+            raise ValueError(f"affinity needs the features rgb (first), offset and normal, but has {', '.join(names)}")
+        self.names = tuple(names)
         self.of_sum = nn.Linear(width, hidden)
         self.of_difference = nn.Linear(width, hidden, bias=False)
         self.of_geometry = nn.Linear(GEOMETRY, hidden, bias=False)
@@ -38,21 +44,39 @@ class Affinity(nn.Module):
         # What is linear is taken once a voxel, not once a pair
         total, apart = self.of_sum(features), self.of_difference.weight
         hidden = total[first] + total[second] + (features[first] - features[second]).abs() @ apart.T
-        hidden = (hidden + self.of_geometry(geometry(cloud, first, second))).relu()
+        surface = Surface.of(cloud, self.names)
+        hidden = (hidden + self.of_geometry(geometry(cloud, surface, first, second))).relu()
         logits: Tensor = self.out(self.second(hidden).relu())[:, 0]
         return logits.float()
 
 
-def geometry(cloud: VoxelCloud, first: Tensor, second: Tensor) -> Tensor:
-    """Channels (P, GEOMETRY) of each pair: how far apart, how different in colour (the first three features)."""
-    step = (cloud.points[second] - cloud.points[first]) / cloud.size
-    distance = step.norm(dim=1)
+def geometry(cloud: VoxelCloud, surface: Surface, first: Tensor, second: Tensor) -> Tensor:
+    """Channels (P, GEOMETRY) of each pair, the same both ways: step, change of colour, of direction, of plane."""
+    step = surface.means[second] - surface.means[first]
+    distance = step.norm(dim=1, keepdim=True)
     colour = (cloud.features[second, :3] - cloud.features[first, :3]).abs()
-    place = cloud.coords[second] - cloud.coords[first]
+    one, two = surface.normals[first], surface.normals[second]
+    off_plane = torch.stack([(one * step).sum(1), (two * step).sum(1)], 1).abs()
+    level = torch.stack([one[:, 2], two[:, 2]], 1).abs()
     return torch.cat([
-        distance[:, None], (-distance).exp()[:, None], step[:, 2:].abs(), colour, colour.sum(1, keepdim=True),
-        place.abs().amax(1, keepdim=True).to(colour.dtype),
+        distance, (-distance).exp(), step[:, 2:].abs(), colour, colour.sum(1, keepdim=True),
+        1 - (one * two).sum(1, keepdim=True).abs(), off_plane.amax(1, keepdim=True), off_plane.amin(1, keepdim=True),
+        level.amax(1, keepdim=True), level.amin(1, keepdim=True),
     ], 1)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Of every voxel: its points' mean, in voxel edges, and the normal there."""
+
+    means: Tensor
+    normals: Tensor
+
+    @classmethod
+    def of(cls, cloud: VoxelCloud, names: Sequence[str]) -> Surface:
+        """From the features of these names."""
+        parts = dict(zip(names, torch.split(cloud.features, [WIDTHS[name] for name in names], dim=1), strict=True))
+        return cls(cloud.coords + 0.5 + parts["offset"], parts["normal"])
 
 
 def example_pairs(near: Tensor, own: slice, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -71,7 +95,8 @@ def example_pairs(near: Tensor, own: slice, generator: torch.Generator) -> tuple
 def affinity_loss(logits: Tensor, instance: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Cross entropy of the pairs."""
     same = (instance[first] == instance[second]).to(logits.dtype)
-    return binary_cross_entropy_with_logits(logits, same)
+    weight = torch.where(same > 0, 1.0, ACROSS)
+    return binary_cross_entropy_with_logits(logits, same, weight, reduction="sum") / weight.sum()
 
 
 def judge_of(affinity: Affinity, features: Tensor, cloud: VoxelCloud) -> Judge:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -110,7 +110,7 @@ class Agile3D(nn.Module):
         self.attention = nn.ModuleList(self.click_attention(settings, count) for count in layers)
         self.head = MaskHead(width)
         self.relation = Relation(width, settings.relation_width) if settings.relation else None
-        self.affinity = Affinity(width, settings.affinity) if settings.affinity else None
+        self.affinity = Affinity(width, settings.affinity, settings.features) if settings.affinity else None
         self.propagation: Propagation | None = None
         if settings.relation and settings.propagation:
             hidden, channels = settings.relation_width, settings.propagation
@@ -166,6 +166,11 @@ class Agile3D(nn.Module):
         whole = parents(level.maps, level.stride).split([len(cloud) for cloud in clouds])
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         return [rows - start for rows, start in zip(whole, starts, strict=True)]
+
+    def add_affinity(self, hidden: int) -> None:
+        """Give a network that has none a classifier of neighbouring voxels, still to be trained."""
+        self.settings = replace(self.settings, affinity=hidden)
+        self.affinity = Affinity(len(self.head.norm.weight), hidden, self.settings.features)
 
     def judges(self, encoded: Encoded) -> list[Judge | None]:
         """For each cloud, a judge of its edges that takes and gives numpy; None where the settings leave it out."""

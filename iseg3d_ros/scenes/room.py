@@ -95,6 +95,7 @@ def fused(views: Sequence[View], cell: float, rng: np.random.Generator) -> View:
     first, inverse, count = _cells(xyz, cell)
     # A surface seen once is noise to most fusions: part of it is lost.
     kept = (count > 1) | (rng.random(len(count)) < rng.choice([0.2, 0.6, 0.95]))
+    kept &= _in_company(xyz[first], cell)
     middle, colour, label = _means(xyz, inverse, count)[kept], _means(rgb, inverse, count)[kept], label[first][kept]
     if rng.random() < 0.7 and len(middle):  # fused colours are blurred: mix with those of larger cells
         _, wide, many = _cells(middle, cell * rng.uniform(2, 4))
@@ -117,6 +118,13 @@ def _cells(xyz: NDArray[np.float64], cell: float) -> tuple[NDArray[np.int64], ND
     key = (place[:, 0] << 42) | (place[:, 1] << 21) | place[:, 2]
     _, first, inverse, count = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
     return first, inverse.ravel(), count
+
+
+def _in_company(xyz: NDArray[np.float64], cell: float) -> NDArray[np.bool_]:
+    """Which points have others near: no fusion makes a surface of one that floats alone."""
+    _, wide, many = _cells(xyz, 4 * cell)
+    company: NDArray[np.bool_] = many[wide] >= 4
+    return company
 
 
 def _drifted(xyz: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -14,13 +14,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.training import distributed, state
 from iseg3d_ros.training.config import TrainConfig
 from iseg3d_ros.training.log import Log
 from iseg3d_ros.training.samples import Crops, TrainingSample
 from iseg3d_ros.training.schedule import learning_rate, make_optimiser
+from iseg3d_ros.training.start import first_network
 from iseg3d_ros.training.step import Step
 from iseg3d_ros.training.validate import validate
 
@@ -31,7 +30,7 @@ def train(config: TrainConfig, *, stop_after: int | None = None) -> Path:
     """Train one network, resuming where an earlier call stopped; gives the file of averaged weights."""
     world = distributed.join()
     device = _device(config, world)
-    network = _network(config).to(device)
+    network = first_network(config).to(device)
     average = state.Average(network, config.optimiser.ema)
     optimiser = make_optimiser(network, config.optimiser)
     out = Path(config.out)
@@ -72,13 +71,6 @@ def _device(config: TrainConfig, world: distributed.World) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise RuntimeError("device is cuda, but torch sees no GPU here. Set device: cpu, or install a CUDA build.")
     return torch.device("cuda", world.local) if name == "cuda" else torch.device(name)
-
-
-def _network(config: TrainConfig) -> Any:
-    torch.manual_seed(config.seed)
-    if config.start:
-        return checkpoint.load(config.start).train()
-    return build(settings_of(config.network, config.preset, **config.options)).train()
 
 
 def _parallel(step: Step, world: distributed.World, device: torch.device) -> nn.Module:
