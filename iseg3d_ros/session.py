@@ -210,6 +210,11 @@ class Session:
             raise ValueError(f"{path} is not a saved session, or is damaged ({error}).") from error
         self._state, self._past, self._future, self._result = state, past, future, None
 
+    def take_up(self, other: Session) -> None:
+        """Go on with another session's work as it stands now, history included; the cloud is the caller's matter."""
+        self._state, self._past, self._future = other._state, list(other._past), list(other._future)
+        self._result = None
+
     def _do(self, **changes: Any) -> None:
         if self._depth == 0:
             self._past = [*self._past, self._state][-HISTORY:]

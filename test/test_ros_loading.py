@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.ros.convert import Points
 from iseg3d_ros.ros.following import Mark
 from iseg3d_ros.ros.loading import load_model
-from iseg3d_ros.ros.saving import Saving, _read_cloud, _write_cloud
+from iseg3d_ros.ros.saving import Saving, Snapshot, Writer, _read_cloud, _write_cloud
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.session import Session
@@ -78,3 +80,50 @@ def test_damaged_work_is_said_and_left(tmp_path: Path, content: bytes) -> None:
     _write_cloud(saving.folder / "last.npz", shown(), {})
     saving.resume(work)
     assert "beginning anew" in said[-1] and not work.session.objects
+
+
+def snapshot() -> Snapshot:
+    return Snapshot(shown(), {}, Session(None))  # type: ignore[arg-type]
+
+
+def test_a_slow_disk_keeps_nobody_waiting_and_the_newest_work_is_written() -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+    written: list[tuple[Snapshot, Snapshot | None]] = []
+
+    def slow(now: Snapshot, before: Snapshot | None) -> bool:
+        begun.set()
+        goes_on.wait(10)
+        written.append((now, before))
+        return len(written) > 1  # the first one fails
+
+    writer, all_of_them = Writer(slow), [snapshot() for _ in range(4)]
+    start = time.monotonic()
+    writer.offer(all_of_them[0])
+    assert begun.wait(10)
+    for later in all_of_them[1:]:
+        writer.offer(later)
+    assert time.monotonic() - start < 5, "offering waits for the disk"
+    goes_on.set()
+    writer.finish()
+    assert written == [(all_of_them[0], None), (all_of_them[3], None)], "what failed counts as not written"
+
+
+def test_a_snapshot_stays_as_it_is() -> None:
+    session = Session(None)  # type: ignore[arg-type]
+    session.add("cup")
+    session.click((0.0, 0.0, 0.0))
+
+    class Stage:
+        places: dict[Mark, Mark] = {}
+
+    class Work:
+        stage = Stage
+
+    work: Any = Work()
+    work.session = session
+    kept = Snapshot.of(shown(), work)
+    session.undo()
+    session.remove(session.active)
+    assert len(kept.session.clicks) == 1 and kept.session.objects[0].name == "cup"
+    kept.session.undo()
+    assert not kept.session.clicks

@@ -31,28 +31,24 @@ _FIELDS: dict[np.dtype, list[Any]] = {}  # every layout's PointFields, made once
 
 
 class CloudBuffer:
-    """The bytes of a message under way: `points` is a structured array over `data`, which the message takes as it is.
+    """The bytes of a message: `points` is a structured array over `data`, which the message takes as it is.
 
-    A base (coordinates and colour of a cloud that is published again and again) is copied in at memory speed.
+    Publishing copies them: a buffer is filled again for the next message as soon as the last one is published.
     """
 
-    def __init__(self, dtype: np.dtype, size: int, base: np.ndarray | None = None) -> None:
-        self.data = array("B")
-        if base is None:
-            self.data = array("B", b"\0") * (dtype.itemsize * size)
-        else:
-            self.data.frombytes(base.view(np.uint8).data)
+    def __init__(self, dtype: np.dtype, size: int) -> None:
+        self.data = array("B", b"\0") * (dtype.itemsize * size)
         self.points = np.frombuffer(self.data, dtype, size)
 
     def message(self, header: Header, height: int = 1) -> PointCloud2:
-        """The PointCloud2 with these bytes."""
+        """The PointCloud2 with these bytes, which are not copied."""
         from sensor_msgs.msg import PointCloud2, PointField
 
         dtype = self.points.dtype
         if dtype not in _FIELDS:
             _FIELDS[dtype] = [PointField(name=n, offset=o, datatype=t, count=1) for n, o, t in fields_of(dtype)]
         width = len(self.points) // max(height, 1)
-        return PointCloud2(
+        message = PointCloud2(
             header=header,
             height=height,
             width=width,
@@ -60,14 +56,18 @@ class CloudBuffer:
             is_bigendian=False,
             point_step=dtype.itemsize,
             row_step=dtype.itemsize * width,
-            data=self.data,
             is_dense=True,
             **uncopied(PointCloud2),
         )
+        message.data = self.data
+        return message
 
 
 def uncopied(kind: Any) -> dict[str, bool]:
-    """What makes a message take an array as it is: from Jazzy on only one that checks its fields does not copy them."""
+    """What makes a message take arrays as they are: from Jazzy on only one that checks its fields does not copy them.
+
+    Only where they are assigned: the constructor copies them in any case.
+    """
     return {"check_fields": True} if "_check_fields" in kind.__slots__ else {}
 
 
@@ -78,11 +78,11 @@ def fields_of(dtype: np.dtype) -> list[tuple[str, int, int]]:
     return [(name, int(field[1]), POINT_TYPES[field[0].str[1:]]) for name, field in columns]
 
 
-def base(xyz: np.ndarray, rgb: np.ndarray | None, dtype: np.dtype) -> np.ndarray:
-    """A structured array with coordinates and, where the layout has it, colour."""
-    points = np.zeros(len(xyz), dtype)
-    _fill(points, xyz, rgb)
-    return points
+def base(xyz: np.ndarray, rgb: np.ndarray | None, dtype: np.dtype) -> CloudBuffer:
+    """Coordinates and, where the layout has it, colour; with room for the results that come one after the other."""
+    buffer = CloudBuffer(dtype, len(xyz))
+    _fill(buffer.points, xyz, rgb)
+    return buffer
 
 
 def plain(xyz: np.ndarray, rgb: np.ndarray | None = None, intensity: np.ndarray | None = None) -> CloudBuffer:
@@ -96,18 +96,16 @@ def plain(xyz: np.ndarray, rgb: np.ndarray | None = None, intensity: np.ndarray 
     return buffer
 
 
-def labelled(cloud: np.ndarray, labels: np.ndarray, probability: np.ndarray, uncertainty: np.ndarray) -> CloudBuffer:
-    """x y z [rgb] instance probability uncertainty; `cloud` is a base in the layout LABELLED or LABELLED_RGB."""
-    buffer = CloudBuffer(cloud.dtype, len(cloud), cloud)
+def labelled(buffer: CloudBuffer, labels: np.ndarray, probability: np.ndarray, uncertainty: np.ndarray) -> CloudBuffer:
+    """x y z [rgb] instance probability uncertainty: a result put into a base in the layout LABELLED or LABELLED_RGB."""
     buffer.points["instance"] = labels
     buffer.points["probability"] = probability
     buffer.points["uncertainty"] = uncertainty
     return buffer
 
 
-def classified(cloud: np.ndarray, labels: np.ndarray, probability: np.ndarray, entropy: np.ndarray) -> CloudBuffer:
+def classified(buffer: CloudBuffer, labels: np.ndarray, probability: np.ndarray, entropy: np.ndarray) -> CloudBuffer:
     """PointXYZCPE: what has no label (-1), or one that a byte cannot hold, becomes class 255 (invalid)."""
-    buffer = CloudBuffer(XYZCPE, len(cloud), cloud)
     buffer.points["class_id"] = np.where((labels < 0) | (labels >= INVALID_CLASS), INVALID_CLASS, labels)
     buffer.points["probability"] = probability
     buffer.points["entropy"] = entropy

@@ -66,7 +66,7 @@ def writing(repeats: int) -> dict[str, float]:
     labels, sure = np.arange(POINTS, dtype=np.int32) % 5, np.full(POINTS, 0.5, np.float32)
     for name, colour, dtype in (("xyzrgb", rgb, clouds.LABELLED_RGB), ("xyz", None, clouds.LABELLED)):
         base = clouds.base(xyz, colour, dtype)
-        data = base.view(np.uint8)
+        data = np.frombuffer(base.data, np.uint8)
         copy, write = interleaved(repeats, data.copy, partial(clouds.labelled, base, labels, sure, sure), warm=3)
         figures[f"write_memcpy_ratio_{name}"] = copy / write
     figures["write_memcpy_ratio"] = min(figures.values())

@@ -59,7 +59,7 @@ def scene_without_object(view: View) -> PointCloud2:
 
 def full_cloud(view: View) -> PointCloud2:
     """x y z [rgb]."""
-    return clouds.plain(view.points.xyz, view.points.rgb).message(header(view))
+    return view.layouts.plain.message(header(view))
 
 
 def uncertainty(view: View) -> PointCloud2:
@@ -124,14 +124,14 @@ def segmentation(view: View) -> Segmentation:
     message = Segmentation(
         **clouds.uncopied(Segmentation),
         header=header(view),
-        labels=_array("H", points.at_message_places(masks.labels.astype(np.uint16), 0)),
-        probability=_array("f", points.at_message_places(masks.probability, np.nan)),
-        uncertainty=_array("f", points.at_message_places(masks.uncertainty, np.nan)),
         objects=[object_info(view, item) for item in view.objects],
         model=view.model,
         encode_milliseconds=view.encode_ms,
         segment_milliseconds=view.segment_ms,
     )
+    message.labels = _array("H", points.at_message_places(masks.labels.astype(np.uint16), 0))
+    message.probability = _array("f", points.at_message_places(masks.probability, np.nan))
+    message.uncertainty = _array("f", points.at_message_places(masks.uncertainty, np.nan))
     if masks.variance is not None:
         message.variance = _array("f", points.at_message_places(masks.variance, np.nan))
     _suggest(view, message)

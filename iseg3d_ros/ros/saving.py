@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,29 +19,45 @@ from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.ros.view import View
 from iseg3d_ros.ros.work import Work
+from iseg3d_ros.session import Session
 
 EXPORTS = ("ply", "pcd", "npz", "label")
-REST = 10  # times as long as saving took passes before the next: a slow disk must not slow the clicks
+REST = 10  # times as long as writing took passes before the next: a slow disk is not kept busy
 LAST = "last"  # the name under which work is saved by itself
 
 
 @dataclass(frozen=True)
-class Saved:
-    """What the files hold already."""
+class Snapshot:
+    """The work at one moment; nothing changes it."""
 
-    shown: Shown | None
-    state: object
+    shown: Shown
+    places: dict[Mark, Mark]
+    session: Session
+
+    @property
+    def state(self) -> object:
+        """What makes it worth saving."""
+        return self.session.objects, self.session.clicks, self.session.active
+
+    @classmethod
+    def of(cls, shown: Shown, work: Work) -> Snapshot:
+        """Of the work as it is."""
+        session = Session(work.session.predictor)
+        session.take_up(work.session)
+        return cls(shown, dict(work.stage.places), session)
 
 
 class Saving:
-    """One folder a node; a session is a JSON file with its clicks and names and an npz file with its cloud."""
+    """One folder a node; a session is a JSON file with its clicks and names and an npz file with its cloud.
+
+    What is saved by itself is written on a thread of its own: a slow disk does not slow the clicks.
+    """
 
     def __init__(self, settings: Callable[[], SegmenterSettings], node: str, tell: Callable[[str], None]) -> None:
         self._settings, self._tell = settings, tell
         self._name = node.strip("/").replace("/", "_")
-        self._saved = Saved(None, None)
-        self._rests_until = 0.0
-        self.behind = False  # whether a change waits to be saved
+        self._last: Snapshot | None = None  # what was handed to the writer last
+        self._writer: Writer | None = None
 
     @property
     def folder(self) -> Path:
@@ -48,31 +65,36 @@ class Saving:
         return Path(self._settings().session_directory).expanduser() / self._name
 
     def save_if_wanted(self, work: Work) -> None:
-        """Saves what has changed; a full disk is said, and does not stop the work."""
+        """Has the work saved where it has changed; never waits."""
         session, shown = work.session, work.stage.shown
-        state = (session.objects, session.clicks, session.active)
-        if not self._settings().autosave or shown is None or state == self._saved.state:
+        if not self._settings().autosave or shown is None:
             return
-        if not session.objects and self._saved.state is None:
+        if self._last is None and not session.objects:
             return  # nothing was done yet: what an earlier run saved stays
-        start = time.monotonic()
-        self.behind = start < self._rests_until
-        if self.behind:
+        if self._last is not None and (session.objects, session.clicks, session.active) == self._last.state:
             return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if shown is not self._saved.shown:
-                _write_cloud(self.folder / f"{LAST}.npz", shown, work.stage.places)
-            session.save(self.folder / f"{LAST}.json")
-        except OSError as error:
-            self._tell(f"the work could not be saved in {self.folder}: {error.strerror or error}")
-        self._saved = Saved(shown, state)
-        self._rests_until = time.monotonic() + REST * (time.monotonic() - start)
+        self._last = Snapshot.of(shown, work)
+        self._writer = self._writer or Writer(self._write)
+        self._writer.offer(self._last)
 
     def finish(self, work: Work) -> None:
         """Saves what still waits, whatever it takes: the node stops working."""
-        self._rests_until = 0.0
         self.save_if_wanted(work)
+        if self._writer is not None:
+            self._writer.finish()
+            self._writer = None
+
+    def _write(self, now: Snapshot, before: Snapshot | None) -> bool:
+        """Whether it is written (`before` is what was last); a full disk is said, and does not stop the work."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if before is None or now.shown is not before.shown:
+                _write_cloud(self.folder / f"{LAST}.npz", now.shown, now.places)
+            now.session.save(self.folder / f"{LAST}.json")
+        except OSError as error:
+            self._tell(f"the work could not be saved in {self.folder}: {error.strerror or error}")
+            return False
+        return True
 
     def resume(self, work: Work) -> None:
         """Takes up the work that was saved last, if there is any."""
@@ -115,6 +137,44 @@ class Saving:
             raise ValueError(f"'{path}' lies outside the session directory {folder}: give a name inside it")
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
+
+
+class Writer:
+    """A thread that writes the newest snapshot, and the last one of all; what comes meanwhile replaces what waits."""
+
+    def __init__(self, write: Callable[[Snapshot, Snapshot | None], bool]) -> None:
+        self._write = write
+        self._waiting: Snapshot | None = None
+        self._ends = False
+        self._something = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="saving", daemon=True)
+        self._thread.start()
+
+    def offer(self, snapshot: Snapshot) -> None:
+        """Leaves a snapshot to be written; never waits."""
+        with self._something:
+            self._waiting = snapshot
+            self._something.notify()
+
+    def finish(self) -> None:
+        """Waits until all is written."""
+        with self._something:
+            self._ends = True
+            self._something.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        before: Snapshot | None = None
+        while True:
+            with self._something:
+                self._something.wait_for(lambda: self._waiting is not None or self._ends)
+                now, self._waiting = self._waiting, None
+            if now is None:
+                return
+            start = time.monotonic()
+            before = now if self._write(now, before) else None
+            with self._something:
+                self._something.wait_for(lambda: self._ends, timeout=REST * (time.monotonic() - start))
 
 
 def _export(target: Path, view: View) -> None:

@@ -182,8 +182,6 @@ class Segmenter(LifecycleNode):
     def _diagnose(self) -> None:
         if self._running is not None and self._parts is not None:
             running = self._running
-            if running.saving.behind:
-                running.worker.call(lambda: running.saving.save_if_wanted(running.work))
             level, sentence, values = self._health.report(
                 running.inputs, running.worker.dropped, running.work.view, self
             )

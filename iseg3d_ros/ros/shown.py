@@ -45,8 +45,11 @@ class Shown:
         if self._asked > FEW:
             distance, index = self._tree.query(place)
             return int(index), float(distance)
-        x, y, z = (self.points.xyz[:, axis] - np.float32(place[axis]) for axis in range(3))
-        squares = x * x + y * y + z * z
+        squares = np.zeros(len(self.points), np.float32)
+        for axis in range(3):
+            offset = self.points.xyz[:, axis] - np.float32(place[axis])
+            offset *= offset  # in place: new memory costs more than the sums
+            squares += offset
         index = int(squares.argmin())
         return index, math.sqrt(float(squares[index]))
 

@@ -68,24 +68,32 @@ class Masks:
 
 
 class Layouts:
-    """A cloud's bytes in the layouts that are published, made once and kept as long as the cloud is."""
+    """A cloud's bytes in the layouts that are published, made once and kept as long as the cloud is.
+
+    Every result is put into the same bytes: they are its messages' until the next one is made.
+    """
 
     def __init__(self, points: Points) -> None:
         self.points = points
 
     @cached_property
-    def labelled(self) -> np.ndarray:
+    def labelled(self) -> clouds.CloudBuffer:
         """x y z [rgb] with room for the result."""
         points = self.points
         return clouds.base(points.xyz, points.rgb, clouds.LABELLED if points.rgb is None else clouds.LABELLED_RGB)
 
     @cached_property
-    def cpe(self) -> np.ndarray:
+    def cpe(self) -> clouds.CloudBuffer:
         """PointXYZCPE in the message's order, NaN where there was no return."""
         xyz = self.points.xyz
         if self.points.kept is not None:
             xyz = self.points.at_message_places(np.ascontiguousarray(xyz), np.nan)
         return clouds.base(xyz, None, clouds.XYZCPE)
+
+    @cached_property
+    def plain(self) -> clouds.CloudBuffer:
+        """x y z [rgb]."""
+        return clouds.plain(self.points.xyz, self.points.rgb)
 
 
 @dataclass(frozen=True, eq=False)
