@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 
-def run(repeats: int = 15, live_clouds: int = 60, model: str = "random_walker") -> dict[str, float]:
-    """Figures for `iseg3d bench node`; `live_clouds` are sent at 10 Hz."""
+def run(
+    repeats: int = 15, live_clouds: int = 60, model: str = "random_walker", memory_clouds: int = 0
+) -> dict[str, float]:
+    """Figures for `iseg3d bench node`; `live_clouds` are sent at 10 Hz.
+
+    `--option memory_clouds=10000`: only memory is watched, over that many small live clouds.
+    """
     from iseg3d_ros.ros import measure
 
-    return measure.run(repeats, live_clouds, model)
+    return measure.run(repeats, live_clouds, model, memory_clouds)
