@@ -1,7 +1,8 @@
 """A trained network and the random walker, asked together: the product of two experts.
 
-The network knows what objects look like; the walker knows where surfaces end. A voxel's log-probabilities are the
-walker's plus `share` times the network's. Neither sees the other, so the cost is the sum of both.
+The network knows what objects look like; the walker knows where surfaces end, from geometry and from the network's
+judgement of neighbours where it has learned one (`models.affinity`). A voxel's log-probabilities are the walker's plus
+`share` times the network's; every further click an object makes the network's say smaller, for corrections are local.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Guided:
             raise ValueError(f"The network's share in the product must lie between 0 and 100, but is {share}.")
         self.network, self.share = network, float(share)
         self.walker = RandomWalker()
+        self.max_voxels = self.walker.settings.max_voxels  # what the walker takes: larger voxels rather than no walker
         self.settings, self.card, self.parameters = network.settings, network.card, network.parameters
 
     def encode(self, clouds: Sequence[VoxelCloud]) -> GuidedScene:
@@ -61,7 +63,8 @@ class Guided:
         if walks is None:
             return learned
         walked = self.walker.decode([walks], [clicks])[0].logits.to(learned.logits.device)
-        logits = self.share * learned.logits.float().log_softmax(1) + walked
+        share = self.share * min(1.0, clicks.objects / len(clicks))
+        logits = share * learned.logits.float().log_softmax(1) + walked
         return Prediction(logits, variance=learned.variance)
 
 

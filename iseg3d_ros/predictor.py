@@ -94,7 +94,8 @@ class Predictor:
         settings = network.settings
         self.name = name or settings.network
         card: Mapping[str, Any] = getattr(network, "card", None) or {}
-        limit: int = max_voxels or vars(settings).get("max_voxels", MAX_VOXELS)
+        own = getattr(network, "max_voxels", None) or vars(settings).get("max_voxels", MAX_VOXELS)
+        limit: int = max_voxels or own
         self.preparation = Preparation(
             tuple(settings.features), voxel_size, {**VOXEL_SIZES, **_sizes(card)}, limit, crop_radius
         )

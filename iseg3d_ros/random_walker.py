@@ -56,7 +56,7 @@ class RandomWalkerSettings:
     correction: float = 0.5  # … a later click on the same object a smaller one: it is there for a detail
     # Where a trained judge says whether two voxels are of one object:
     learned: float = 4.0  # per nat of its doubt
-    sure: float = 4.0  # logit above which there is none
+    sure: float = 3.0  # logit above which there is none
     judged_floor: float = 1e-4  # instead of `floor`
     rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
 

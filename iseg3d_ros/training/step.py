@@ -17,7 +17,7 @@ from iseg3d_ros.training.random_clicks import random_clicks
 from iseg3d_ros.training.samples import TrainingSample
 from iseg3d_ros.training.simulate import SimulatedUser, overwrite
 
-AFFINITY_WEIGHT = 5.0  # beside losses of masks that begin near 6
+AFFINITY_WEIGHT = 15.0  # beside losses of masks that begin near 6 and end near 3
 
 
 class Step(nn.Module):
