@@ -90,7 +90,11 @@ def operator(number: int) -> Iterator[Operator]:
 def segmenter_process(folder: Path, *parameters: str) -> NodeProcess:
     """A segmenter with the model that needs no weights, ready."""
     process = node_process(folder, "segmenter", "autostart:=true", "model:=random_walker", VOXEL, *parameters)
-    process.wait_for("ready: clouds on", 60)
+    try:
+        process.wait_for("ready: clouds on", 60)
+    except AssertionError:
+        process.end()
+        raise
     return process
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,12 +39,34 @@ def load_model(
 
 
 def adapting(predictor: Predictor) -> Any:
-    """The predictor's network, wrapped so that it learns from the operator's corrections while they are given."""
-    if not isinstance(predictor.network, torch.nn.Module):
-        raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
-    from iseg3d_ros.models.adaptation import Adapted
+    """The predictor's network, wrapped so that it learns from the operator's corrections while they are given.
 
-    return Adapted(predictor.network)
+    Of a network that is asked together with the random walker only the network learns.
+    """
+    from iseg3d_ros.guided import Guided
+
+    network = predictor.network
+    if isinstance(network, Guided):
+        both = copy.copy(network)
+        both.network = _adapted(network.network)
+        return both
+    if not isinstance(network, torch.nn.Module):
+        raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
+    return _adapted(network)
+
+
+def _adapted(network: torch.nn.Module) -> Any:
+    from iseg3d_ros.models.adaptation import Adapted, AdaptedScene
+
+    class Judging(Adapted):
+        """Whose judgement of neighbours, where the network has learned one, still leads the walker."""
+
+        def judges(self, encoded: AdaptedScene) -> Any:
+            """The wrapped network's."""
+            judged: Any = self.network
+            return judged.judges(encoded.encoded)
+
+    return Judging(network) if hasattr(network, "judges") else Adapted(network)
 
 
 def _warm_up(predictor: Predictor) -> None:
