@@ -56,7 +56,8 @@ class RandomWalkerSettings:
     correction: float = 0.5  # … a later click on the same object a smaller one: it is there for a detail
     # Where a trained judge says whether two voxels are of one object:
     learned: float = 4.0  # per nat of its doubt
-    sure: float = 3.0  # logit above which there is none
+    sure: float = 2.0  # logit above which there is none
+    judged_reach: float = 3.0  # voxel edges: it learned from near pairs, and knows nothing of a LiDAR's far rings
     judged_floor: float = 1e-4  # instead of `floor`
     rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
 
@@ -108,7 +109,8 @@ class RandomWalker:
         first, second, distance = nearest_pairs(tree, settings.neighbours)
         exponent = self._exponent(first, second, distance / size, means, normals, colours, seen)
         if judge is not None:
-            exponent += settings.learned * np.logaddexp(0, settings.sure - judge(first, second))
+            known = distance < settings.judged_reach * size
+            exponent += settings.learned * known * np.logaddexp(0, settings.sure - judge(first, second))
         floor = settings.floor if judge is None else settings.judged_floor
         weights = np.exp(-exponent) + floor * np.exp(-distance / size)
         weights = weights * np.where(support[first] != support[second], settings.contact, 1.0)
