@@ -46,7 +46,7 @@ class BuildWithShare(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            for folder in ("weights", "config", "launch"):
+            for folder in ("weights", "config", "launch", "msg"):
                 target = Path(self.build_lib, "iseg3d_ros", "share", folder)
                 shutil.copytree(HERE / folder, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
 

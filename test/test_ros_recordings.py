@@ -12,8 +12,10 @@ import pytest
 from iseg3d_ros.cloud import Cloud, read_cloud, write_cloud
 from iseg3d_ros.commands import main
 from iseg3d_ros.ros import clouds, recordings
+from iseg3d_ros.ros.bag_objects import OBJECTS
 from iseg3d_ros.ros.convert import read_field, read_points
 from iseg3d_ros.ros.transforms import SECOND
+from iseg3d_ros.ros.view import SEEN
 
 rosbags = pytest.importorskip("rosbags.rosbag2", reason="rosbags is not installed")
 from iseg3d_ros.ros.bags import CLOUD, TF, Bag, typestore  # noqa: E402
@@ -137,8 +139,14 @@ def test_bag_in_bag_out(tmp_path: Path, suffix: str, capsys: Any) -> None:
             mask, truth = read_field(message, "instance") == 1, scene(number)[2]
             assert (mask & truth).sum() / (mask | truth).sum() > 0.7
             assert len(read_points(message)) == 8000 and message.header.frame_id == "sensor"
-        last = json.loads(bag.decode(list(bag.messages("/points/objects"))[-1]).data)
-        assert last["objects"][0]["id"] == "cup" and not last["objects"][0]["lost"]
+        assert bag.topics(OBJECTS) == {"/points/objects": 4}
+        last = bag.decode(list(bag.messages("/points/objects"))[-1])
+        cup, mask = last.objects[0], mask  # of the last cloud
+        assert (cup.id, cup.index, cup.state) == ("cup", 1, SEEN) and cup.points == mask.sum()
+        xyz = read_points(message).xyz[mask]
+        np.testing.assert_allclose([cup.box_min.x, cup.box_max.z], [xyz[:, 0].min(), xyz[:, 2].max()], atol=1e-6)
+        np.testing.assert_allclose([cup.size.x, cup.size.y, cup.size.z], 0.1, atol=0.06)
+        assert len(cup.clicks) == 1 and last.header == message.header and last.model == "random_walker"
     labels = np.fromfile(tmp_path / "kitti" / "labels" / "000003.label", np.uint32)
     assert len(labels) == 8000 and len(read_cloud(tmp_path / "kitti" / "velodyne" / "000003.bin")) == 8000
     assert main([*words, *options]) == 1

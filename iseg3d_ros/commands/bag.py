@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
+
+import numpy as np
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, segment, write."""
     from iseg3d_ros.predictor import Predictor
     from iseg3d_ros.ros.bags import TF, Bag
-    from iseg3d_ros.ros.offline import LabelledBag, Offline, export, read_clicks, summary
+    from iseg3d_ros.ros.offline import LabelledBag, Offline, export, read_clicks
 
     clicks = read_clicks(arguments.clicks)
     folder = arguments.export_folder or arguments.output.with_suffix("")
@@ -48,12 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
                 out.copy(record)
             for result in Offline(predictor, clicks, arguments.fixed_frame, _say).run(bag, topic):
                 out.labelled(f"{topic}/labelled", result)
-                objects = summary(result)
-                out.text(f"{topic}/objects", result, json.dumps(objects))
+                out.objects(f"{topic}/objects", result, predictor.name)
                 if arguments.export:
                     export(folder, arguments.export, result)
-                seen = ", ".join(f"{item['id']} {item['points']}" for item in objects["objects"]) or "no objects yet"
-                print(f"\r{result.number + 1}/{total} {seen}", end="", file=sys.stderr, flush=True)
+                points = np.bincount(result.masks.labels, minlength=len(result.ids) + 1)[1:]
+                seen = ", ".join(f"{name} {count}" for name, count in zip(result.ids, points, strict=False))
+                print(f"\r{result.number + 1}/{total} {seen or 'no objects yet'}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(arguments.output)
     return 0

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iseg3d_ros.paths import share_dir
+
 CLOUD = "sensor_msgs/msg/PointCloud2"
 TF = "tf2_msgs/msg/TFMessage"
 
@@ -79,7 +81,11 @@ class Bag:
 
 
 def typestore() -> Any:
-    """The message definitions of Jazzy."""
-    from rosbags.typesys import Stores, get_typestore
+    """The message definitions of Jazzy, and the package's own."""
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-    return get_typestore(Stores.ROS2_JAZZY)
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name in ("Click", "ObjectInfo", "Objects"):
+        definition = (share_dir() / "msg" / f"{name}.msg").read_text(encoding="utf-8")
+        store.register(get_types_from_msg(definition, f"iseg3d_ros/msg/{name}"))
+    return store

@@ -16,6 +16,7 @@ import numpy as np
 from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.predictor import Predictor
 from iseg3d_ros.ros import clouds
+from iseg3d_ros.ros.bag_objects import OBJECTS, ObjectsMessages, view_of
 from iseg3d_ros.ros.bags import CLOUD, TF, Bag, Record
 from iseg3d_ros.ros.convert import read_points
 from iseg3d_ros.ros.following import Follower, Mark
@@ -48,6 +49,8 @@ class Segmented:
     masks: Masks
     ids: tuple[str, ...]
     lost: frozenset[str]
+    marks: tuple[Mark, ...]
+    milliseconds: tuple[float, float]  # of the model, for the cloud and for the clicks
 
 
 def read_clicks(path: Path) -> list[TimedClick]:
@@ -106,7 +109,8 @@ class Offline:
             self._place(self._waiting.pop(0), shown, to_fixed, places)
         masks = self._model.masks(shown, list(places.values()), self._ids, followed.labels)
         self._follower.learn(shown, to_fixed, masks.labels, self._ids)
-        return Segmented(number, record, shown, masks, tuple(self._ids), followed.lost)
+        taken = self._model.encode_ms, self._model.segment_ms
+        return Segmented(number, record, shown, masks, tuple(self._ids), followed.lost, tuple(places.values()), taken)
 
     def _place(self, click: TimedClick, shown: Shown, to_fixed: np.ndarray, places: dict[Mark, Mark]) -> None:
         """A click on the cloud of its time; from here on it is followed."""
@@ -188,11 +192,12 @@ class LabelledBag:
         self._writer.write(self._connection(topic, CLOUD), result.record.time, raw)
         assert len(points) == message.width
 
-    def text(self, topic: str, result: Segmented, content: str) -> None:
-        """A std_msgs/String."""
-        kind = "std_msgs/msg/String"
-        raw = self._source.types.serialize_cdr(self._source.types.types[kind](data=content), kind)
-        self._writer.write(self._connection(topic, kind), result.record.time, raw)
+    def objects(self, topic: str, result: Segmented, model: str) -> None:
+        """iseg3d_ros/Objects, as the node's ~/objects."""
+        header = self._source.decode(result.record).header
+        message = ObjectsMessages(self._source.types.types).objects(view_of(result, model), header)
+        raw = self._source.types.serialize_cdr(message, OBJECTS)
+        self._writer.write(self._connection(topic, OBJECTS), result.record.time, raw)
 
     def _message(self, record: Record, buffer: clouds.CloudBuffer) -> Any:
         types = self._source.types.types
@@ -218,20 +223,6 @@ class LabelledBag:
             types = self._source.types
             self._connections[topic, kind] = self._writer.add_connection(topic, kind, typestore=types)
         return self._connections[topic, kind]
-
-
-def summary(result: Segmented) -> dict[str, Any]:
-    """The objects of one cloud: id, label, points, centroid, box, confidence, whether lost."""
-    out = []
-    for index, name in enumerate(result.ids, 1):
-        mine = np.flatnonzero(result.masks.labels == index)
-        item: dict[str, Any] = {"id": name, "index": index, "points": len(mine), "lost": name in result.lost}
-        if len(mine):
-            xyz = result.shown.points.xyz[mine]
-            item |= {"centroid": xyz.mean(0).tolist(), "box_min": xyz.min(0).tolist(), "box_max": xyz.max(0).tolist()}
-            item |= {"confidence": float(result.masks.probability[mine].mean())}
-        out.append(item)
-    return {"stamp": result.shown.stamp, "frame": result.shown.frame, "objects": out}
 
 
 def export(folder: Path, kind: str, result: Segmented) -> None:
