@@ -2,153 +2,60 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import re
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NodeProcess, missing_ros
+from conftest import missing_ros
+from console_page import (
+    BLUE,
+    GROUND,
+    HEIGHT,
+    PATIENCE,
+    RED,
+    RED_EDGE,
+    WIDTH,
+    Page,
+    Remembering,
+    Robot,
+    chromium,
+    needs_browser,
+)
 from tables import table
 
 from iseg3d_ros.cloud import Cloud, write_cloud
-from iseg3d_ros.console.display import Display
-from iseg3d_ros.console.stage import viewpoint
-from iseg3d_ros.console.updates import Board, CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, StateUpdate
-from iseg3d_ros.console.work import Abilities, Command
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-gl=angle", "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]  # fmt: skip
-WIDTH, HEIGHT = 1000, 640
-PATIENCE = 90.0  # a software renderer on a busy machine draws a frame in seconds
-ARTEFACTS = Path(os.environ.get("ISEG3D_ARTEFACTS", "out/console"))  # where the pictures go
-
-
-def missing() -> str:
-    """Why no browser can be driven here, or an empty string."""
-    if CHROMIUM is None:
-        return "no chromium is installed"
-    for package in ("playwright", "viser"):
-        if importlib.util.find_spec(package) is None:
-            return f"{package} is not installed"
-    return ""
-
 
 pytestmark = [
-    pytest.mark.skipif(bool(missing()), reason=missing()),
+    needs_browser,
     pytest.mark.skipif(bool(missing_ros()), reason=missing_ros()),
     pytest.mark.timeout(600),
 ]
-RED, BLUE, GROUND, RED_EDGE = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105), (-0.25, -0.2, 0.0), (0.0, -0.05, 0.06)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
-
-
-class Robot:
-    """Segmenter, player and console as processes, and an operator who hears what the segmenter says."""
-
-    def __init__(self, folder: Path, operator: Any) -> None:
-        from ros_operator import node_process
-
-        self.folder, self.operator = folder, operator
-        xyz, rgb, _ = table()
-        write_cloud(folder / "table.ply", Cloud(xyz, rgb))
-        remap = ("~/points:=/player/points",)
-        self.player = node_process(folder, "player", f"path:={folder / 'table.ply'}")
-        self.console = node_process(folder, "console", "port:=18200", remap=remap)
-        self.segmenter = self.start_segmenter()
-        self.address = self.console.wait_for("The console is at", 90).split()[-1]
-
-    def start_segmenter(self, *more: str) -> NodeProcess:
-        """A segmenter that works in the test's folder."""
-        from ros_operator import VOXEL, node_process
-
-        given = ("autostart:=true", "model:=random_walker", VOXEL, f"session_directory:={self.folder}", *more)
-        process = node_process(self.folder, "segmenter", *given, remap=("~/points:=/player/points",))
-        process.wait_for("ready: clouds on", 90)
-        return process
-
-    def state(self, condition: Callable[[Any], bool], what: str) -> Any:
-        """The segmenter's Objects, once it is so."""
-        heard = self.operator.heard["~/objects"]
-        return self.operator.until(lambda: heard and condition(heard[-1]) and heard[-1], PATIENCE, what)
 
 
 @pytest.fixture(scope="module")
 def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
     import ros_operator
 
-    with ros_operator.domain() as domain, ros_operator.operator(domain) as operator:
-        robot = Robot(tmp_path_factory.mktemp("robot"), operator)
-        yield robot
-        for process in (robot.console, robot.segmenter, robot.player):
-            process.end()
-
-
-class Page:
-    """A browser's page, with the words and places that tests use."""
-
-    def __init__(self, browser: Any, address: str) -> None:
-        self.context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(1000 * PATIENCE)
-        self.page.goto(address)
-
-    def says(self, words: str) -> None:
-        """Wait until the words stand somewhere on the page."""
-        self.page.get_by_text(re.compile(words)).first.wait_for(state="visible")
-
-    def click(self, place: tuple[float, float, float], *held: str) -> None:
-        """Click where a point of the table top is drawn, with keys held."""
-        x, y = pixel(place)
-        for key in held:
-            self.page.keyboard.down(key)
-        self.page.mouse.move(x, y)
-        self.page.mouse.down()
-        self.page.mouse.up()
-        for key in held:
-            self.page.keyboard.up(key)
-
-    def key(self, key: str) -> None:
-        """Press a key while no field has the focus."""
-        self.page.evaluate("document.activeElement && document.activeElement.blur()")
-        self.page.keyboard.press(key)
-
-    def picture(self, name: str) -> None:
-        """Keep what is seen."""
-        ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.wait_for_timeout(2500)  # nodes fade in
-        self.page.screenshot(path=ARTEFACTS / f"{name}.png")
-
-
-def pixel(place: tuple[float, float, float]) -> tuple[float, float]:
-    """Where the console's first camera shows a point: a pinhole of 75 degrees."""
+    folder = tmp_path_factory.mktemp("robot")
     xyz, rgb, _ = table()
-    display = Display.of(CloudUpdate(0, xyz, rgb))
-    eye, middle = (np.array(value) for value in viewpoint(display))
-    ahead = (middle - eye) / np.linalg.norm(middle - eye)
-    right = np.cross(ahead, display.up) / np.linalg.norm(np.cross(ahead, display.up))
-    seen = np.array([right, np.cross(ahead, right), ahead]) @ (np.array(place) - eye)
-    focal = HEIGHT / 2 / np.tan(np.radians(75) / 2)
-    return WIDTH / 2 + focal * seen[0] / seen[2], HEIGHT / 2 + focal * seen[1] / seen[2]
+    write_cloud(folder / "table.ply", Cloud(xyz, rgb))
+    with ros_operator.domain() as domain, ros_operator.operator(domain) as operator:
+        robot = Robot(folder, operator, folder / "table.ply")
+        try:
+            robot.start_segmenter()
+            yield robot
+        finally:
+            robot.end()
 
 
 @pytest.fixture(scope="module")
@@ -246,40 +153,18 @@ def test_the_page_outlives_its_segmenter(robot: Robot, page: Page) -> None:
     robot.operator.spin(2.0)  # the operator hears only while it listens
     before = robot.operator.heard["~/objects"][-1]
     saved(robot, len(before.objects))
+    assert robot.segmenter is not None
     robot.segmenter.process.kill()
     page.says("No segmenter answers")
     page.key("u")
     page.says("nothing was done")
     robot.operator.forget()
-    robot.segmenter = robot.start_segmenter("resume:=true")
+    robot.start_segmenter("resume:=true")
     state = robot.state(lambda m: len(m.objects) == len(before.objects), "the work is there again")
     assert clicks(state) == clicks(before)
     page.page.get_by_text(re.compile("No segmenter answers")).first.wait_for(state="detached")
     page.page.get_by_role("button", name="Clear", exact=True).click()
     robot.state(lambda m: not m.objects, "it obeys")
-
-
-class Millions:
-    """A work that shows a cloud and remembers what it is asked for."""
-
-    def __init__(self, xyz: np.ndarray) -> None:
-        self.abilities, self.asked = Abilities(("random_walker",), (), "nowhere"), list[Command]()
-        self._board, values = Board(), np.zeros(len(xyz), np.float32)
-        self._board.publish(CloudUpdate(1, xyz, None))
-        self._board.publish(LabelsUpdate(1, (xyz[:, 0] > 0).astype(np.int32), values, values))
-        self._board.publish(StateUpdate(model="none"))
-        self._board.publish(LinkUpdate(True))
-
-    def subscribe(self) -> Mailbox:
-        """Its updates."""
-        return self._board.subscribe()
-
-    def send(self, command: Command) -> None:
-        """Noted."""
-        self.asked.append(command)
-
-    def close(self) -> None:
-        """Nothing to end."""
 
 
 def test_two_million_points_and_a_wrong_token(browser: Any) -> None:
@@ -288,7 +173,7 @@ def test_two_million_points_and_a_wrong_token(browser: Any) -> None:
 
     rng = np.random.default_rng(0)
     xyz = np.c_[rng.uniform(-5, 5, (2_000_000, 2)), rng.normal(0, 0.002, 2_000_000)].astype(np.float32)
-    server, work = serve("127.0.0.1", 18300, token="the right one"), Millions(xyz)
+    server, work = serve("127.0.0.1", 18300, token="the right one"), Remembering(xyz)
     console = Console(work, server, most_points=60_000)
     try:
         stranger = Page(browser, server.address.split("?")[0] + "?token=wrong")

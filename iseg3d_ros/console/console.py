@@ -255,7 +255,7 @@ class Console:
 
     def set_up(self, model: str, voxel_size: float, mode: str) -> None:
         """Work with another model."""
-        self._panel.tell_status(f"{model} is being loaded.", False)
+        self._panel.tell_status(f"{model or 'The model'} is being loaded.", False)
         self._send(Setup(model, voxel_size, mode))
 
     def save(self, name: str, kind: str) -> None:

@@ -19,7 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 Process = Callable[[Any, Any], Any]
 TOKEN_BYTES = 16
 
-WEBGL = """<script>addEventListener("DOMContentLoaded",()=>{const c=document.createElement("canvas");
+# Put into the page: a sentence where it cannot be drawn; and taps, which viser would take for drags of its handles, for
+# a browser captures every touch for what it began on.
+PAGE = """<script>addEventListener("pointerdown",e=>{const t=e.target;
+if(e.pointerType!=="mouse"&&t.tagName==="CANVAS"&&t.hasPointerCapture(e.pointerId))t.releasePointerCapture(e.pointerId);
+},true);addEventListener("DOMContentLoaded",()=>{const c=document.createElement("canvas");
 if(!c.getContext("webgl2")){const n=document.createElement("div");n.id="no-webgl";n.style.cssText=
 "position:fixed;z-index:99999;inset:0;display:flex;align-items:center;justify-content:center;background:#fff;"+
 "font:18px sans-serif;padding:2em";n.textContent="This browser shows no WebGL 2, which the console draws with: "+
@@ -113,12 +117,12 @@ def _response(status: http.HTTPStatus, text: str, more: dict[str, str] | None = 
 
 
 def _with_notice(response: Any) -> Any:
-    """The page, with a sentence for browsers that cannot draw it, and not inside another site's frame."""
+    """The page, fit for touch, with a sentence for browsers that cannot draw it; not inside another site's frame."""
     if response is None or response.status_code != 200 or "html" not in response.headers.get("Content-Type", ""):
         return response
     packed = response.headers.get("Content-Encoding") == "gzip"
     page = gzip.decompress(response.body) if packed else response.body
-    page = page.replace(b"</head>", WEBGL.encode(), 1)
+    page = page.replace(b"</head>", PAGE.encode(), 1)
     response.body = gzip.compress(page, 6) if packed else page
     del response.headers["Content-Length"]
     response.headers["Content-Length"] = str(len(response.body))

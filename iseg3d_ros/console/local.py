@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import tempfile
 import threading
 import time
 import warnings
@@ -146,9 +145,7 @@ class LocalWork:
             session.set_cloud(self._cloud.xyz, self._cloud.rgb)
             self._encode_ms = 1e3 * (time.perf_counter() - start)
         if self._session is not None:
-            with tempfile.TemporaryDirectory() as folder:
-                self._session.save(Path(folder, "work.json"))
-                session.restore(Path(folder, "work.json"))
+            session.take_up(self._session)
         self._session = session
         for note in notes:
             if issubclass(note.category, UserWarning):

@@ -14,6 +14,7 @@ from iseg3d_ros.console.updates import StateUpdate
 from iseg3d_ros.console.work import EXPORTS, Abilities
 
 TYPING = 0.8  # seconds without a key after which a name is complete
+AS_IT_IS = "as it is"  # a choice that changes nothing
 LINES = 6  # messages that stay in sight
 
 
@@ -150,15 +151,15 @@ class Panel:
             capture = gui.add_button("Capture a new cloud", order=-65, hint="Objects that are found again stay (key C)")
             capture.on_click(lambda _: self._controls.capture())
         with gui.add_folder("Model", order=-30, expand_by_default=False):
-            self._model = gui.add_dropdown("Model", abilities.models or ("",))
+            self._model = gui.add_dropdown("Model", tuple(name or AS_IT_IS for name in abilities.models or ("",)))
             self._voxel = gui.add_number("Voxel size", 0.0, min=0.0, max=5.0, step=0.001, hint="Metres; 0: by itself")
-            self._mode = gui.add_dropdown("Clouds", abilities.modes) if abilities.modes else None
+            self._mode = gui.add_dropdown("Clouds", (AS_IT_IS, *abilities.modes)) if abilities.modes else None
             apply = gui.add_button("Use these", hint="The model is loaded anew; objects and clicks stay")
-        apply.on_click(
-            lambda _: self._controls.set_up(
-                self._model.value, float(self._voxel.value), self._mode.value if self._mode else ""
-            )
-        )
+        apply.on_click(lambda _: self._set_up())
+
+    def _set_up(self) -> None:
+        model, mode = (box.value if box and box.value != AS_IT_IS else "" for box in (self._model, self._mode))
+        self._controls.set_up(model, float(self._voxel.value), mode)
 
     def _add_saving(self) -> None:
         gui = self._gui

@@ -117,13 +117,14 @@ class Mailbox:
     _calls: deque[Callable[[], None]] = field(default_factory=deque)
     _something: threading.Condition = field(default_factory=threading.Condition)
 
-    def put(self, update: Update) -> None:
-        """Leave an update; never waits."""
+    def put(self, *updates: Update) -> None:
+        """Leave updates, of which the reader sees all or none; never waits."""
         with self._something:
-            if isinstance(update, Message):
-                self._messages.append(update)
-            else:
-                self._newest[type(update)] = update
+            for update in updates:
+                if isinstance(update, Message):
+                    self._messages.append(update)
+                else:
+                    self._newest[type(update)] = update
             self._something.notify_all()
 
     def call(self, function: Callable[[], None]) -> None:
@@ -154,14 +155,13 @@ class Board:
         self._readers: list[Mailbox] = []
         self._lock = threading.Lock()
 
-    def publish(self, update: Update) -> None:
-        """Tell every reader; never waits for one."""
+    def publish(self, *updates: Update) -> None:
+        """Tell every reader, a cloud together with its labels; never waits for one."""
         with self._lock:
-            if not isinstance(update, Message):
-                self._pinned[type(update)] = update
+            self._pinned |= {type(update): update for update in updates if not isinstance(update, Message)}
             readers = list(self._readers)
         for reader in readers:
-            reader.put(update)
+            reader.put(*updates)
 
     def subscribe(self) -> Mailbox:
         """A new reader's mailbox."""

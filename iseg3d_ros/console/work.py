@@ -64,7 +64,10 @@ class Capture:
 
 @dataclass(frozen=True)
 class Setup:
-    """Work with another model, voxel size (0: chosen from the cloud) or way of taking clouds; clicks stay."""
+    """Work with another model, voxel size (0: chosen from the cloud) or way of taking clouds; clicks stay.
+
+    An empty model or mode is the present one.
+    """
 
     model: str
     voxel_size: float = 0.0

@@ -77,7 +77,7 @@ class RosWork:
         ]
         self._wake = node.create_guard_condition(self._obey)
         self._timer = node.create_timer(LOOK, self._look)
-        self._connected: bool | None = None
+        self._found: tuple[bool, bool] | None = None  # whether it is active, whether it runs
         self._look()
 
     @property
@@ -155,17 +155,17 @@ class RosWork:
     def _look(self) -> None:
         """Whether the segmenter is there and active."""
         connected = self._clients["undo"].service_is_ready() and self._click.get_subscription_count() > 0
-        if connected == self._connected:
+        there = connected or self._reconfigure.there
+        if (connected, there) == self._found:
             return
-        self._connected = connected
+        self._found = connected, there
         empty = not self._state.objects and not self._state.background
         self._show_newest(empty and self._state.mode != "live")
         if connected:
             self._board.publish(LinkUpdate(True))
             return
         name = self._node.resolve_service_name(self._segmenter)
-        there = self._reconfigure.there
-        sentence = f"The segmenter {name} is not active: configure and activate it." if there else (
+        sentence = f"The segmenter {name} is not active: 'Use these' under Model brings it up." if there else (
             f"No segmenter answers at {name}: start it; this page goes on by itself when it is there."
         )  # fmt: skip
         self._board.publish(LinkUpdate(False, sentence))

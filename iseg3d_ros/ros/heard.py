@@ -16,10 +16,9 @@ from iseg3d_ros.console.updates import (
     Place,
     StateUpdate,
     Suggestion,
-    Update,
 )
 from iseg3d_ros.msg import Click, ObjectInfo, Objects
-from iseg3d_ros.ros.convert import read_field, read_points
+from iseg3d_ros.ros.convert import Points, read_field, read_points
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.nodes import nanoseconds
 from iseg3d_ros.ros.transforms import matrix
@@ -39,7 +38,7 @@ class Key:
 class HeardClouds:
     """Clouds as they come; what was sent already is not sent again for new labels."""
 
-    def __init__(self, publish: Callable[[Update], None]) -> None:
+    def __init__(self, publish: Callable[..., None]) -> None:
         self._publish = publish
         self.shown = Key()
         self._serial = 0
@@ -49,7 +48,7 @@ class HeardClouds:
         points = read_points(message)
         header = message.header
         # No stamp: a click on it is meant for the cloud that the segmenter takes at that moment.
-        self._show(Key(frame_name(header.frame_id), 0, len(points)), points.xyz, points.rgb)
+        self._publish(self._cloud(Key(frame_name(header.frame_id), 0, len(points)), points))
         return True
 
     def labelled(self, message: PointCloud2) -> bool:
@@ -59,15 +58,15 @@ class HeardClouds:
         points = read_points(message)
         if points.kept is not None:
             labels, *values = (column[points.kept] for column in (labels, *values))
-        if key != self.shown:
-            self._show(key, points.xyz, points.rgb)
-        self._publish(LabelsUpdate(self._serial, labels.astype(np.int32), *values))
+        cloud = [] if key == self.shown else [self._cloud(key, points)]
+        # Together: a live cloud that is drawn before its labels come would flicker.
+        self._publish(*cloud, LabelsUpdate(self._serial, labels.astype(np.int32), *values))
         return bool(labels.any())
 
-    def _show(self, key: Key, xyz: np.ndarray, rgb: np.ndarray | None) -> None:
+    def _cloud(self, key: Key, points: Points) -> CloudUpdate:
         self._serial += 1
         self.shown = key
-        self._publish(CloudUpdate(self._serial, np.ascontiguousarray(xyz), rgb, key.frame, key.preview))
+        return CloudUpdate(self._serial, np.ascontiguousarray(points.xyz), points.rgb, key.frame, key.preview)
 
 
 def state_of(message: Objects) -> StateUpdate:

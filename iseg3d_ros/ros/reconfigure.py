@@ -42,8 +42,11 @@ class Reconfigure:
             return
         answer = await self._clients["get_parameters"].call_async(GetParameters.Request(names=list(NAMES)))
         before = dict(zip(NAMES, map(parameter_value_to_python, answer.values), strict=True))
-        after = {**before, "model": wanted.model, "weights": "", "voxel_size": float(wanted.voxel_size)}
-        after |= {"scene": wanted.mode or before["scene"], "resume": working}
+        after = {**before, "resume": working}
+        if wanted != Setup(""):  # nothing chosen: a segmenter that is not active is brought up as it was started
+            after["voxel_size"] = float(wanted.voxel_size)
+        after |= {"scene": wanted.mode} if wanted.mode else {}
+        after |= {"model": wanted.model, "weights": ""} if wanted.model else {}
         if await self._restart(after):
             self._publish(Message("The segmenter works with what was chosen."))
             return
