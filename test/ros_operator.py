@@ -9,14 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
 from conftest import DOMAINS, NodeProcess
-from geometry_msgs.msg import Point, PointStamped
-from iseg3d_ros.msg import Click, ClickResult, Objects
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Point, PointStamped, PoseStamped
+from iseg3d_ros.msg import Click, ClickResult, ObjectIndices, Objects
 from iseg3d_ros.srv import SegmentCloud
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -24,6 +26,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header, String
+from std_srvs.srv import Trigger
+from visualization_msgs.msg import MarkerArray
 
 from iseg3d_ros.ros import clouds
 from iseg3d_ros.ros.nodes import stamp_of
@@ -31,9 +35,12 @@ from iseg3d_ros.ros.nodes import stamp_of
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SEGMENTER = "/segmenter"
 VOXEL = "voxel_size:=0.02"  # coarse, so that tests are fast
+RED, BLUE, TABLE = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105), (-0.4, -0.4, 0.0)  # places on the scene's things
 
 
-def scene(seed: int = 0, shift: tuple[float, float] = (0.0, 0.0), second: bool = True) -> tuple[np.ndarray, ...]:
+def scene(
+    seed: int = 0, shift: tuple[float, float] = (0.0, 0.0), second: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A table top with a red and a blue cube: xyz float32, rgb uint8, truth (0 table, 1 red, 2 blue)."""
     rng = np.random.default_rng(seed)
     table = np.c_[rng.uniform(-0.6, 0.6, (20000, 2)), rng.normal(0, 0.0005, 20000)]
@@ -217,6 +224,44 @@ class Operator:
     def objects(self, count: int) -> Objects:
         """The newest Objects with that many, each with points."""
         return self.latest("~/objects", lambda m: len(m.objects) == count and all(o.points for o in m.objects))
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One segmenter for many tests, and the folder in which it works."""
+
+    robot: Operator
+    folder: Path
+
+
+@contextlib.contextmanager
+def shared_segmenter() -> Iterator[Shared]:
+    """A segmenter with an operator who follows all that it publishes."""
+    with tempfile.TemporaryDirectory() as folder, domain() as number, operator(number) as robot:
+        process = segmenter_process(Path(folder), f"session_directory:={folder}/work")
+        for topic in ("labelled", "segmentation", "object_points", "scene_without_object", "uncertainty"):
+            robot.follow(f"~/{topic}", PointCloud2, QoSProfile(depth=5))
+        for topic, kind in (
+            ("~/object_indices", ObjectIndices),
+            ("~/object_pose", PoseStamped),
+            ("~/suggested_click", PointStamped),
+            ("~/markers", MarkerArray),
+            ("/diagnostics", DiagnosticArray),
+        ):
+            robot.follow(topic, kind, QoSProfile(depth=10))
+        try:
+            yield Shared(robot, Path(folder))
+        finally:
+            process.end()
+
+
+def cleared(robot: Operator) -> Operator:
+    """The operator, once the segmenter is cleared and has received the made scene."""
+    assert robot.call("clear", Trigger).success
+    xyz, rgb, _ = scene()
+    robot.arrive(xyz, rgb)
+    robot.forget()
+    return robot
 
 
 def place(point: Any) -> Point:
