@@ -9,7 +9,8 @@ import torch
 from model_scenes import boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.attention import Attention, best_of_clicks, click_mask, mean_of_clicks
+from iseg3d_ros.models import folding
+from iseg3d_ros.models.attention import Attention, best_of_clicks, click_mask, mean_of_clicks, sees
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build
 from iseg3d_ros.models.encodings import FourierCode, OrderCode, unit_cube
@@ -71,9 +72,26 @@ def test_attention_against_softmax_by_hand() -> None:
     torch.testing.assert_close(attention.attend(q, k, v, added), attention.out(torch.cat(heads, 1)))
 
 
+@pytest.mark.parametrize("count", [1, 3, 30])
+def test_folded_attention_is_attention(count: int) -> None:
+    attention = Attention(8, 2)
+    for linear in (attention.query, attention.key, attention.value, attention.out):
+        torch.nn.init.normal_(linear.bias)  # zero at first, which would hide a bias forgotten
+    points, position, clicks = torch.randn(50, 8), torch.randn(50, 8), torch.randn(count, 8)
+    label = torch.arange(count) % 3
+    seen = torch.stack([torch.arange(50) < 20, torch.ones(50).bool(), torch.arange(50) == 49])
+    k, v = attention.key(points + position), attention.value(points)
+    expected = attention.attend(attention.query(clicks), k, v, click_mask(seen, label))
+    found = folding.look(attention, attention.query(clicks), points, position, label, seen)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    expected = attention(points + position, clicks, clicks)
+    looked = folding.Looked(attention, attention.key(clicks), attention.value(clicks))
+    torch.testing.assert_close(looked(points + position), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_a_click_sees_its_object_or_everything() -> None:
     scores = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 2.0], [0.0, 0.0, 0.0]])  # (labels, points); nobody predicts 2
-    mask = click_mask(scores, torch.tensor([0, 1, 2, 1]))
+    mask = click_mask(sees(scores), torch.tensor([0, 1, 2, 1]))
     expected = torch.tensor([[1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 1]]).bool()
     assert torch.equal(mask == 0, expected)
     assert mask[~expected].isneginf().all()
@@ -113,7 +131,7 @@ def test_click_map_takes_the_nearest_coarse_voxel_and_scenes_are_summed() -> Non
     attentions = network.click_attentions()
     tokens = attentions[1].tokens(coarse, place, clicks)
     refined, queries, scores = attentions[1](coarse, tokens, network.head, 0.0, None, True)
-    seen = click_mask(scores[-1], tokens.label)[:, coarse.parent]
+    seen = sees(scores[-1])[:, coarse.parent]
     fine_scene, fine_queries, _ = attentions[0](
         fine, attentions[0].tokens(fine, place, clicks), network.head, 0.0, seen, False
     )

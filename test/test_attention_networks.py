@@ -11,6 +11,7 @@ import torch
 from model_scenes import boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models import folding
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
 from iseg3d_ros.models.e2i3d import with_hierarchy
@@ -69,6 +70,29 @@ def test_a_batch_gives_what_its_clouds_give_alone(name: str, ours: bool) -> None
         together = network.decode(network.encode([cloud, half]), clicks)
     for each, alone, c in zip(together, (cloud, half), clicks, strict=True):
         torch.testing.assert_close(each.logits, logits_of(network, alone, c), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "ours"), BUILDS)
+@pytest.mark.parametrize("count", [4, 60])
+def test_inference_takes_shorter_ways_to_the_same_masks(
+    name: str, ours: bool, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MANY", 0)
+    network = network_of(name, ours).eval()
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = VoxelClicks(torch.arange(count) * 11, torch.arange(count) % 4, 4)  # the fourth object has none
+    for previous in (None, [label]):
+        with torch.no_grad():  # as in training, but for the gradient
+            encoded = network.encode([cloud])
+            plain = network.decode(encoded, [clicks], previous)[0].logits
+        with torch.inference_mode():
+            mixed = network.decode(encoded, [clicks], previous)[0].logits
+            kept = network.encode([cloud])
+            short = network.decode(kept, [clicks], previous)[0].logits
+        with torch.no_grad():
+            back = network.decode(kept, [clicks], previous)[0].logits
+        for logits in (mixed, short, back):
+            torch.testing.assert_close(logits, plain, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "ours"), BUILDS)

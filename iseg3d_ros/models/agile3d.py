@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models import folding
 from iseg3d_ros.models.affinity import Affinity, Judge, judge_of
-from iseg3d_ros.models.attention import ClickLayer, SceneProjections, best_of_clicks, click_mask, mean_of_clicks
+from iseg3d_ros.models.attention import ClickLayer, SceneProjections, best_of_clicks, mean_of_clicks, sees
 from iseg3d_ros.models.backbone import Backbone
 from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.models.encodings import FourierCode, OrderCode, unit_cube
@@ -72,29 +73,41 @@ class ClickAttention(nn.Module):
             clicks.objects + 1,
         )
 
+    def first_view(self, scene: Tensor, position: Tensor, everything: bool) -> SceneProjections:
+        """The first layer's projections of a scene, which no click changes.
+
+        Where the first look is at `everything`, what the learned queries find is the same for all clicks as well.
+        """
+        layer = self.first()
+        made = layer.project(scene, position)
+        if not everything or made.queries is not None:
+            return made
+        attention = layer.click_to_scene
+        queries = attention.query(self.background_content + self.background_place)
+        return replace(made, background=attention.attend(queries, made.keys, made.values))
+
     def forward(
-        self, scale: Scale, tokens: Tokens, head: MaskHead, term: Tensor | float, mask: Tensor | None, last: bool
+        self, scale: Scale, tokens: Tokens, head: MaskHead, term: Tensor | float, seen: Tensor | None, last: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Refined scene, refined clicks, and each layer's scores (labels, N); `last` asks for the last layer's too.
 
-        `mask` (K, N) says what the clicks see in the first layer: everything, where it is None.
+        `seen` (labels, N) says what the clicks see in the first layer: everything, where it is None.
         """
         scene, clicks, scores = scale.features, tokens.content, list[Tensor]()
         for i, layer in enumerate(cast("list[ClickLayer]", self.layers)):
-            projections = layer.project(scene, scale.position) if i else scale.first
-            clicks = self.update_clicks(layer, clicks, tokens.place, projections, mask)
-            scene = layer.update_scene(scene, projections.queries, clicks, tokens.place)
+            view = layer.view(scene, scale.position, None if i else scale.first)
+            looked = layer.look(clicks, tokens.place, view, tokens.label, seen)
+            clicks = self.update_clicks(layer, clicks, tokens.place, looked)
+            scene = layer.update_scene(view, clicks, tokens.place)
             if last or i + 1 < len(self.layers):
                 scores.append(head(clicks, scene, tokens.label, tokens.labels) + term)
             if i + 1 < len(self.layers):
-                mask = click_mask(scores[-1], tokens.label)
+                seen = sees(scores[-1])
         return scene, clicks, scores
 
-    def update_clicks(
-        self, layer: ClickLayer, clicks: Tensor, place: Tensor, scene: SceneProjections, mask: Tensor | None
-    ) -> Tensor:
-        """One layer's update of the queries."""
-        return layer.update_clicks(clicks, place, scene, mask)
+    def update_clicks(self, layer: ClickLayer, clicks: Tensor, place: Tensor, looked: Tensor) -> Tensor:
+        """One layer's update of the queries by what they found in the scene."""
+        return layer.update_clicks(clicks, place, looked)
 
 
 class Agile3D(nn.Module):
@@ -152,12 +165,15 @@ class Agile3D(nn.Module):
         sizes = rows_of_clouds(level.coords, len(clouds))
         features = self.project[h](level.features).split(sizes)
         rows = [None] * len(clouds) if h == 0 else self.rows(level, clouds, sizes)
-        first, scales = self.click_attentions()[h].first(), []
+        attention, scales, coarsest = self.click_attentions()[h], [], h + 1 == len(self.project)
         for cloud, own, parent in zip(clouds, features, rows, strict=True):
             count = None if parent is None else children(parent, len(own))
             points = cloud.points if parent is None or count is None else pool_mean(cloud.points, parent, count)
             position = self.position(unit_cube(points, cloud.points))
-            scales.append(Scale(own, position, parent, count, first.project(own, position)))
+            # A finer scale first looks at what the coarser one found: at inference its points are not projected at all.
+            wanted = coarsest or not folding.usable(own)
+            first = attention.first_view(own, position, coarsest) if wanted else None
+            scales.append(Scale(own, position, parent, count, first))
         return scales
 
     @staticmethod
@@ -214,18 +230,18 @@ class Agile3D(nn.Module):
     def refine(self, encoded: EncodedCloud, clicks: VoxelClicks, place: Tensor, term: Tensor | None) -> Refined:
         """Every scale's refined scene and clicks, the coarsest first: what it found, the next one begins with."""
         scenes, queries, layers = [], [], []
-        attentions, mask, train = self.click_attentions(), None, torch.is_grad_enabled()
+        attentions, seen, train = self.click_attentions(), None, torch.is_grad_enabled()
         for h in reversed(range(len(attentions))):
             scale = encoded.scales[h]
             tokens = attentions[h].tokens(scale, place, clicks)
             own = 0.0 if term is None else self.pooled_term(term, scale)
             last = h > 0 or (train and len(attentions) > 1)
-            scene, refined, scores = attentions[h](scale, tokens, self.head, own, mask, last)
+            scene, refined, scores = attentions[h](scale, tokens, self.head, own, seen, last)
             scenes.append((scale, scene))
             queries.append(refined)
             layers += [scale.columns(each) for each in scores] if train else []
             if h:
-                mask = between(scale, encoded.scales[h - 1], click_mask(scores[-1], tokens.label))
+                seen = between(scale, encoded.scales[h - 1], sees(scores[-1]))
         return Refined(scenes, sum(queries[1:], queries[0]), layers)
 
     @staticmethod
@@ -323,7 +339,7 @@ class Draft:
 
 
 def between(coarse: Scale, fine: Scale, values: Tensor) -> Tensor:
-    """A scale's values (K, N), given to the voxels of a finer one."""
+    """A scale's values (labels, N), given to the voxels of a finer one."""
     if coarse.parent is None or fine.parent is None or fine.count is None:
         return coarse.columns(values)
     rows = coarse.parent.new_zeros(len(fine.count)).scatter(0, fine.parent, coarse.parent)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from iseg3d_ros.models import folding
+
 
 class Attention(nn.Module):
     """Multi-head attention whose projections can be taken ahead of time and kept.
@@ -34,10 +36,17 @@ class Attention(nn.Module):
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Attention over projections; `mask` (N, L) is 0 where a query may look, and minus infinity elsewhere."""
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(0, 1)[None] for x in (queries, keys, values))
+        return self.out(self.gather(queries, keys, values, mask))
+
+    def gather(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The same before the last projection."""
+        q, k, v = (self.heads_first(x)[None] for x in (queries, keys, values))
         bias = None if mask is None else mask.to(q.dtype)[None, None]
-        seen = scaled_dot_product_attention(q, k, v, bias, scale=self.scale)
-        return self.out(seen[0].transpose(0, 1).flatten(1))
+        return scaled_dot_product_attention(q, k, v, bias, scale=self.scale)[0].transpose(0, 1).flatten(1)
+
+    def heads_first(self, x: Tensor) -> Tensor:
+        """Projections (N, width) as (heads, N, channels of one); those that are so already stay."""
+        return x if x.ndim == 3 else x.unflatten(-1, (self.heads, -1)).transpose(0, 1)
 
 
 class FeedForward(nn.Module):
@@ -55,11 +64,25 @@ class FeedForward(nn.Module):
 
 @dataclass(frozen=True)
 class SceneProjections:
-    """What the first layer makes of a scene before any click: its keys and values, and its own queries."""
+    """What a layer makes of a scene before any click: its keys and values, and its own queries.
+
+    At inference on a CPU keys and values are kept by heads, queries are not made at all (None), and `background` is
+    what the learned background queries of the first layer see, if they see everything.
+    """
 
     keys: Tensor
     values: Tensor
-    queries: Tensor
+    queries: Tensor | None
+    background: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """A scene's points (N, width) as a layer finds them, their position codes, and projections where it has some."""
+
+    points: Tensor
+    position: Tensor
+    projections: SceneProjections | None
 
 
 class ClickLayer(nn.Module):
@@ -78,33 +101,62 @@ class ClickLayer(nn.Module):
 
     def project(self, scene: Tensor, position: Tensor) -> SceneProjections:
         """The scene's projections, which no click changes before this layer's own update."""
-        placed = scene + position
-        return SceneProjections(
-            self.click_to_scene.key(placed), self.click_to_scene.value(scene), self.scene_to_click.query(placed)
-        )
+        placed, attention = scene + position, self.click_to_scene
+        if not folding.usable(scene):
+            return SceneProjections(attention.key(placed), attention.value(scene), self.scene_to_click.query(placed))
+        keys, values = (attention.heads_first(x).contiguous() for x in (attention.key(placed), attention.value(scene)))
+        return SceneProjections(keys, values, None)
 
-    def update_clicks(self, clicks: Tensor, place: Tensor, scene: SceneProjections, mask: Tensor | None) -> Tensor:
-        """Queries after looking at the scene and at one another."""
-        seen = self.click_to_scene.attend(self.click_to_scene.query(clicks + place), scene.keys, scene.values, mask)
-        clicks = self.norm1(clicks + seen)
+    def view(self, points: Tensor, position: Tensor, first: SceneProjections | None = None) -> View:
+        """The scene as this layer takes it; `first` is what was projected before."""
+        if not folding.usable(points) and (first is None or first.queries is None):
+            first = self.project(points, position)
+        return View(points, position, first)
+
+    def look(self, clicks: Tensor, place: Tensor, view: View, label: Tensor, seen: Tensor | None) -> Tensor:
+        """What the queries find in the points that their label sees, `seen` bool (labels, N), or in all of them."""
+        attention, made = self.click_to_scene, view.projections
+        queries = attention.query(clicks + place)
+        if seen is not None and folding.usable(view.points):
+            return folding.look(attention, queries, view.points, view.position, label, seen)
+        if made is None:
+            made = self.project(view.points, view.position)
+        if made.background is not None and seen is None:
+            own = attention.attend(queries[len(made.background) :], made.keys, made.values)
+            return torch.cat([made.background, own])
+        return attention.attend(queries, made.keys, made.values, None if seen is None else click_mask(seen, label))
+
+    def update_clicks(self, clicks: Tensor, place: Tensor, looked: Tensor) -> Tensor:
+        """Queries after looking at the scene, which found `looked`, and at one another."""
+        clicks = self.norm1(clicks + looked)
         placed = clicks + place
         clicks = self.norm2(clicks + self.click_to_click(placed, placed, clicks))
         return self.norm3(clicks + self.ffn(clicks))
 
-    def update_scene(self, scene: Tensor, queries: Tensor, clicks: Tensor, place: Tensor) -> Tensor:
-        """Scene features after looking at the clicks; `queries` are their projections."""
-        attention = self.scene_to_click
-        return self.norm4(scene + attention.attend(queries, attention.key(clicks + place), attention.value(clicks)))
+    def update_scene(self, view: View, clicks: Tensor, place: Tensor) -> Tensor:
+        """Scene features after looking at the clicks."""
+        attention, points, made = self.scene_to_click, view.points, view.projections
+        keys, values = attention.key(clicks + place), attention.value(clicks)
+        if not folding.usable(points) and made is not None and made.queries is not None:
+            return self.norm4(points + attention.attend(made.queries, keys, values))
+        looked = folding.Looked(attention, keys, values) if folding.few(attention, len(clicks)) else None
+        updated = torch.empty_like(points)
+        for block in folding.blocks(len(points)):
+            placed = points[block] + view.position[block]
+            found = attention.attend(attention.query(placed), keys, values) if looked is None else looked(placed)
+            updated[block] = self.norm4(found.add_(points[block]))
+        return updated
 
 
-def click_mask(logits: Tensor, label: Tensor) -> Tensor:
-    """(K, N): a click sees the points now predicted as its own object, or everything where there are none.
-
-    0 where it sees and minus infinity elsewhere, as the attention adds it: no other copy of it is made.
-    """
+def sees(logits: Tensor) -> Tensor:
+    """Bool (labels, N): a label's clicks see the points now predicted as its own, or all where there are none."""
     own = logits >= logits.amax(0)
-    seen = own | ~own.any(1, keepdim=True)
-    return torch.zeros_like(logits).masked_fill_(~seen, -torch.inf)[label]
+    return own | ~own.any(1, keepdim=True)
+
+
+def click_mask(seen: Tensor, label: Tensor) -> Tensor:
+    """What attention adds to the scores (K, N) of clicks: 0 where their label sees, minus infinity elsewhere."""
+    return torch.zeros(seen.shape, device=seen.device).masked_fill_(~seen, -torch.inf)[label]
 
 
 def best_of_clicks(logits: Tensor, label: Tensor, labels: int) -> Tensor:

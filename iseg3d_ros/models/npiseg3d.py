@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize, one_hot
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models import folding
 from iseg3d_ros.models.agile3d import Agile3D, ClickAttention, Draft
 from iseg3d_ros.models.attention import Attention, ClickLayer, SceneProjections, best_of_clicks
 from iseg3d_ros.models.heads import MLP
@@ -19,6 +20,7 @@ from iseg3d_ros.models.scene import Encoded, EncodedCloud, Scale, check_clicks, 
 from iseg3d_ros.models.settings import ModelSettings
 
 COSINE_SCALE = 10.0  # sharpens Eq. 11's cosines, whose softmax would otherwise stay near uniform
+NUMBERS = 16  # a relation's pair holds tens of numbers, a sample's score is one: so many more are worked on together
 DETERMINISTIC = 0.5  # weight of the deterministic context and target branches in the public code
 
 
@@ -40,12 +42,9 @@ class ProcessAttention(ClickAttention):
         self.click_to_click = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width)
 
-    def update_clicks(
-        self, layer: ClickLayer, clicks: Tensor, place: Tensor, scene: SceneProjections, mask: Tensor | None
-    ) -> Tensor:
-        """One layer's update of the queries."""
-        seen = layer.click_to_scene.attend(layer.click_to_scene.query(clicks + place), scene.keys, scene.values, mask)
-        clicks = layer.norm1(clicks + seen)
+    def update_clicks(self, layer: ClickLayer, clicks: Tensor, place: Tensor, looked: Tensor) -> Tensor:
+        """One layer's update of the queries by what they found in the scene."""
+        clicks = layer.norm1(clicks + looked)
         clicks = layer.norm3(clicks + layer.ffn(clicks))
         placed = clicks + place
         updated: Tensor = self.norm2(clicks + self.click_to_click(placed, placed, clicks))
@@ -65,22 +64,24 @@ class PreviousMask(nn.Module):
 
     def forward(self, scale: Scale, layer: ClickLayer, previous: Tensor) -> Scale:
         """The scale with the code added to its features and, by linearity, to the first layer's projections."""
+        if folding.usable(scale.features) and not (previous > 0).any():
+            return scale
         coded = ((previous < self.labels) & (previous > 0).any()).to(scale.features.dtype)[:, None]
         codes = self.mlp(torch.eye(self.labels, device=previous.device))
         row = previous.clamp(max=self.labels - 1)
 
         def added(projection: nn.Linear | None) -> Tensor:
-            return (codes if projection is None else linear(codes, projection.weight))[row] * coded
+            return (codes if projection is None else linear(codes, projection.weight)).index_select(0, row) * coded
 
-        first = scale.first
+        first, look, features = scale.first, layer.click_to_scene, scale.features + added(None)
+        if first is None:
+            return replace(scale, features=features)
+        keys, values = added(look.key), added(look.value)
+        if first.keys.ndim == 3:
+            keys, values = look.heads_first(keys), look.heads_first(values)
+        queries = None if first.queries is None else first.queries + added(layer.scene_to_click.query)
         return replace(
-            scale,
-            features=scale.features + added(None),
-            first=SceneProjections(
-                first.keys + added(layer.click_to_scene.key),
-                first.values + added(layer.click_to_scene.value),
-                first.queries + added(layer.scene_to_click.query),
-            ),
+            scale, features=features, first=SceneProjections(first.keys + keys, first.values + values, queries)
         )
 
 
@@ -170,7 +171,8 @@ class NPISeg3D(Agile3D):
         """Eqs. 13 and 14 (V,): variance over the samples, worst click of the worst object."""
         cosine, scene, worst = self.settings.cosine, process.scene, []
         samples = modulated if cosine else modulated - modulated.mean(0)  # a dot product's mean is known beforehand
-        for part in parts(len(scene), samples.shape[0] * samples.shape[1], scene.device):
+        pairs = samples.shape[0] * samples.shape[1]
+        for part in parts(len(scene), max(1, pairs // NUMBERS), scene.device):
             values = self.similarity(samples.flatten(0, 1), scene[part]).unflatten(0, samples.shape[:2])
             spread = values.var(0, unbiased=False) if cosine else values.square_().mean(0)
             worst.append(spread.amax(0))

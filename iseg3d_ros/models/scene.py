@@ -21,14 +21,15 @@ PAIRS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 22}
 class Scale:
     """One cloud's features at one of the backbone's scales.
 
-    `parent` (V,) is the row here of every voxel of the cloud, None at full resolution; `count` its children.
+    `parent` (V,) is the row here of every voxel of the cloud, None at full resolution; `count` its children. `first`
+    is what the first layer makes of them before any click, where it wants that.
     """
 
     features: Tensor
     position: Tensor
     parent: Tensor | None
     count: Tensor | None
-    first: SceneProjections
+    first: SceneProjections | None
 
     def at(self, voxel: Tensor) -> Tensor:
         """Rows here of voxels of the cloud: the ClickMap of E2I3D's Eq. 5."""
@@ -36,7 +37,7 @@ class Scale:
 
     def spread(self, values: Tensor) -> Tensor:
         """Values of this scale's voxels, given to every voxel of the cloud."""
-        return values if self.parent is None else values[self.parent]
+        return values if self.parent is None else values.index_select(0, self.parent)
 
     def columns(self, values: Tensor) -> Tensor:
         """The same of values (K, N) that have a row for each click."""

@@ -1,0 +1,86 @@
+"""Attention between few clicks and many points that never projects the points, for inference on a CPU.
+
+A projection of all points that only meets a few clicks is moved to the clicks, where it costs nothing:
+(x Wq) (Wk c)^T = x (Wq Wk c)^T, and of a sum of weighted values, sum a (x Wv) = (sum a x) Wv. Points are worked on in
+blocks that stay in the cache, and each object's clicks meet only the points they see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from iseg3d_ros.models.attention import Attention
+
+BLOCK = 2048  # points: with 128 channels a megabyte, so that a few such buffers stay in the cache
+FEW = 2.0  # folded clicks (heads times clicks) a channel, up to which two wide products beat projecting the points
+MANY = 1 << 21  # numbers in a scene's features; with fewer the plain way was measured to be as fast
+
+
+def usable(points: Tensor) -> bool:
+    """Whether it pays, and nothing but the result is wanted: in training and pruning every layer must be at work."""
+    return torch.is_inference_mode_enabled() and points.device.type == "cpu" and points.numel() >= MANY
+
+
+def few(attention: Attention, clicks: int) -> bool:
+    """Whether so few clicks take less work folded."""
+    return clicks * attention.heads <= FEW * attention.query.weight.shape[1]
+
+
+def look(
+    attention: Attention, queries: Tensor, points: Tensor, position: Tensor, label: Tensor, seen: Tensor
+) -> Tensor:
+    """Clicks (K, width) that look at the points which their label sees; `queries` are projected, `seen` (labels, N)."""
+    found = queries.new_empty(len(queries), attention.value.weight.shape[0])
+    counts, labels = seen.sum(1).tolist(), label.tolist()
+    groups: dict[int, list[int]] = {}  # labels that see everything look together
+    for k, m in enumerate(labels):
+        groups.setdefault(-1 if counts[m] == len(points) else m, []).append(k)
+    for m, members in groups.items():
+        clicks, values, codes = torch.tensor(members), points, position
+        if m >= 0:
+            rows = seen[m].nonzero()[:, 0]
+            values, codes = points.index_select(0, rows), position.index_select(0, rows)
+        found[clicks] = gathered(attention, queries[clicks], values + codes, values)
+    return attention.out(found)
+
+
+def gathered(attention: Attention, queries: Tensor, placed: Tensor, values: Tensor) -> Tensor:
+    """What projected queries (K, width) gather of all these points, heads side by side, before the last projection."""
+    if not few(attention, len(queries)):
+        return attention.gather(queries, attention.key(placed), attention.value(values))
+    heads, each = attention.heads, queries.unflatten(1, (attention.heads, -1))
+    # The keys' bias adds the same to all of a query's scores, which the softmax does not see.
+    folded = torch.einsum("khd,hdw->hkw", each * attention.scale, attention.key.weight.unflatten(0, (heads, -1)))
+    share = (folded.flatten(0, 1) @ placed.T).softmax(1)
+    pooled = (share @ values).unflatten(0, (heads, -1))
+    found = torch.einsum("hkw,hdw->khd", pooled, attention.value.weight.unflatten(0, (heads, -1))).flatten(1)
+    return found + attention.value.bias
+
+
+class Looked:
+    """Points that look at the clicks: both projections of the points are in two matrices made of the clicks."""
+
+    def __init__(self, attention: Attention, keys: Tensor, values: Tensor) -> None:
+        heads = attention.heads
+        self.heads, self.out_bias = heads, attention.out.bias
+        each = keys.unflatten(1, (heads, -1)) * attention.scale
+        query = attention.query.weight.unflatten(0, (heads, -1))
+        self.weight = torch.einsum("khd,hdw->whk", each, query).flatten(1)
+        self.bias = torch.einsum("khd,hd->hk", each, attention.query.bias.unflatten(0, (heads, -1))).flatten()
+        out = attention.out.weight.unflatten(1, (heads, -1))
+        self.out = torch.einsum("khd,whd->hkw", values.unflatten(1, (heads, -1)), out).flatten(0, 1)
+
+    def __call__(self, placed: Tensor) -> Tensor:
+        """What points with their position codes take from the clicks, (N, width)."""
+        scores = torch.addmm(self.bias, placed, self.weight).unflatten(1, (self.heads, -1))
+        return torch.addmm(self.out_bias, scores.softmax(2).flatten(1), self.out)
+
+
+def blocks(points: int) -> Iterator[slice]:
+    """Slices of the points that stay in the cache."""
+    return (slice(start, min(start + BLOCK, points)) for start in range(0, points, BLOCK))
