@@ -13,12 +13,16 @@ from conftest import missing_ros, needs_ros
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from ros_operator import VOXEL, domain, node_process, operator
 
 from iseg3d_ros.console.updates import LinkUpdate, Mailbox, Update
 from iseg3d_ros.console.work import Setup
 from iseg3d_ros.ros.bridge import RosWork
+from iseg3d_ros.ros.segmenter import Segmenter
 
 pytestmark = [needs_ros, pytest.mark.timeout(400)]
 
@@ -64,3 +68,15 @@ def test_an_inactive_segmenter_is_named_and_brought_up(tmp_path: Path) -> None:
             work.close()
             if process is not None:
                 process.end()
+
+
+def test_a_transition_that_a_state_does_not_have_ends_no_node(ros_domain: int) -> None:
+    rclpy.init(args=[])
+    node = Segmenter()
+    try:
+        (service,) = (each for each in node.services if each.srv_name.endswith("/change_state"))
+        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+        assert not service.callback(request, ChangeState.Response(success=True)).success
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
@@ -14,6 +14,10 @@ from rclpy.parameter import Parameter, parameter_value_to_python
 from iseg3d_ros.console.updates import Message, Update
 from iseg3d_ros.console.work import Setup
 
+DOWN = {  # what leads from a state to unconfigured; a transition that a state does not have is not asked for
+    State.PRIMARY_STATE_ACTIVE: (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP),
+    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_CLEANUP,),
+}
 NAMES = ("model", "weights", "voxel_size", "scene", "resume")
 
 
@@ -25,6 +29,7 @@ class Reconfigure:
     ) -> None:
         self._node, self._clients, self._publish = node, clients, publish
         self._state = node.create_client(ChangeState, f"{segmenter}/change_state")
+        self._asked = node.create_client(GetState, f"{segmenter}/get_state")
 
     @property
     def there(self) -> bool:
@@ -34,6 +39,7 @@ class Reconfigure:
     def close(self) -> None:
         """End what was made."""
         self._node.destroy_client(self._state)
+        self._node.destroy_client(self._asked)
 
     async def run(self, wanted: Setup, working: bool) -> None:
         """Carry it out; `working`: there are objects, which are taken up again from the autosaved work."""
@@ -56,7 +62,8 @@ class Reconfigure:
         await self._restart({**before, "resume": working})
 
     async def _restart(self, values: dict[str, Any]) -> bool:
-        for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
+        state = (await self._asked.call_async(GetState.Request())).current_state.id
+        for transition in DOWN.get(state, ()):
             await self._change(transition)
         changes = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
         answer = await self._clients["set_parameters"].call_async(SetParameters.Request(parameters=changes))

@@ -141,6 +141,15 @@ class Segmenter(LifecycleNode):
         """Back to unconfigured, so that it can be tried again."""
         return self.on_shutdown(state)
 
+    def _LifecycleNodeMixin__on_change_state(self, request: Any, response: Any) -> Any:  # noqa: N802
+        """rclpy's own handler, which raises where a state has no such transition: that must not end the node."""
+        try:
+            return super()._LifecycleNodeMixin__on_change_state(request, response)  # type: ignore[misc]
+        except RuntimeError as error:
+            self.get_logger().warning(f"the transition {request.transition.id} is refused: {error}")
+            response.success = False
+            return response
+
     def destroy_node(self) -> None:
         """Ends the thread as well."""
         self.on_deactivate(LifecycleState(0, ""))
