@@ -98,7 +98,7 @@ def segmenter_process(folder: Path, *parameters: str) -> NodeProcess:
     """A segmenter with the model that needs no weights, ready."""
     process = node_process(folder, "segmenter", "autostart:=true", "model:=random_walker", VOXEL, *parameters)
     try:
-        process.wait_for("ready: clouds on", 60)
+        process.wait_for("ready: clouds on", 100)  # imports take long on a busy machine
     except AssertionError:
         process.end()
         raise

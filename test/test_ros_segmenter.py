@@ -24,7 +24,7 @@ from iseg3d_ros.predictor import Predictor
 from iseg3d_ros.ros import topics
 from iseg3d_ros.ros.convert import read_field, read_points
 
-pytestmark = [needs_ros, pytest.mark.timeout(120)]
+pytestmark = [needs_ros, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from std_srvs.srv import Trigger
 
 from iseg3d_ros.ros.convert import read_field, read_points
 
-pytestmark = [needs_ros, pytest.mark.timeout(120)]
+pytestmark = [needs_ros, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
