@@ -95,8 +95,23 @@ def test_a_click_looks_only_at_its_mask_or_everywhere(network: FewClick) -> None
     answer.masks[0] = -1.0
     answer.masks[1] = torch.where(label == 2, 1.0, -1.0)
     seen = network._visible(answer, scene.levels[-1])
-    assert seen[0].all()
-    assert torch.equal(seen[1], label == 2)
+    assert (seen[0] == 0).all()
+    assert torch.equal(seen[1] == 0, label == 2)
     level = scene.levels[0]  # stride 8: rows at least half of which is inside
     share = torch.stack([(label == 2)[level.parent == row].float().mean() for row in range(len(level.count))])
-    assert torch.equal(network._visible(answer, level)[1], (share >= 0.5) | ~(share >= 0.5).any())
+    assert torch.equal(network._visible(answer, level)[1] == 0, (share >= 0.5) | ~(share >= 0.5).any())
+
+
+def test_what_a_click_does_not_see_does_not_reach_it(network: FewClick) -> None:
+    cloud, label = boxes_on_a_table(network.settings)
+    scene, clicks = network.encode([cloud]).clouds[0], first_clicks(label)
+    answer = network.segment(torch.randn(3, network.settings.width), scene, clicks, None)
+    answer.masks[:] = torch.where(label == 2, 1.0, -1.0)
+    look, level = network.stages[-1].look, scene.levels[-1]
+    seen, queries = network._visible(answer, level), torch.randn(3, network.settings.width)
+    hidden = (label != 2).view(1, -1, 1) if level.values.ndim == 3 else (label != 2)[:, None]
+    changed = level.values.masked_fill(hidden, 100.0)
+    torch.testing.assert_close(
+        look.attend(look.query(queries), level.keys, level.values, seen),
+        look.attend(look.query(queries), level.keys, changed, seen),
+    )

@@ -162,11 +162,12 @@ class FewClick(nn.Module):
         return adapted
 
     def _visible(self, answer: StageMasks, level: Level) -> Tensor | None:
-        """Bool (K, rows): a click looks at its present mask, or everywhere where that is empty."""
+        """(K, rows), 0 or minus infinity: a click looks at its present mask, or everywhere where that is empty."""
         if not self.settings.masked_attention:
             return None
         inside = level.mean((answer.masks.T > 0).float()).T >= 0.5
-        return inside | ~inside.any(1, keepdim=True)
+        visible = inside | ~inside.any(1, keepdim=True)
+        return answer.masks.new_zeros(visible.shape).masked_fill(~visible, -torch.inf)
 
     def relate(self, scene: EncodedScene, clicks: VoxelClicks) -> Tensor | None:
         """The relation term (V, labels) of our own presets."""
