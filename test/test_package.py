@@ -117,7 +117,7 @@ def test_the_wheel_holds_what_the_package_needs(tmp_path: Path) -> None:
     """What `pip install .` would install, without building in the source tree."""
     pytest.importorskip("setuptools")
     source = tmp_path / "source"
-    names = ["setup.py", "pyproject.toml", "README.md", "LICENSE", "iseg3d_ros", "weights", "config", "launch"]
+    names = ["setup.py", "pyproject.toml", "README.md", "LICENSE", "iseg3d_ros", "weights", "config", "launch", "msg"]
     source.mkdir()
     for name in names:
         os.symlink(REPOSITORY / name, source / name)
@@ -125,6 +125,6 @@ def test_the_wheel_holds_what_the_package_needs(tmp_path: Path) -> None:
     command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(built)]
     subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
     assert (built / "iseg3d_ros" / "py.typed").is_file()
-    for folder in ("weights", "config", "launch"):
+    for folder in ("weights", "config", "launch", "msg"):
         shipped = {path.name for path in (REPOSITORY / folder).iterdir() if path.name != "__pycache__"}
         assert {path.name for path in (built / "iseg3d_ros" / "share" / folder).iterdir()} == shipped

@@ -33,7 +33,7 @@ VOXEL = 0.06
 pytestmark = [needs_ros, pytest.mark.timeout(500)]
 
 
-@pytest.fixture(scope="module", params=[0.0, 1.0], ids=["alone", "with the walker"])
+@pytest.fixture(scope="module", params=[0.0, 20.0], ids=["alone", "with the walker"])
 def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network, whose card names the walker's share or does not."""
     torch.manual_seed(3)
