@@ -49,7 +49,7 @@ def test_the_page_brings_a_segmenter_up(robot: Robot, page: Page) -> None:
     page.says("No segmenter answers")
     process = robot.start_segmenter("scene:=live", active=False)
     page.says("is not active: 'Use these' under Model brings it up")
-    page.page.get_by_role("button", name="Model", exact=True).click()
+    page.page.get_by_text("Model", exact=True).first.click()
     page.page.get_by_role("button", name="Use these", exact=True).click()
     process.wait_for("ready: clouds on /player/points, mode live", 2 * PATIENCE)
     page.says("28\\s000 points · random_walker")
