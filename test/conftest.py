@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
+import itertools
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Before torch is imported anywhere: the tensors of tests are small, and several test runs may share a machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,7 +42,6 @@ def missing_ros() -> str:
 
 
 needs_ros = pytest.mark.skipif(bool(missing_ros()), reason=missing_ros())
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 @pytest.fixture
@@ -52,34 +53,59 @@ def realset() -> Path:
 
 
 @pytest.fixture
-def chromium() -> str:
-    """The path of a Chromium that playwright can start."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no chromium is installed")
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    return path
-
-
-@pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def ros_domain() -> Iterator[int]:
     """A ROS domain that no other test on this machine has, set in the environment for this process and its children."""
     if missing_ros():
         pytest.skip(missing_ros())
-    for domain in DOMAINS:
-        lock = open(Path(tempfile.gettempdir(), f"iseg3d_ros_domain_{domain}.lock"), "a")  # noqa: SIM115
+    with domain() as number:
+        yield number
+
+
+@contextlib.contextmanager
+def domain() -> Iterator[int]:
+    """A ROS domain of one's own, set for the processes that are started; each time another one than the last."""
+    before = {name: os.environ.get(name) for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE")}
+    with contextlib.ExitStack() as stack:
+        number = next((one for one in itertools.islice(_domains, len(DOMAINS)) if _locked(one, stack)), None)
+        assert number is not None, f"all {len(DOMAINS)} ROS domains are taken by other tests on this machine"
+        os.environ.update(ROS_DOMAIN_ID=str(number), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # another test process has this one
-            lock.close()
-            continue
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        with lock:
-            yield domain
-        return
-    pytest.skip("all ROS domains are taken by other tests")
+            yield number
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                os.environ.update({name: value} if value is not None else {})
+
+
+_domains = itertools.cycle(DOMAINS)
+
+
+def _locked(number: int, stack: contextlib.ExitStack) -> bool:
+    lock = open(Path(tempfile.gettempdir(), f"iseg3d_ros_domain_{number}.lock"), "a")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another test process has this one
+        lock.close()
+        return False
+    stack.enter_context(lock)
+    return True
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Any]:
+    """One segmenter for all tests of a module; each test begins with it cleared."""
+    from ros_operator import shared_segmenter
+
+    with shared_segmenter() as one:
+        yield one
+
+
+@pytest.fixture
+def robot(shared: Any) -> Any:
+    """The operator with a cleared segmenter that has received the made scene."""
+    from ros_operator import cleared
+
+    return cleared(shared.robot)
 
 
 class NodeProcess:

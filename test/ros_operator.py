@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import sys
 import tempfile
 import time
@@ -15,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from conftest import DOMAINS, NodeProcess
+from conftest import NodeProcess, domain
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PointStamped, PoseStamped
 from iseg3d_ros.msg import Click, ClickResult, ObjectIndices, Objects
@@ -53,32 +51,6 @@ def scene(
         colours.append(np.tile(colour, (4000, 1)))
         truth.append(np.full(4000, index))
     return np.concatenate(parts).astype(np.float32), np.concatenate(colours).astype(np.uint8), np.concatenate(truth)
-
-
-@contextlib.contextmanager
-def domain() -> Iterator[int]:
-    """A ROS domain of one's own, set for the processes that are started, for as long as a module's tests run."""
-    before = {name: os.environ.get(name) for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE")}
-    with contextlib.ExitStack() as stack:
-        number = next(number for number in DOMAINS if _locked(number, stack))
-        os.environ.update(ROS_DOMAIN_ID=str(number), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
-        try:
-            yield number
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None)
-                os.environ.update({name: value} if value is not None else {})
-
-
-def _locked(number: int, stack: contextlib.ExitStack) -> bool:
-    lock = open(Path(tempfile.gettempdir(), f"iseg3d_ros_domain_{number}.lock"), "a")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        return False
-    stack.enter_context(lock)
-    return True
 
 
 @contextlib.contextmanager

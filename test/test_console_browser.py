@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import missing_ros
+from conftest import domain, missing_ros
 from console_page import (
     BLUE,
     GROUND,
@@ -49,7 +49,7 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
     folder = tmp_path_factory.mktemp("robot")
     xyz, rgb, _ = table()
     write_cloud(folder / "table.ply", Cloud(xyz, rgb))
-    with ros_operator.domain() as domain, ros_operator.operator(domain) as operator:
+    with domain() as number, ros_operator.operator(number) as operator:
         robot = Robot(folder, operator, folder / "table.ply")
         try:
             robot.start_segmenter()

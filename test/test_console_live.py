@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import missing_ros
+from conftest import domain, missing_ros
 from console_page import PATIENCE, RED, Page, Robot, chromium, needs_browser
 from tables import table
 
@@ -31,7 +31,7 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
         xyz, rgb, truth = table(number)
         xyz[truth == 1, 0] += np.float32(shift)
         write_cloud(folder / "clouds" / f"{number}.ply", Cloud(xyz, rgb))
-    with ros_operator.domain() as domain, ros_operator.operator(domain) as operator:
+    with domain() as number, ros_operator.operator(number) as operator:
         robot = Robot(folder, operator, folder / "clouds", rate=2.0)
         try:
             yield robot

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import missing_ros, needs_ros
+from conftest import domain, missing_ros, needs_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
 from geometry_msgs.msg import Point
-from ros_operator import Operator, domain, node_process, operator, scene
+from ros_operator import Operator, node_process, operator, scene
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import missing_ros, needs_ros
+from conftest import domain, missing_ros, needs_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -17,7 +18,7 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
-from ros_operator import VOXEL, domain, node_process, operator
+from ros_operator import VOXEL, node_process, operator
 
 from iseg3d_ros.console.updates import LinkUpdate, Mailbox, Update
 from iseg3d_ros.console.work import Setup
@@ -79,4 +80,6 @@ def test_a_transition_that_a_state_does_not_have_ends_no_node(ros_domain: int) -
         assert not service.callback(request, ChangeState.Response(success=True)).success
     finally:
         node.destroy_node()
+        del node
+        gc.collect()  # else its services would go on in this process
         rclpy.shutdown()

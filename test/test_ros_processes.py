@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NodeProcess, missing_ros, needs_ros
+from conftest import NodeProcess, domain, missing_ros, needs_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -21,7 +21,7 @@ from iseg3d_ros.msg import ObjectInfo
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_operator import Operator, domain, iou, node_process, operator, place, scene, segmenter_process
+from ros_operator import Operator, iou, node_process, operator, place, scene, segmenter_process
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 

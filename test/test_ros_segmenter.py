@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ if missing_ros():
 
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
-from ros_operator import BLUE, RED, SEGMENTER, TABLE, Operator, Shared, cleared, iou, scene, shared_segmenter
+from ros_operator import BLUE, RED, SEGMENTER, TABLE, Operator, iou, scene
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import SetBool, Trigger
 
@@ -25,19 +24,6 @@ from iseg3d_ros.ros import topics
 from iseg3d_ros.ros.convert import read_field, read_points
 
 pytestmark = [needs_ros, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    """One segmenter for all tests here; each test begins with it cleared."""
-    with shared_segmenter() as one:
-        yield one
-
-
-@pytest.fixture
-def robot(shared: Shared) -> Operator:
-    """The operator with a cleared segmenter that has received the made scene."""
-    return cleared(shared.robot)
 
 
 def test_labels_equal_the_librarys(robot: Operator) -> None:

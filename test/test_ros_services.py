@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,13 @@ if missing_ros():
 from geometry_msgs.msg import PoseStamped
 from iseg3d_ros.msg import Click
 from iseg3d_ros.srv import AddObjects, GetObject, RemoveObject, SaveSession, SegmentCloud, SelectObject
-from ros_operator import BLUE, RED, Operator, Shared, cleared, iou, place, scene, shared_segmenter
+from ros_operator import BLUE, RED, Operator, Shared, iou, place, scene
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
 from iseg3d_ros.ros.convert import read_field, read_points
 
 pytestmark = [needs_ros, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    """One segmenter for all tests here; each test begins with it cleared."""
-    with shared_segmenter() as one:
-        yield one
-
-
-@pytest.fixture
-def robot(shared: Shared) -> Operator:
-    """The operator with a cleared segmenter that has received the made scene."""
-    return cleared(shared.robot)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 
 from iseg3d_ros.data.folder import LabelledCloud, write_scene
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.training.config import DataConfig, OptimiserConfig, TrainConfig, load
+from iseg3d_ros.training.config import ClickConfig, DataConfig, OptimiserConfig, TrainConfig, load
 from iseg3d_ros.training.loop import train
 from iseg3d_ros.training.plot import _columns
 from iseg3d_ros.training.samples import make_sample
@@ -136,24 +137,33 @@ WORKER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_training_loop import quick
+from test_training_loop import CURVE, quick
 from iseg3d_ros.training.loop import train
 import torch
 torch.set_num_threads(1)
-train(quick(Path(sys.argv[2]), Path(sys.argv[3]), batch=1, steps=3, log_steps=1))
+train(quick(Path(sys.argv[2]), Path(sys.argv[3]), batch=1, **CURVE))
 """
+
+# Corrections go where the error is largest, which rounding decides while nothing is learnt: first clicks only.
+CURVE = {"steps": 3, "log_steps": 1, "clicks": ClickConfig(rounds=0)}
 
 
 def test_two_processes_train_as_one_with_twice_the_batch(folder: Path, tmp_path: Path) -> None:
     here = str(Path(__file__).parent)
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29577", "WORLD_SIZE": "2"}
+    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": "2"}
+    environment["GLOO_SOCKET_IFNAME"] = "lo"
     arguments = [sys.executable, "-c", WORKER, here, str(folder), str(tmp_path / "two")]
     peers = [subprocess.Popen(arguments, env={**environment, "RANK": str(k), "LOCAL_RANK": str(k)}) for k in range(2)]
     assert [peer.wait(timeout=240) for peer in peers] == [0, 0]
-    train(quick(folder, tmp_path / "one", batch=2, steps=3, log_steps=1))
+    train(quick(folder, tmp_path / "one", batch=2, **CURVE))
     one, two = (_columns(tmp_path / name / "train.csv")["gradient"] for name in ("one", "two"))
-    assert two[:2] == pytest.approx(one[:2], rel=0.02)  # later steps drift apart by rounding alone
-    assert two[2] == pytest.approx(one[2], rel=0.1)
+    assert len(one) == 3 and two == pytest.approx(one, rel=0.01)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def test_plain_interobject_training_scatters_its_clicks(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -137,22 +138,26 @@ def segmenter(model: str, folder: str, scene: str, **more: object) -> Iterator[B
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     rclpy.init(args=["bench", "--ros-args", *words, "--log-level", "warn"])
     node, client = Timed(), rclpy.create_node("bench", use_global_arguments=False)
-    threads = []
-    for each in (node, client):
-        executor = SingleThreadedExecutor()
+    executors = [SingleThreadedExecutor(), SingleThreadedExecutor()]
+    for executor, each in zip(executors, (node, client), strict=True):
         executor.add_node(each)
-        threads.append(threading.Thread(target=spin, args=(executor,), daemon=True))
+    threads = [threading.Thread(target=spin, args=(executor,), daemon=True) for executor in executors]
     node.trigger_configure()
     node.trigger_activate()
     for thread in threads:
         thread.start()
+    bench = Bench(node, client)
     try:
-        yield Bench(node, client)
+        yield bench
     finally:
-        rclpy.shutdown()
-        for thread in threads:
+        for executor, thread in zip(executors, threads, strict=True):
+            executor.shutdown()
             thread.join(10)
-        node.on_deactivate(None)
+        for each in (node, client):
+            each.destroy_node()
+        del node, client, each, bench.node, bench.client, executors, executor
+        gc.collect()  # a lifecycle node's services answer, or keep others waiting, for as long as the object lives
+        rclpy.shutdown()
 
 
 def spin(executor: Any) -> None:

@@ -27,7 +27,7 @@ class Log:
         """Remember one step; every few steps, write their mean (the only place where the device is waited for)."""
         self.losses.append(losses)
         self.busy.append(busy)
-        self.mark = self.mark or (progress.step - 1, progress.seconds)
+        self.mark = self.mark or (progress.step - 1, progress.seconds - busy)
         if progress.step % self.every:
             return
         mean = {name: _mean([row[name] for row in self.losses if name in row]) for name in losses}
