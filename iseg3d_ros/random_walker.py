@@ -26,6 +26,7 @@ from torch import Tensor
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.affinity import Judge
 from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.shell import shell, usual_colours
 from iseg3d_ros.up import dominant_plane
 
 Floats = NDArray[np.float64]
@@ -59,6 +60,10 @@ class RandomWalkerSettings:
     sure: float = 2.0  # logit above which there is none
     judged_reach: float = 3.0  # voxel edges: it learned from near pairs, and knows nothing of a LiDAR's far rings
     judged_floor: float = 1e-4  # instead of `floor`
+    # In a room, a hub ties each wall, the floor and the ceiling together, wherever something stands before them:
+    hold: float = 0.1  # weight of a voxel's edge to its hub
+    hold_colour: float = 32.0  # … less, per unit of colour that the voxel differs from the surface: a door, a picture
+    least_hold: float = 1.0  # square metres of such a surface
     rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
 
 
@@ -74,6 +79,7 @@ class Walks:
     tree: cKDTree
     solver: Callable[[bool], Callable[[Floats], Floats]]  # True: the support kills no walker, for it is an object
     columns: dict[tuple[int, float, bool], Column] = field(default_factory=dict)  # a memo
+    patches: dict[tuple[int, float], NDArray[np.int64]] = field(default_factory=dict)  # another
 
 
 class RandomWalker:
@@ -115,13 +121,29 @@ class RandomWalker:
         weights = np.exp(-exponent) + floor * np.exp(-distance / size)
         weights = weights * np.where(support[first] != support[second], settings.contact, 1.0)
         death = settings.death + settings.death_on_support * support.astype(np.float64)
+        inside, hub, hold = self._hubs(means, normals, colours, size)
+        first, second, weights = np.r_[first, inside], np.r_[second, len(means) + hub], np.r_[weights, hold]
+        hubs = np.full(hub.max(initial=-1) + 1, settings.death)
 
         @lru_cache(maxsize=2)
         def solver(ground: bool) -> Callable[[Floats], Floats]:
-            return factorised(first, second, weights, np.full_like(death, settings.death) if ground else death)
+            rates = np.full_like(death, settings.death) if ground else death
+            return factorised(first, second, weights, np.r_[rates, hubs])
 
         solver(False)
         return Walks(means, normals, colours, support, size, tree, solver)
+
+    def _hubs(
+        self, means: Floats, normals: Floats, colours: Floats, size: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+        """The voxels of a room's shell, each one's surface, and how strongly it belongs to it."""
+        settings = self.settings
+        if settings.hold <= 0 or size < settings.ground:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+        surface = shell(means, normals, size, settings.least_hold)
+        inside = np.flatnonzero(surface >= 0)
+        hold = settings.hold * np.exp(-settings.hold_colour * usual_colours(surface, colours)[inside])
+        return inside, surface[inside], hold
 
     def _exponent(
         self,
@@ -183,6 +205,14 @@ class RandomWalker:
         return column
 
     def _patch(self, walks: Walks, voxel: int, reach: float) -> NDArray[np.int64]:
+        known = walks.patches.get((voxel, reach))
+        if known is None:
+            known = self._smooth_patch(walks, voxel, reach)
+            if len(walks.patches) < self.COLUMNS_KEPT:
+                walks.patches[voxel, reach] = known
+        return known
+
+    def _smooth_patch(self, walks: Walks, voxel: int, reach: float) -> NDArray[np.int64]:
         near = np.array(walks.tree.query_ball_point(walks.means[voxel], reach * walks.size), np.int64)
         height = np.abs((walks.means[near] - walks.means[voxel]) @ walks.normals[voxel])
         flat = np.abs(walks.normals[near] @ walks.normals[voxel]) > 0.9
@@ -223,7 +253,7 @@ def bends_of_unknown_side(
 def factorised(
     first: NDArray[np.int64], second: NDArray[np.int64], weights: Floats, death: Floats
 ) -> Callable[[Floats], Floats]:
-    """Solver of (Laplacian + diag(death)) x = b for the graph of these edges."""
+    """Solver of (Laplacian + diag(death)) x = b for the graph of these edges; b and x are of its first nodes only."""
     count = len(death)
     half = sparse.coo_matrix((weights, (first, second)), shape=(count, count)).tocsr()
     both = half + half.T
@@ -235,7 +265,7 @@ def factorised(
 
     def solve(right: Floats) -> Floats:
         with lock:
-            return factors.solve(right)
+            return factors.solve(np.pad(right, (0, count - len(right))))[: len(right)]
 
     return solve
 

@@ -41,10 +41,15 @@ class Affinity(nn.Module):
 
     def forward(self, features: Tensor, cloud: VoxelCloud, first: Tensor, second: Tensor) -> Tensor:
         """Logits (P,) of voxel pairs, from features (V, width)."""
-        # What is linear is taken once a voxel, not once a pair
-        total, apart = self.of_sum(features), self.of_difference.weight
-        hidden = total[first] + total[second] + (features[first] - features[second]).abs() @ apart.T
-        surface = Surface.of(cloud, self.names)
+        total, surface = self.of_sum(features), Surface.of(cloud, self.names)
+        parts = zip(first.split(PAIRS), second.split(PAIRS), strict=True)  # that memory holds
+        return torch.cat([self._logits(features, total, cloud, surface, *pairs) for pairs in parts])
+
+    def _logits(
+        self, features: Tensor, total: Tensor, cloud: VoxelCloud, surface: Surface, first: Tensor, second: Tensor
+    ) -> Tensor:
+        apart = (features[first] - features[second]).abs()
+        hidden = total[first] + total[second] + self.of_difference(apart)
         hidden = (hidden + self.of_geometry(geometry(cloud, surface, first, second))).relu()
         logits: Tensor = self.out(self.second(hidden).relu())[:, 0]
         return logits.float()
@@ -100,12 +105,11 @@ def affinity_loss(logits: Tensor, instance: Tensor, first: Tensor, second: Tenso
 
 
 def judge_of(affinity: Affinity, features: Tensor, cloud: VoxelCloud) -> Judge:
-    """The classifier as the random walker asks it: pairs in numpy, in parts that memory holds."""
+    """The classifier as the random walker asks it: pairs in numpy."""
 
     @torch.no_grad()
     def judge(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
-        pairs = (torch.from_numpy(rows).to(features.device).split(PAIRS) for rows in (first, second))
-        logits = [affinity(features, cloud, a, b) for a, b in zip(*pairs, strict=True)]
-        return torch.cat(logits).double().cpu().numpy() if logits else np.zeros(0)
+        pairs = (torch.from_numpy(rows).to(features.device) for rows in (first, second))
+        return affinity(features, cloud, *pairs).double().cpu().numpy()
 
     return judge

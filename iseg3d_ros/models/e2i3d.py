@@ -8,9 +8,10 @@ from typing import cast
 import torch
 from torch import nn
 
-from iseg3d_ros.models.agile3d import Agile3D, ClickAttention
+from iseg3d_ros.models.agile3d import Agile3D
 from iseg3d_ros.models.attention import ClickLayer
 from iseg3d_ros.models.backbone import Residual
+from iseg3d_ros.models.click_attention import ClickAttention
 from iseg3d_ros.models.settings import ModelSettings
 
 

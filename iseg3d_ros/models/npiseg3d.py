@@ -11,8 +11,9 @@ from torch.nn.functional import linear, normalize, one_hot
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import folding
-from iseg3d_ros.models.agile3d import Agile3D, ClickAttention, Draft
+from iseg3d_ros.models.agile3d import Agile3D, Draft
 from iseg3d_ros.models.attention import Attention, ClickLayer, SceneProjections, best_of_clicks
+from iseg3d_ros.models.click_attention import ClickAttention
 from iseg3d_ros.models.heads import MLP
 from iseg3d_ros.models.latents import Gaussian, Latents
 from iseg3d_ros.models.losses import click_weights, mask_loss, mean_losses
