@@ -20,7 +20,7 @@ from iseg3d_ros.data.open import open_data
 from iseg3d_ros.evaluation.metrics import iou_at
 from iseg3d_ros.evaluation.protocol import Outcome, Task, choose_objects, evaluate
 from iseg3d_ros.evaluation.user import error_regions, tempered
-from iseg3d_ros.guided import Guided
+from iseg3d_ros.guided import guided
 from iseg3d_ros.models.adaptation import Adapted
 from iseg3d_ros.models.e2i3d import silence
 from iseg3d_ros.predictor import weights_file
@@ -58,11 +58,6 @@ def without_hierarchy(network: Any) -> Any:
     return network
 
 
-def with_walker(network: Any) -> Any:
-    """As it ships."""
-    return Guided(network, float(network.card["recipe"]["walker"]))
-
-
 def adapted(network: Any) -> Any:
     """InterObject3D, learning from the user's corrections; a small network needs a larger step than the paper's."""
     return Adapted(network, learning_rate=5e-4)
@@ -76,7 +71,7 @@ ROWS = (
     Row("InterObject3D, adapting", "interobject3d", adapted),
     Row("E2I3D alone", "e2i3d"),
     Row("E2I3D alone, coarse scale silent", "e2i3d", without_hierarchy),
-    Row("E2I3D as it ships", "e2i3d", with_walker),
+    Row("E2I3D as it ships", "e2i3d", guided),
 )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from iseg3d_ros.models import affinity as affinity_file
 from iseg3d_ros.models.affinity import Affinity, affinity_loss, example_pairs, judge_of
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.training.simulate import neighbours
@@ -52,3 +54,13 @@ def test_it_learns_a_change_of_colour_and_judges_in_numpy() -> None:
     judge = judge_of(affinity, features, cloud)
     same, across = judge(np.array([0]), np.array([1]))[0], judge(np.array([66]), np.array([78]))[0]
     assert same > 1 > -1 > across
+
+
+def test_many_pairs_are_judged_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud, module = plane(), Affinity(6, 8, NAMES)
+    features, (first, second) = torch.randn(len(cloud), 6), example_pairs(near(cloud), slice(0, 144), torch.Generator())
+    whole = module(features, cloud, first, second)
+    monkeypatch.setattr(affinity_file, "PAIRS", 50)
+    torch.testing.assert_close(module(features, cloud, first, second), whole)
+    assert module(features, cloud, first[:0], second[:0]).shape == (0,)
+    assert len(judge_of(module, features, cloud)(first.numpy(), second.numpy())) == len(first)

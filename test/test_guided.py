@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from iseg3d_ros import Click, Predictor
+from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.features import FEATURES, voxel_cloud
 from iseg3d_ros.guided import Guided, guided, selected
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import build
 from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.random_walker import RandomWalker, RandomWalkerSettings
 
 
 def two_boxes() -> tuple[np.ndarray, np.ndarray]:
@@ -43,8 +45,6 @@ def test_log_probabilities_add_up_with_the_share() -> None:
     both = Predictor(Guided(network, 0.5), voxel_size=0.01)
     scene = both.encode(xyz, rgb, up=(0, 0, 1))
     cloud = scene.cloud
-    from iseg3d_ros.clicks import VoxelClicks
-
     clicks = VoxelClicks(torch.tensor([50, 900]), torch.tensor([1, 2]), 2)
     expert = Guided(network, 0.5)
     with torch.no_grad():
@@ -83,3 +83,35 @@ def test_a_cloud_too_large_for_the_walker_is_left_to_the_network() -> None:
     object.__setattr__(expert.walker.settings, "max_voxels", 10)
     with torch.no_grad():
         assert expert.encode([cloud]).walks == (None,)
+
+
+def test_corrections_leave_the_network_less_say() -> None:
+    cloud, _ = voxel_cloud(*two_boxes(), 0.01, FEATURES)
+    network, expert = untrained(0.5), Guided(untrained(0.5), 0.5)
+    clicks = VoxelClicks(torch.tensor([50, 900, 60, 70, 80]), torch.tensor([1, 2, 0, 0, 1]), 2)
+    with torch.no_grad():
+        scene = expert.encode([cloud])
+        learned = network.decode(network.encode([cloud]), [clicks])[0].logits.log_softmax(1)
+        walked = expert.walker.decode([scene.walks[0]], [clicks])[0].logits
+        product = expert.decode(scene, [clicks])[0].logits
+    torch.testing.assert_close(product, 0.5 * 2 / 5 * learned + walked, rtol=1e-4, atol=1e-4)
+
+
+def test_a_judge_is_only_asked_about_near_pairs() -> None:
+    """Two sheets of one colour, five voxel edges apart: a judge that parts everything cannot part them further."""
+    sheet = np.random.default_rng(0).uniform(0, 0.5, (4000, 3)) * [1, 1, 0]
+    cloud, _ = voxel_cloud(np.r_[sheet, sheet + [0, 0, 0.05]].astype(np.float32), None, 0.01, FEATURES)
+    cloud = selected(cloud, FEATURES, RandomWalkerSettings().features)
+    asked: list[int] = []
+
+    def doubtful(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        asked.append(len(first))
+        return np.full(len(first), -50.0)
+
+    clicks = VoxelClicks(torch.tensor([5]), torch.tensor([1]), 1)
+    taken = {}
+    for reach in (0.0, 3.0):
+        walker = RandomWalker(RandomWalkerSettings(judged_reach=reach))
+        labels = walker.decode(walker.encode([cloud], [doubtful]), [clicks])[0].logits.argmax(1)
+        taken[reach] = int((labels == 1).sum())
+    assert asked and taken[3.0] < 0.2 * taken[0.0]

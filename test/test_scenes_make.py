@@ -10,6 +10,7 @@ import pytest
 from iseg3d_ros.commands import main
 from iseg3d_ros.data.folder import SceneFolder, read_scene
 from iseg3d_ros.scenes.make import Order, complete, make, make_scene, path_of
+from iseg3d_ros.scenes.room import _in_company
 
 pytest.importorskip("open3d", reason="scenes are scanned with Open3D, which is not installed")
 
@@ -82,3 +83,10 @@ def test_missing_furniture_is_said_with_the_way_to_get_it(tmp_path: Path, capsys
 def test_a_count_that_makes_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scenes", "--count", "0", "--procedural", "--out", str(tmp_path)]) == 1
     assert "--count must be at least 1" in capsys.readouterr().err
+
+
+def test_points_that_float_alone_are_left_out() -> None:
+    surface = np.random.default_rng(0).uniform(0, 1, (3000, 3)) * [1, 1, 0]
+    alone = np.array([[0.5, 0.5, 0.7], [0.2, 0.9, -0.6]])
+    kept = _in_company(np.r_[surface, alone], 0.02)
+    assert kept[:3000].mean() > 0.98 and not kept[3000:].any()

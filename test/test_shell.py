@@ -15,7 +15,7 @@ SIZE = 0.05
 
 
 def room() -> tuple[np.ndarray, np.ndarray]:
-    """Floor, two walls and a free-standing panel; a gap of half a metre cuts the first wall (y = 0) from top to bottom."""
+    """Floor, two walls and a free-standing panel; a gap of half a metre cuts the wall y = 0 from top to bottom."""
     rng = np.random.default_rng(0)
     across, up = rng.uniform(0, 4, (40000, 1)), rng.uniform(0, 2.5, (40000, 1))
     wall = np.hstack([across, np.zeros_like(across), up])[(across[:, 0] < 1.75) | (across[:, 0] > 2.25)]

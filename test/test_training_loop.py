@@ -133,6 +133,15 @@ def test_samples_hold_objects_large_enough_and_relabelled() -> None:
     assert len(sample.cloud) <= config.data.max_voxels * 1.2
 
 
+def test_crops_are_drawn_between_the_least_and_the_most_voxels() -> None:
+    config = quick(Path("unused"), Path("unused"))
+    data = replace(config.data, min_voxels=400, max_voxels=1600)
+    rng = np.random.default_rng(0)
+    samples = [make_sample(made_scene(0), data, config.augment, ("rgb", "one"), rng) for _ in range(24)]
+    sizes = np.array([len(sample.cloud) for sample in samples if sample is not None])
+    assert sizes.min() < 700 and sizes.max() > 1000 and sizes.max() < 1600 * 1.2
+
+
 WORKER = """
 import sys
 from pathlib import Path

@@ -1,0 +1,63 @@
+"""The network that a run begins with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models import checkpoint
+from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.models.build import build
+from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.training.config import TrainConfig
+from iseg3d_ros.training.start import first_network
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Weights of an AGILE3D that is not trained."""
+    torch.manual_seed(1)
+    path = tmp_path / "base.safetensors"
+    checkpoint.save(path, build(settings_of("agile3d", "tiny")), voxel={"room": 0.05}, recipe={})
+    return path
+
+
+def config(base: Path | str, **changes: object) -> TrainConfig:
+    return replace(TrainConfig("e2i3d", "tiny", start=str(base)), **changes)  # type: ignore[arg-type]
+
+
+def test_a_grown_network_keeps_what_its_base_has_learned(base: Path) -> None:
+    """The second stage begins where the first has ended: the coarse scale adds nothing to the sums yet."""
+    grown = first_network(config(base, options={"affinity": 8, "scale_layers": (1, 2)})).eval()
+    assert grown.settings.network == "e2i3d" and grown.settings.affinity == 8 and len(grown.attention) == 2
+    before, after = checkpoint.load(base).eval(), dict(grown.named_parameters())
+    assert all(torch.equal(value, after[name]) for name, value in before.named_parameters())
+    coords = torch.cartesian_prod(torch.arange(12), torch.arange(12), torch.arange(2)).int()
+    cloud = VoxelCloud(coords, coords * 0.05, torch.rand(len(coords), 11), 0.05)
+    with torch.no_grad():
+        (one,), (two,) = (network.encode([cloud]).clouds for network in (before, grown))
+        torch.testing.assert_close(one.scales[0].features, two.scales[0].features)
+        scale, attention = two.scales[1], grown.attention[1]
+        clicks = VoxelClicks(torch.tensor([3]), torch.tensor([1]), 1)
+        tokens = attention.tokens(scale, two.scales[0].position[clicks.voxel], clicks)
+        scene, queries, _ = attention(scale, tokens, grown.head, 0.0, None, True)
+    assert float(scene.abs().max()) == 0.0 == float(queries.abs().max())
+
+
+def test_a_start_is_refused_where_it_does_not_fit(base: Path) -> None:
+    with pytest.raises(ValueError, match=r"options can only add .*: leave out relation"):
+        first_network(config(base, options={"relation": False}))
+    with pytest.raises(ValueError, match="holds agile3d, not npiseg3d"):
+        first_network(config(base, network="npiseg3d"))
+    with pytest.raises(ValueError, match="affinity needs the features rgb"):
+        first_network(config("", options={"affinity": 8, "features": ("one",)}))
+
+
+def test_without_a_start_the_seed_decides() -> None:
+    one, two, other = (first_network(config("", seed=seed)).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
