@@ -26,7 +26,7 @@ from torch import Tensor
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.affinity import Judge
 from iseg3d_ros.models.base import Prediction, VoxelCloud
-from iseg3d_ros.shell import shell, usual_colours
+from iseg3d_ros.shell import shell, usual_colours, walled
 from iseg3d_ros.up import dominant_plane
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ Column = tuple[NDArray[np.int64], NDArray[np.float32]]  # the voxels of a patch,
 
 @dataclass(frozen=True)
 class RandomWalkerSettings:
-    """How the walker walks; tuned on table tops of one RGB-D view, checked on LiDAR sweeps."""
+    """How the walker walks; tuned on table tops of one RGB-D view and on made rooms, checked on LiDAR sweeps."""
 
     network: str = "random_walker"
     preset: str = "none"
@@ -50,6 +50,7 @@ class RandomWalkerSettings:
     floor: float = 1e-3  # what remains of an edge across anything: parts hidden from each other stay connected
     contact: float = 0.03  # factor on edges between the supporting surface and what stands on it
     death: float = 1e-5
+    death_indoors: float = 1e-4  # … between walls, where a judge keeps objects whole
     death_on_support: float = 1.0
     ground: float = 0.018  # voxel edge in metres from which the support may be an object itself: a floor, not a table
     patch: float = 4.0  # voxel edges: a first click holds the smooth patch around it, as a finger does, not one voxel
@@ -61,6 +62,7 @@ class RandomWalkerSettings:
     judged_reach: float = 3.0  # voxel edges: it learned from near pairs, and knows nothing of a LiDAR's far rings
     judged_floor: float = 1e-4  # instead of `floor`
     # In a room, a hub ties each wall, the floor and the ceiling together, wherever something stands before them:
+    outdoors: float = 0.09  # voxel edge in metres from which a cloud is a street's or a yard's
     hold: float = 0.1  # weight of a voxel's edge to its hub
     hold_colour: float = 32.0  # … less, per unit of colour that the voxel differs from the surface: a door, a picture
     least_hold: float = 1.0  # square metres of such a surface
@@ -120,30 +122,29 @@ class RandomWalker:
         floor = settings.floor if judge is None else settings.judged_floor
         weights = np.exp(-exponent) + floor * np.exp(-distance / size)
         weights = weights * np.where(support[first] != support[second], settings.contact, 1.0)
-        death = settings.death + settings.death_on_support * support.astype(np.float64)
-        inside, hub, hold = self._hubs(means, normals, colours, size)
-        first, second, weights = np.r_[first, inside], np.r_[second, len(means) + hub], np.r_[weights, hold]
-        hubs = np.full(hub.max(initial=-1) + 1, settings.death)
+        surface = self._shell(means, normals, size)
+        inside = np.flatnonzero(surface >= 0)
+        hold = settings.hold * np.exp(-settings.hold_colour * usual_colours(surface, colours)[inside])
+        first, second = np.r_[first, inside], np.r_[second, len(means) + surface[inside]]
+        weights = np.r_[weights, hold]
+        death = settings.death_indoors if judge is not None and len(inside) else settings.death
+        rates = np.full(len(means) + surface.max(initial=-1) + 1, death)
+        rates[: len(means)] += settings.death_on_support * support
 
         @lru_cache(maxsize=2)
         def solver(ground: bool) -> Callable[[Floats], Floats]:
-            rates = np.full_like(death, settings.death) if ground else death
-            return factorised(first, second, weights, np.r_[rates, hubs])
+            return factorised(first, second, weights, np.full_like(rates, death) if ground else rates)
 
         solver(False)
         return Walks(means, normals, colours, support, size, tree, solver)
 
-    def _hubs(
-        self, means: Floats, normals: Floats, colours: Floats, size: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-        """The voxels of a room's shell, each one's surface, and how strongly it belongs to it."""
-        settings = self.settings
-        if settings.hold <= 0 or size < settings.ground:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-        surface = shell(means, normals, size, settings.least_hold)
-        inside = np.flatnonzero(surface >= 0)
-        hold = settings.hold * np.exp(-settings.hold_colour * usual_colours(surface, colours)[inside])
-        return inside, surface[inside], hold
+    def _shell(self, means: Floats, normals: Floats, size: float) -> NDArray[np.int64]:
+        """The surface of a room's shell that each voxel lies in: its hub; -1 in none, as on all of a table top."""
+        none = np.full(len(means), -1, np.int64)
+        if self.settings.hold <= 0 or not self.settings.ground <= size < self.settings.outdoors:
+            return none
+        surface = shell(means, normals, size, self.settings.least_hold)
+        return surface if walled(surface, normals) else none
 
     def _exponent(
         self,

@@ -41,3 +41,8 @@ def usual_colours(surface: NDArray[np.int64], colours: Floats) -> Floats:
         inside = surface == number
         away[inside] = np.abs(colours[inside] - np.median(colours[inside], axis=0)).sum(axis=1)
     return away
+
+
+def walled(surface: NDArray[np.int64], normals: Floats) -> bool:
+    """Whether walls make up a good part of what was seen: a room, and not a street with a house beside it."""
+    return bool(((surface >= 0) & (np.abs(normals[:, 2]) < 0.3)).mean() > 0.1)

@@ -9,7 +9,7 @@ import torch
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.features import voxel_cloud
 from iseg3d_ros.random_walker import RandomWalker, RandomWalkerSettings
-from iseg3d_ros.shell import shell, usual_colours
+from iseg3d_ros.shell import shell, usual_colours, walled
 
 SIZE = 0.05
 
@@ -37,6 +37,7 @@ def test_outer_planes_are_found_and_the_panel_is_none() -> None:
     for axis in range(3):
         here = (points[:, axis] < 0.02) & (np.delete(points, axis, axis=1) > 0.2).all(axis=1)
         assert np.bincount(surface[here] + 1).max() > 0.9 * here.sum(), "one number on each of them"
+    assert walled(surface, normals) and not walled(np.where(np.abs(normals[:, 2]) > 0.5, surface, -1), normals)
     assert (shell(points, normals, SIZE, 40.0) == -1).all(), "none is that large"
 
 
