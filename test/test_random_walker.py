@@ -10,7 +10,8 @@ import torch
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.features import voxel_cloud
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.random_walker import RandomWalker, factorised, nearest_pairs, one_view, supporting_surface
+from iseg3d_ros.random_walker import RandomWalker
+from iseg3d_ros.walk_graph import Edges, factorised, nearest_pairs, one_view, supporting_surface
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "realset"
 
@@ -32,7 +33,7 @@ def two_balls() -> tuple[VoxelCloud, np.ndarray]:
 def test_the_solver_solves_the_walk() -> None:
     first, second = np.array([0, 1]), np.array([1, 2])
     right = np.array([1.0, 0.0, 0.0])
-    solved = factorised(first, second, np.array([2.0, 1.0]), np.array([0.1, 0.1, 0.5]))(right)
+    solved = factorised(Edges(first, second, np.array([2.0, 1.0])), np.array([0.1, 0.1, 0.5]))(right)
     matrix = np.array([[2.1, -2, 0], [-2, 3.1, -1], [0, -1, 1.5]])
     assert matrix @ solved == pytest.approx(right)
 
@@ -146,7 +147,7 @@ def test_a_click_on_a_stray_point_holds_its_neighbours_too() -> None:
     cloud, truth = two_balls()
     walker = RandomWalker()
     (walks,) = walker.encode([cloud])
-    walks.normals[int(np.flatnonzero(truth == 1)[300])] = (0, 0, 0)  # nothing is parallel to it: no smooth patch
+    walks.seen.normals[int(np.flatnonzero(truth == 1)[300])] = (0, 0, 0)  # nothing is parallel to it: no smooth patch
     assert len(walker._patch(walks, int(np.flatnonzero(truth == 1)[300]), 4.0)) >= 5
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from iseg3d_ros.console.console import Console
 from iseg3d_ros.console.local import LocalWork
 from iseg3d_ros.console.server import serve
+from iseg3d_ros.demo.run import draw
 from iseg3d_ros.demo.scenes import open_scene
 from iseg3d_ros.demo.script import play
 from iseg3d_ros.predictor import Predictor
@@ -22,10 +25,11 @@ ARGUMENTS = ["--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "
 ARGUMENTS += ["--disable-component-update", "--disable-sync"]
 ARGUMENTS += ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 MOST = 400_000  # bytes a picture
+WIDTH = 920
 
 
 def main() -> int:
-    """The page after the demo's script: objects, and uncertainty."""
+    """The demo's picture; the page after its script: objects, and uncertainty."""
     from playwright.sync_api import sync_playwright
 
     scene = open_scene("room")
@@ -33,7 +37,8 @@ def main() -> int:
         work = LocalWork(scene.cloud, lambda name, size: Predictor.load(name or None), "", Path(folder))
         console = Console(work, serve("127.0.0.1", 18500))
         console.look_at(cut=0.75)
-        play(work, scene, print)
+        draw(play(work, scene, print), scene, Path(folder) / "demo.png")
+        keep(trimmed(Image.open(Path(folder) / "demo.png")), "demo")
         try:
             with sync_playwright() as playwright:
                 chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -44,10 +49,10 @@ def main() -> int:
                 time.sleep(12)
                 page.locator(".mantine-Notification-closeButton").first.click(timeout=60_000)
                 time.sleep(4)
-                keep(page, "console")
+                keep(seen(page), "console")
                 console.look_at(doubt=True)
                 time.sleep(8)
-                keep(page, "console_uncertainty")
+                keep(seen(page), "console_uncertainty")
                 browser.close()
         finally:
             console.close()
@@ -55,11 +60,24 @@ def main() -> int:
     return 0
 
 
-def keep(page: object, name: str) -> None:
-    """A picture of the page, with fewer colours so that it is small."""
+def seen(page: Any) -> Image.Image:
+    """What the browser shows."""
+    return Image.open(io.BytesIO(page.screenshot(timeout=120_000)))
+
+
+def trimmed(image: Image.Image) -> Image.Image:
+    """Without the empty margin, and not wider than a page of documentation."""
+    image = image.convert("RGB")
+    box = ImageChops.difference(image, Image.new("RGB", image.size, image.getpixel((0, 0)))).getbbox()
+    image = image.crop(box)
+    width = min(image.width, WIDTH)
+    return image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+
+
+def keep(image: Image.Image, name: str) -> None:
+    """A picture in docs/, with fewer colours so that it is small."""
     target = DOCS / f"{name}.png"
-    page.screenshot(path=target, timeout=120_000)  # type: ignore[attr-defined]
-    Image.open(target).convert("RGB").quantize(256).save(target, optimize=True)
+    image.convert("RGB").quantize(256).save(target, optimize=True)
     print(f"wrote {target}: {target.stat().st_size} bytes")
     if target.stat().st_size > MOST:
         raise RuntimeError(f"{target} is larger than {MOST} bytes")
