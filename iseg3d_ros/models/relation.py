@@ -84,8 +84,8 @@ def relations(cloud: VoxelCloud, scene: Tensor, clicks: VoxelClicks, extent: Ten
 
 def likeness(scene: Tensor, clicks: VoxelClicks, near: NearestClicks, known: Tensor, part: slice) -> list[Tensor]:
     """Cosine between a point's features and those of the nearest own click, and of the most alike own click."""
-    unit = normalize(scene.float(), dim=-1)
-    alike = unit[part] @ unit[clicks.voxel].T
+    points, clicked = (normalize(scene[rows].float(), dim=-1) for rows in (part, clicks.voxel))
+    alike = points @ clicked.T
     nearest = alike.gather(1, near.click) * known
     best = best_of_clicks(alike.T, clicks.label, near.click.shape[1]).T.clamp(min=-1) * known
     mean = torch.where(known > 0, (nearest + best) / 2, -1.0)
