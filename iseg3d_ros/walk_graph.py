@@ -52,7 +52,7 @@ class RandomWalkerSettings:
     # In a room, a hub ties each wall, the floor and the ceiling together, wherever something stands before them:
     outdoors: float = 0.09  # voxel edge in metres from which a cloud is a street's or a yard's
     hold: float = 0.1  # weight of a voxel's edge to its hub
-    hold_colour: float = 32.0  # … less, per unit of colour that the voxel differs from the surface: a door, a picture
+    hold_colour: float = 16.0  # … less, per unit of colour that the voxel differs from the surface: a door, a picture
     least_hold: float = 1.0  # square metres of such a surface
     rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
 

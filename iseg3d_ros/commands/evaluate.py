@@ -31,7 +31,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; 0: this one alone")
     parser.add_argument("--json", type=Path, help="write {model: {figure: value}}; an interrupted run goes on")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, errors and uncertainty")
-    parser.add_argument("--maps", type=int, default=3, metavar="N", help="scenes whose uncertainty --plot draws")
+    parser.add_argument("--maps", type=int, default=3, metavar="N", help="scenes that --plot draws, the worst first")
     parser.set_defaults(run=run)
 
 
@@ -108,6 +108,7 @@ def _draw(
     found: Mapping[str, Sequence[Any]],
     parts: Sequence[Any],
 ) -> None:
+    from iseg3d_ros.evaluation.metrics import iou_at
     from iseg3d_ros.evaluation.plots import draw_curves, draw_maps
     from iseg3d_ros.evaluation.worker import rule_of, seed_of, task_of
     from iseg3d_ros.predictor import Predictor
@@ -115,9 +116,10 @@ def _draw(
     print(draw_curves(found, arguments.plot / "iou_over_clicks.png"))
     clicks = sorted({1, min(5, config.budget)})
     for name, (model, _) in models.items():
-        there = {outcome.name for outcome in found[name]}
+        first = {outcome.name: iou_at([outcome.rows], 1) for outcome in found[name]}
         predictor = Predictor.load(model, config.device, config.voxel_size)
-        for part in [part for part in parts if part.name in there][: arguments.maps]:
+        there = [part for part in parts if part.name in first]
+        for part in sorted(there, key=lambda part: first[part.name])[: arguments.maps]:
             path = arguments.plot / f"{Path(name).name}_{part.name.replace(' #', '_')}.png"
             rule, seed = rule_of(part, config), seed_of(part, config)
             print(draw_maps(predictor, task_of(part, config), path, clicks, rule, seed))
