@@ -30,6 +30,7 @@ DOMAINS = range(1, 102)  # what DDS' port numbers allow on Linux besides the eph
 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would nodes
 
 
 def missing_ros() -> str:
