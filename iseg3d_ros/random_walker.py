@@ -120,12 +120,28 @@ class RandomWalker:
         if known is not None:
             return known
         patch = self._patch(walks, voxel, reach)
-        source = np.zeros(len(walks.seen.means))
-        source[patch] = 1 / len(patch)
-        column = patch, walks.solver(ground)(source).astype(np.float32)
+        column = patch, walked_from(walks, patch, ground)
+        if reach == self.settings.patch:
+            column = self._rooted(walks, voxel, column, ground)
         if len(walks.columns) < self.COLUMNS_KEPT:
             walks.columns[voxel, reach, ground] = column
         return column
+
+    def _rooted(self, walks: Walks, voxel: int, column: Column, ground: bool) -> Column:
+        """The same, or where the patch is cut off from its object, from around it what the walk reaches well instead.
+
+        Else the walk would lose its certainty at once, and the next click nearby would take the whole object away.
+        """
+        patch, response = column
+        others = response.astype(np.float64)
+        others[patch] = 0
+        level = float((others**2).sum() / max(others.sum(), np.finfo(float).tiny))
+        lost = float(response[patch].mean()) - level
+        if lost < min(level, self.settings.cut_off):
+            return column
+        near = np.array(walks.tree.query_ball_point(walks.seen.means[voxel], self.settings.patch * walks.seen.size))
+        rooted = near[others[near] > 0.9 * level]
+        return (rooted, walked_from(walks, rooted, ground)) if len(rooted) > len(patch) else column
 
     def _patch(self, walks: Walks, voxel: int, reach: float) -> NDArray[np.int64]:
         known = walks.patches.get((voxel, reach))
@@ -145,3 +161,10 @@ class RandomWalker:
             return patch
         nearest = walks.tree.query(walks.seen.means[voxel], min(self.settings.least_patch, len(walks.seen.means)))[1]
         return np.union1d(patch, nearest)
+
+
+def walked_from(walks: Walks, patch: NDArray[np.int64], ground: bool) -> NDArray[np.float32]:
+    """A⁻¹ of a unit source spread over the patch."""
+    source = np.zeros(len(walks.seen.means))
+    source[patch] = 1 / len(patch)
+    return walks.solver(ground)(source).astype(np.float32)

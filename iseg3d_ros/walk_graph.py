@@ -43,6 +43,7 @@ class RandomWalkerSettings:
     ground: float = 0.018  # voxel edge in metres from which the support may be an object itself: a floor, not a table
     patch: float = 4.0  # voxel edges: a first click holds the smooth patch around it, as a finger does, not one voxel
     least_patch: int = 5  # … or, around a stray point without a smooth patch, what is nearest
+    cut_off: float = 3.0  # resistance between a patch and its object, in edges, from which it is not held
     correction: float = 0.5  # … a later click on the same object a smaller one: it is there for a detail
     # Where a trained judge says whether two voxels are of one object:
     learned: float = 4.0  # per nat of its doubt

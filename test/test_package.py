@@ -19,7 +19,9 @@ from iseg3d_ros.commands.run import NODES
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = Path(iseg3d_ros.__file__).parent
 INTERFACES = sorted([*REPOSITORY.glob("msg/*.msg"), *REPOSITORY.glob("srv/*.srv")])
-ROS_MODULES = re.compile(r"(rclpy|rosidl_\w+|tf2_ros|launch|launch_ros|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs|interfaces))(\.|$)")
+ROS_MODULES = re.compile(
+    r"(rclpy|rosidl_\w+|tf2_ros|launch|launch_ros|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs|interfaces))(\.|$)"
+)
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -163,3 +163,23 @@ def test_an_edge_that_the_judge_doubts_is_not_crossed() -> None:
     labels = walker.decode(walker.encode([cloud], [judge]), [given])[0].logits.argmax(1).numpy()
     assert (labels[(truth == 1) & (height > 0.1)] == 1).mean() > 0.95
     assert (labels[(truth == 1) & (height < -0.1)] == 2).mean() > 0.95
+
+
+def test_a_patch_that_is_cut_off_takes_root_beside_it() -> None:
+    """A judge parts the clicked patch from its ball: the ball is meant all the same, and stays after a correction."""
+    cloud, truth = two_balls()
+    walker, left = RandomWalker(), int(np.flatnonzero(truth == 1)[300])
+    (walks,) = walker.encode([cloud])
+    stray = np.isin(np.arange(len(truth)), walks.tree.query(walks.seen.means[left], 5)[1])
+    cloud.features[left, 7:10] = 0  # no smooth patch
+
+    def judge(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.where((stray[first] == stray[second]) & (truth[first] == truth[second]), 6.0, -9.0)
+
+    corner = int(np.flatnonzero((truth == 1) & ~stray)[0])
+    (walks,) = walker.encode([cloud], [judge])
+    ball = (truth == 1) & ~stray
+    for given, least in ((clicks((left, 1)), 0.95), (clicks((left, 1), (corner, 0)), 0.5)):
+        labels = walker.decode([walks], [given])[0].logits.argmax(1).numpy()
+        assert (labels[ball] == 1).mean() > least
+        assert (labels[truth == 2] == 1).mean() < 0.05
