@@ -139,9 +139,14 @@ class RandomWalker:
         lost = float(response[patch].mean()) - level
         if lost < min(level, self.settings.cut_off):
             return column
-        near = np.array(walks.tree.query_ball_point(walks.seen.means[voxel], self.settings.patch * walks.seen.size))
-        rooted = near[others[near] > 0.9 * level]
-        return (rooted, walked_from(walks, rooted, ground)) if len(rooted) > len(patch) else column
+        indoors = walks.seen.size >= self.settings.ground  # there a click may lie on an island between holes
+        for reach in (1, 3, 6) if indoors else (1,):
+            radius = reach * self.settings.patch * walks.seen.size
+            near = np.array(walks.tree.query_ball_point(walks.seen.means[voxel], radius))
+            rooted = near[others[near] > 0.9 * level]
+            if len(rooted) > len(patch) * (1 + indoors):
+                return rooted, walked_from(walks, rooted, ground)
+        return column
 
     def _patch(self, walks: Walks, voxel: int, reach: float) -> NDArray[np.int64]:
         known = walks.patches.get((voxel, reach))
