@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -130,3 +131,12 @@ def test_the_wheel_holds_what_the_package_needs(tmp_path: Path) -> None:
     for folder in ("weights", "config", "launch", "msg"):
         shipped = {path.name for path in (REPOSITORY / folder).iterdir() if path.name != "__pycache__"}
         assert {path.name for path in (built / "iseg3d_ros" / "share" / folder).iterdir()} == shipped
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "weights").glob("*.safetensors")), ids=lambda path: path.stem)
+def test_shipped_weights_name_no_folder_of_the_machine_that_made_them(path: Path) -> None:
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    config = json.loads(json.loads(header["__metadata__"]["card"])["recipe"]["config"])
+    folders = [config["out"], config["start"], *config["data"]["scenes"]]
+    assert not any(Path(folder).is_absolute() for folder in folders), folders
