@@ -40,6 +40,7 @@ class RandomWalkerSettings:
     death: float = 1e-5
     death_indoors: float = 1e-4  # … between walls, where a judge keeps objects whole
     death_on_support: float = 1.0
+    rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
     ground: float = 0.018  # voxel edge in metres from which the support may be an object itself: a floor, not a table
     patch: float = 4.0  # voxel edges: a first click holds the smooth patch around it, as a finger does, not one voxel
     least_patch: int = 5  # … or, around a stray point without a smooth patch, what is nearest
@@ -55,7 +56,6 @@ class RandomWalkerSettings:
     hold: float = 0.1  # weight of a voxel's edge to its hub
     hold_colour: float = 16.0  # … less, per unit of colour that the voxel differs from the surface: a door, a picture
     least_hold: float = 1.0  # square metres of such a surface
-    rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def factorised(edges: Edges, death: Floats) -> Callable[[Floats], Floats]:
 
 
 def bends_seen(
-    first: NDArray[np.int64], second: NDArray[np.int64], means: Floats, normals: Floats, convex: float
+    first: Rows, second: Rows, means: Floats, normals: Floats, convex: float
 ) -> Floats:
     """1 − cos between normals that point outwards, times `convex` where the surface is convex."""
     turn, step = normals[second] - normals[first], means[second] - means[first]
@@ -153,7 +153,7 @@ def bends_seen(
 
 
 def bends_of_unknown_side(
-    first: NDArray[np.int64], second: NDArray[np.int64], means: Floats, normals: Floats, convex: float
+    first: Rows, second: Rows, means: Floats, normals: Floats, convex: float
 ) -> Floats:
     """The same for clouds fused from many views, whose normals have no side.
 
@@ -169,7 +169,7 @@ def bends_of_unknown_side(
     return (1 - np.abs((normals[first] * normals[second]).sum(axis=1))) * side
 
 
-def nearest_pairs(tree: cKDTree, neighbours: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+def nearest_pairs(tree: cKDTree, neighbours: int) -> tuple[Rows, Rows, Floats]:
     """Pairs (i < j) in which one is among the other's nearest neighbours, each once, and their distances."""
     count = min(neighbours, tree.n - 1)
     if count < 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import REALSET, needs_realset
 
 from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.data.folder import LabelledCloud, write_scene
@@ -281,11 +282,9 @@ def test_nothing_known_is_a_sentence(tmp_path: Path) -> None:
         open_data(tmp_path, kind="scannet")
 
 
+@needs_realset
 def test_real_scenes_open_where_they_are() -> None:
-    folder = Path(__file__).resolve().parents[2] / "shared" / "realset" / "tabletop"
-    if not folder.is_dir():
-        pytest.skip("the real scenes are not beside this repository")
-    samples = open_data(folder)
+    samples = open_data(REALSET / "tabletop")
     assert len(samples) == 24
     assert samples[0].cloud.rgb is not None and 2 <= len(samples[0].cloud.classes) <= 16
 

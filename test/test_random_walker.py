@@ -1,19 +1,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import REALSET, needs_realset
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.features import voxel_cloud
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.random_walker import RandomWalker
 from iseg3d_ros.walk_graph import Edges, factorised, nearest_pairs, one_view, supporting_surface
-
-REAL = Path(__file__).resolve().parents[2] / "shared" / "realset"
 
 
 def clicks(*pairs: tuple[int, int]) -> VoxelClicks:
@@ -99,12 +97,12 @@ def test_support_and_view() -> None:
     assert not one_view(np.concatenate([seen, seen * 1.7]))
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real scenes are not beside this repository (../shared/realset)")
+@needs_realset
 def test_a_real_table_top_from_one_click_an_object() -> None:
     from iseg3d_ros import Click, Predictor
     from iseg3d_ros.evaluation.user import error_regions
 
-    sys.path.insert(0, str(REAL))
+    sys.path.insert(0, str(REALSET))
     from load import scenes
 
     _, xyz, rgb, instance = next(iter(scenes("tabletop")))

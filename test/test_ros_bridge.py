@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -80,6 +79,4 @@ def test_a_transition_that_a_state_does_not_have_ends_no_node(ros_domain: int) -
         assert not service.callback(request, ChangeState.Response(success=True)).success
     finally:
         node.destroy_node()
-        del node
-        gc.collect()  # else its services would go on in this process
         rclpy.shutdown()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import missing_ros, needs_ros
@@ -11,7 +14,7 @@ if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
 from iseg3d_ros.commands import main
-from iseg3d_ros.ros import measure
+from iseg3d_ros.ros import measure, testbed
 
 pytestmark = [needs_ros, pytest.mark.timeout(120)]
 
@@ -32,3 +35,22 @@ def test_layouts_and_overhead(ros_domain: int, tmp_path: object, monkeypatch: py
     figures = measure.overhead(2, "random_walker", str(tmp_path))
     assert 0 < figures["overhead_click_least_ms"] <= figures["overhead_click_ms"]
     assert figures["library_cloud_ms"] > figures["library_click_ms"] > 0
+
+
+def test_the_bench_leaves_nothing_in_the_domain(ros_node: Any, tmp_path: Path) -> None:
+    """Else whoever comes into the domain next hears its last messages and waits for its services."""
+
+    def seen() -> set[str]:
+        services = {name for name, _ in ros_node.get_service_names_and_types() if not name.startswith("/test/")}
+        return services | set(ros_node.get_node_names()) - {"test"}
+
+    def wait(condition: Any) -> None:
+        end = time.monotonic() + 20
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.1)
+
+    with testbed.segmenter("random_walker", str(tmp_path), scene="frozen") as bench:
+        wait(lambda: {"segmenter", "bench", "/segmenter/change_state"} <= seen())
+        assert {"segmenter", "bench", "/segmenter/change_state"} <= seen()
+    wait(lambda: not seen())
+    assert bench and not seen()

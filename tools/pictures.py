@@ -1,4 +1,7 @@
-"""The pictures of the documentation, made anew: `make pictures`. Needs Chromium and playwright; runs on the library."""
+"""The pictures of the documentation, made anew: `make pictures`. Needs Chromium and playwright; runs on the library.
+
+`python tools/pictures.py NAME FILE` makes docs/NAME.png of a picture that another command drew, such as `iseg3d evaluate`.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,19 @@ ARGUMENTS += ["--disable-component-update", "--disable-sync"]
 ARGUMENTS += ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 MOST = 400_000  # bytes a picture
 WIDTH = 920
+WIDE = 1400  # … of rows of maps
 
 
 def main() -> int:
+    """All pictures of the product, or the one that the command line names."""
+    if len(sys.argv) == 3:
+        keep(trimmed(Image.open(sys.argv[2]), WIDE), sys.argv[1])
+    else:
+        product()
+    return 0
+
+
+def product() -> None:
     """The demo's picture; the page after its script: objects, and uncertainty."""
     from playwright.sync_api import sync_playwright
 
@@ -57,7 +70,6 @@ def main() -> int:
         finally:
             console.close()
             work.close()
-    return 0
 
 
 def seen(page: Any) -> Image.Image:
@@ -65,12 +77,12 @@ def seen(page: Any) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot(timeout=120_000)))
 
 
-def trimmed(image: Image.Image) -> Image.Image:
+def trimmed(image: Image.Image, most: int = WIDTH) -> Image.Image:
     """Without the empty margin, and not wider than a page of documentation."""
     image = image.convert("RGB")
     box = ImageChops.difference(image, Image.new("RGB", image.size, image.getpixel((0, 0)))).getbbox()
     image = image.crop(box)
-    width = min(image.width, WIDTH)
+    width = min(image.width, most)
     return image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
 
 

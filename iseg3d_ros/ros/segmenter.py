@@ -151,9 +151,10 @@ class Segmenter(LifecycleNode):
             return response
 
     def destroy_node(self) -> None:
-        """Ends the thread as well."""
+        """Ends the thread as well, and the lifecycle's services, which rclpy leaves waiting for callers."""
         self.on_deactivate(LifecycleState(0, ""))
         super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
 
     def _active(self) -> Running:
         if self._running is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -146,17 +145,14 @@ def segmenter(model: str, folder: str, scene: str, **more: object) -> Iterator[B
     node.trigger_activate()
     for thread in threads:
         thread.start()
-    bench = Bench(node, client)
     try:
-        yield bench
-    finally:
+        yield Bench(node, client)
+    finally:  # shutting rclpy down would leave the nodes in the domain, with what they have last published
         for executor, thread in zip(executors, threads, strict=True):
             executor.shutdown()
             thread.join(10)
-        for each in (node, client):
-            each.destroy_node()
-        del node, client, each, bench.node, bench.client, executors, executor
-        gc.collect()  # a lifecycle node's services answer, or keep others waiting, for as long as the object lives
+        node.destroy_node()
+        client.destroy_node()
         rclpy.shutdown()
 
 
