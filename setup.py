@@ -36,7 +36,7 @@ EXTRAS = {
     "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags"],
     "ros-build": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS_BUILD] + ["empy<4", "catkin_pkg", "lark"],
     "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "playwright", "colcon-common-extensions"]
-    + ["setuptools", "wheel"],
+    + ["setuptools", "wheel", f"spconv; {LINUX} and python_version <= '3.13'"],
 }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,11 +14,10 @@ from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, UpConv
 from iseg3d_ros.sparse.choice import use_spconv
 from iseg3d_ros.sparse.spconv_convolution import available
 
-needs_spconv = pytest.mark.skipif(not available(), reason="spconv is not installed: pip install spconv")
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")),
-]
+no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+DEVICES = ["cpu", pytest.param("cuda", marks=no_cuda)]
+needs_spconv = pytest.mark.skipif(not available("cpu"), reason="spconv is not installed: pip install spconv")
+no_spconv_cuda = pytest.mark.skipif(not available("cuda"), reason="no spconv for CUDA here")
 
 
 def clouds(seed: int, sizes: tuple[int, ...]) -> Tensor:
@@ -33,7 +36,7 @@ def run(name: str, layer: torch.nn.Module, x: Tensor, maps: Maps) -> list[Tensor
 
 
 @needs_spconv
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[no_cuda, no_spconv_cuda])])
 @pytest.mark.parametrize("sizes", [(1,), (300, 1, 90), (700,)])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("sets", [0, 2])
@@ -43,7 +46,7 @@ def test_spconv_equals_torch(device: str, sizes: tuple[int, ...], kernel: int, s
     x = torch.randn(len(coords), *[sets] * (sets > 0), 8, device=device)
     maps = Maps(coords)
     for mine, theirs in zip(run("torch", layer, x, maps), run("spconv", layer, x, maps), strict=True):
-        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(mine.abs().max()))
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(mine.detach().abs().max()))
 
 
 @needs_spconv
@@ -52,10 +55,26 @@ def test_spconv_takes_no_voxels() -> None:
         assert SubMConv3d(3, 4)(SparseTensor(torch.zeros(0, 3), Maps(clouds(0, (0,))))).features.shape == (0, 4)
 
 
-@pytest.mark.skipif(available(), reason="spconv is installed")
-def test_missing_spconv_is_a_sentence() -> None:
-    with backend("spconv"), pytest.raises(RuntimeError, match="pip install spconv"):
-        SubMConv3d(3, 4)(SparseTensor(torch.zeros(5, 3), Maps(clouds(0, (5,)))))
+@pytest.mark.parametrize("way", ["sys.modules['spconv'] = None", "sys.path.insert(0, '.')"])
+def test_missing_spconv_is_a_sentence(way: str, tmp_path: Path) -> None:
+    """In a process of its own, in which none is installed, or one that does not import."""
+    (tmp_path / "spconv.py").write_text("raise ImportError('none')")
+    code = f"""
+import sys
+{way}
+import torch
+from iseg3d_ros.sparse import Maps, SparseTensor, SubMConv3d, backend
+with backend("spconv"):
+    SubMConv3d(3, 4)(SparseTensor(torch.zeros(1, 3), Maps(torch.zeros(1, 4, dtype=torch.int32))))"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "no spconv is installed: pip install spconv." in done.stderr, done.stderr
+
+
+@needs_spconv
+def test_a_build_without_cuda_is_for_the_cpu_only() -> None:
+    from spconv.cppconstants import CPU_ONLY_BUILD
+
+    assert available("cuda") is not CPU_ONLY_BUILD
 
 
 def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """The pictures of the documentation, made anew: `make pictures`. Needs Chromium and playwright; runs on the library.
 
-`python tools/pictures.py NAME FILE` makes docs/NAME.png of a picture that another command drew, such as `iseg3d evaluate`.
+`python tools/pictures.py NAME FILE` makes docs/NAME.png of a picture that another command drew (`iseg3d evaluate`).
 """
 
 from __future__ import annotations

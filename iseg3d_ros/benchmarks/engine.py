@@ -58,7 +58,7 @@ def run(
     figures: dict[str, float] = {"voxels": float(len(coords))}
     with torch.no_grad():
         figures |= _against_product(coords, widths, repetitions)
-        if spconv_convolution.available():
+        if spconv_convolution.available(torch.device(device).type):
             figures |= _against_spconv(coords, widths, repetitions)
         else:
             _note("spconv is not installed: no spconv_ratio")

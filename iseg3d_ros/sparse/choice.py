@@ -26,9 +26,10 @@ def use_spconv(features: Tensor, kernel_size: int) -> bool:
     name, device = chosen(), features.device
     if name == "torch" or (name == "auto" and (device.type != "cuda" or features.ndim == 3)):
         return False
-    if not spconv_convolution.available():
+    if not spconv_convolution.available(device.type):
         if name == "spconv":
-            raise RuntimeError("The spconv back end was asked for, but spconv is not installed: pip install spconv.")
+            build = "spconv-cu126" if device.type == "cuda" else "spconv"
+            raise RuntimeError(f"The spconv back end was asked for, but no {build} is installed: pip install {build}.")
         return False
     half = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type) == torch.bfloat16
     return not half and spconv_convolution.runs(features, kernel_size, device)

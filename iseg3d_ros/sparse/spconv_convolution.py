@@ -14,16 +14,17 @@ from iseg3d_ros.sparse.convolution import gradients
 from iseg3d_ros.sparse.maps import Maps
 
 
-@lru_cache(maxsize=1)
-def available() -> bool:
-    """Whether spconv is installed and imports."""
+@lru_cache(maxsize=2)
+def available(device: str) -> bool:
+    """Whether an spconv is installed that imports and was built for this type of device."""
     if importlib.util.find_spec("spconv") is None:
         return False
     try:
         import spconv.pytorch
+        from spconv.cppconstants import CPU_ONLY_BUILD
     except (ImportError, OSError, RuntimeError):
         return False
-    return spconv.pytorch is not None
+    return spconv.pytorch is not None and not (CPU_ONLY_BUILD and device == "cuda")
 
 
 def runs(features: Tensor, kernel_size: int, device: torch.device) -> bool:
