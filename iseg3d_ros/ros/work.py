@@ -288,7 +288,7 @@ class Work:
         if self._before is None or self._before[0] is not shown:
             return self.stage.carried
         _, labels, before = self._before
-        if before == ids:
+        if before == ids[: len(before)]:
             return labels
         table = np.array([0, *(ids.index(name) + 1 if name in ids else 0 for name in before)], np.int32)
         return table[labels]
