@@ -16,8 +16,9 @@ import torch
 from iseg3d_ros.data.folder import LabelledCloud, write_scene
 from iseg3d_ros.models.build import build, parameters
 from iseg3d_ros.models.settings import settings_of
-from iseg3d_ros.training.config import AugmentConfig, ClickConfig, DataConfig
+from iseg3d_ros.training.config import AugmentConfig, ClickConfig, DataConfig, OptimiserConfig
 from iseg3d_ros.training.samples import Crops, TrainingSample
+from iseg3d_ros.training.schedule import make_optimiser
 from iseg3d_ros.training.step import Step
 
 # 2.0 M parameters, the size of the yardstick: a U-Net that did 3.5 steps a second on two cores of another machine
@@ -32,7 +33,7 @@ def run(
     settings = settings_of("e2i3d", "small", **YARDSTICK)
     network = build(settings).to(device).train()
     step = Step(network, ClickConfig(rounds=rounds))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    optimiser = make_optimiser(network, OptimiserConfig())
     with tempfile.TemporaryDirectory() as made:
         crops = _crops(scenes or _made(Path(made)), voxels, settings.features, steps + 2)
         rows = list(_timed(crops, step, optimiser, device))[2:]

@@ -133,7 +133,9 @@ def _accumulate(left: Tensor, right: Tensor, block: Block, out: Tensor, sets: in
         return
     sizes = [count * sets for count in block.counts]
     for a, b, into in zip(torch.split(left, sizes), torch.split(right, sizes), out, strict=True):
-        if len(a):
+        if len(a) and a.dtype == into.dtype:
+            into.addmm_(a.T, b)
+        elif len(a):
             into += a.T @ b
 
 
