@@ -97,7 +97,7 @@ class RandomWalker:
         meeting = np.stack([response[patch].mean(axis=0, dtype=np.float64) for patch, _ in columns])
         wanted = (label[:, None] == np.arange(clicks.objects + 1)).astype(np.float64)
         sources = np.linalg.solve(meeting + 1e-9 * np.eye(len(label)) * np.trace(meeting), wanted)
-        chance = np.clip(response @ sources.astype(np.float32), 0, 1)
+        chance = np.clip(product(response, sources.astype(np.float32)), 0, 1)
         dead = np.clip(1 - chance.sum(axis=1), 0, 1)
         chance[:, 0] += dead * np.where(walks.support & (not ground), 1.0, self.settings.rest)
         return Prediction(torch.from_numpy(np.log(chance + 1e-6).astype(np.float32)).to(clicks.voxel.device))
@@ -166,6 +166,12 @@ class RandomWalker:
             return patch
         nearest = walks.tree.query(walks.seen.means[voxel], min(self.settings.least_patch, len(walks.seen.means)))[1]
         return np.union1d(patch, nearest)
+
+
+def product(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Matrix product on torch's threads: numpy's stay awake after one for a while, and in the network's way."""
+    result: NDArray[np.float32] = (torch.from_numpy(first) @ torch.from_numpy(second)).numpy()
+    return result
 
 
 def walked_from(walks: Walks, patch: NDArray[np.int64], ground: bool) -> NDArray[np.float32]:
