@@ -40,3 +40,10 @@ def first_clicks(label: torch.Tensor, background: int = 0) -> VoxelClicks:
     chosen = [v[len(v) // 2] for v in voxels] + list(torch.nonzero(label == 0)[:background, 0])
     labels = torch.tensor([*range(1, objects + 1), *[0] * background])
     return VoxelClicks(torch.stack(chosen), labels, objects)
+
+
+def logits_of(network: torch.nn.Module, cloud: VoxelCloud, clicks: VoxelClicks) -> torch.Tensor:
+    """Masks in eval mode."""
+    network.eval()
+    with torch.inference_mode():
+        return network.decode(network.encode([cloud]), [clicks])[0].logits

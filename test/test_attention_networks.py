@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 import torch
-from model_scenes import boxes_on_a_table, first_clicks
+from model_scenes import boxes_on_a_table, first_clicks, logits_of
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import folding
@@ -27,13 +26,6 @@ def network_of(name: str, ours: bool = True, seed: int = 0, **changes: object) -
     torch.manual_seed(seed)
     kind = {"propagation": 12} if ours else {"relation": False, "dice": "point"}
     return build(settings_of(name, "tiny", **(kind | changes)))
-
-
-def logits_of(network: torch.nn.Module, cloud: VoxelCloud, clicks: VoxelClicks) -> torch.Tensor:
-    """Masks in eval mode."""
-    network.eval()
-    with torch.inference_mode():
-        return network.decode(network.encode([cloud]), [clicks])[0].logits
 
 
 @pytest.mark.parametrize(("name", "millions"), [("agile3d", 39.3), ("e2i3d", 40.5), ("npiseg3d", 40.0)])
@@ -125,37 +117,6 @@ def test_translation_by_whole_voxels(name: str, ours: bool) -> None:
     clicks = first_clicks(label, 1)
     expected = logits_of(network, cloud, clicks)
     torch.testing.assert_close(logits_of(network, moved, clicks), expected, atol=1e-3, rtol=1e-3)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("objects", "count"), [(64, 64), (1, 1), (3, 500)])
-def test_many_objects_and_clicks(name: str, objects: int, count: int) -> None:
-    network = network_of(name)
-    cloud, _ = boxes_on_a_table(network.settings)
-    clicks = VoxelClicks(torch.arange(count) % len(cloud), torch.arange(count) % objects + 1, objects)
-    logits = logits_of(network, cloud, clicks)
-    assert logits.shape == (len(cloud), objects + 1)
-    assert logits.isfinite().all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("training", [False, True])
-def test_a_single_voxel(name: str, training: bool) -> None:
-    network = network_of(name).train(training)
-    cloud = VoxelCloud(torch.zeros(1, 3).int(), torch.zeros(1, 3), torch.ones(1, network.settings.in_channels), 0.05)
-    clicks = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
-    with torch.no_grad():
-        assert network.decode(network.encode([cloud]), [clicks])[0].logits.isfinite().all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_object_without_clicks_is_never_chosen(name: str) -> None:
-    network = network_of(name, ours=False)
-    cloud, label = boxes_on_a_table(network.settings)
-    clicks = replace(first_clicks(label), objects=5)
-    logits = logits_of(network, cloud, clicks)
-    assert logits.isfinite().all()
-    assert logits.argmax(1).max() <= 3
 
 
 def test_no_clicks_are_refused_in_words() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from model_scenes import boxes_on_a_table, first_clicks
+from model_scenes import boxes_on_a_table, first_clicks, logits_of
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
@@ -22,13 +21,6 @@ NAMES = ("interobject3d", "clickenhance", "fewclick")
 def network_of(name: str, **changes: object) -> torch.nn.Module:
     torch.manual_seed(0)
     return build(settings_of(name, "tiny", **changes))
-
-
-def logits_of(network: torch.nn.Module, cloud: VoxelCloud, clicks: VoxelClicks) -> torch.Tensor:
-    """Masks in eval mode."""
-    network.eval()
-    with torch.inference_mode():
-        return network.decode(network.encode([cloud]), [clicks])[0].logits
 
 
 def classes_of(name: str) -> dict[str, object]:
@@ -124,27 +116,6 @@ def test_translation_by_whole_voxels(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("objects", "count"), [(64, 64), (1, 1), (3, 500)])
-def test_many_objects_and_clicks(name: str, objects: int, count: int) -> None:
-    network = network_of(name)
-    cloud, _ = boxes_on_a_table(network.settings)
-    clicks = VoxelClicks(torch.arange(count) % len(cloud), torch.arange(count) % objects + 1, objects)
-    logits = logits_of(network, cloud, clicks)
-    assert logits.shape == (len(cloud), objects + 1)
-    assert logits.isfinite().all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("training", [False, True])
-def test_a_single_voxel(name: str, training: bool) -> None:
-    network = network_of(name).train(training)
-    cloud = VoxelCloud(torch.zeros(1, 3).int(), torch.zeros(1, 3), torch.ones(1, network.settings.in_channels), 0.05)
-    clicks = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
-    with torch.no_grad():
-        assert network.decode(network.encode([cloud]), [clicks])[0].logits.isfinite().all()
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_only_background_clicks(name: str) -> None:
     network = network_of(name)
     cloud, _ = boxes_on_a_table(network.settings)
@@ -152,15 +123,6 @@ def test_only_background_clicks(name: str) -> None:
     logits = logits_of(network, cloud, clicks)
     assert logits.isfinite().all()
     assert logits.argmax(1).max() == 0
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_object_without_clicks_is_never_chosen(name: str) -> None:
-    network = network_of(name)
-    cloud, label = boxes_on_a_table(network.settings)
-    logits = logits_of(network, cloud, replace(first_clicks(label), objects=5))
-    assert logits.isfinite().all()
-    assert logits.argmax(1).max() <= 3
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -53,7 +53,7 @@ def nearest_other(distance: Tensor) -> Tensor:
 
 def fading(distance: Tensor, size: float, extent: Tensor) -> list[Tensor]:
     """exp(-d / range) over a geometric series of ranges, absolute in voxels and relative to the scene."""
-    ranges = [*(size * voxels for voxels in VOXELS), *(extent * share for share in EXTENTS)]
+    ranges: list[float | Tensor] = [*(size * voxels for voxels in VOXELS), *(extent * share for share in EXTENTS)]
     return [(-distance / r).clamp(min=NOTHING).exp() for r in ranges]
 
 
