@@ -76,7 +76,7 @@ class RandomWalker:
         edges = neighbour_edges(seen, tree, support, judge, settings) + hubs
         indoors = judge is not None and len(hubs.first) > 0
         death = settings.death_indoors if indoors else settings.death
-        rates = np.full(max(len(support), hubs.second.max(initial=0) + 1), death)
+        rates = np.full(max(len(support), int(hubs.second.max(initial=0)) + 1), death)
         rates[: len(support)] += settings.death_on_support * support
 
         @lru_cache(maxsize=2)

@@ -67,7 +67,7 @@ from iseg3d_ros.sparse import Maps, SparseTensor, SubMConv3d, backend
 with backend("spconv"):
     SubMConv3d(3, 4)(SparseTensor(torch.zeros(1, 3), Maps(torch.zeros(1, 4, dtype=torch.int32))))"""
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and "no spconv is installed: pip install spconv." in done.stderr, done.stderr
+    assert done.returncode != 0 and "the package 'spconv' is missing: install it with pip." in done.stderr, done.stderr
 
 
 @needs_spconv

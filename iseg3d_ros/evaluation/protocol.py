@@ -128,6 +128,6 @@ def choose_objects(
     if objects is None:
         large = ids[counts >= least_points][np.argsort(-counts[counts >= least_points], kind="stable")]
         objects = tuple(int(value) for value in np.sort(large[:most]))
-    table = np.zeros(int(max(instance.max(initial=0), max(objects, default=0))) + 1, np.int32)
+    table = np.zeros(max(int(instance.max(initial=0)), max(objects, default=0)) + 1, np.int32)
     table[list(objects)] = np.arange(1, len(objects) + 1)
     return table[np.maximum(instance, 0)], len(objects)

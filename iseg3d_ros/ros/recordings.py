@@ -30,10 +30,10 @@ class Frame:
             scene = read_scene(self.path)
             return Cloud(np.asarray(scene.xyz), scene.rgb, scene.intensity, np.asarray(scene.instance))
         if self.path.name.endswith(".pcd.bin"):  # nuScenes: x y z intensity ring
-            values = np.fromfile(self.path, "<f4")
-            if len(values) % 5:
+            numbers = np.fromfile(self.path, "<f4")
+            if len(numbers) % 5:
                 raise ValueError(f"{self.path} is no nuScenes sweep: its size is no multiple of 20 bytes")
-            values = values.reshape(-1, 5)
+            values = numbers.reshape(-1, 5)
             return Cloud(values[:, :3].copy(), None, values[:, 3].copy(), None)
         return read_cloud(self.path)
 

@@ -119,7 +119,7 @@ def shelf(rng: np.random.Generator) -> Mesh:
 def cabinet(rng: np.random.Generator) -> Mesh:
     """A cupboard or chest with doors that stand out a little."""
     width, depth = rng.uniform(0.4, 1.6), rng.uniform(0.35, 0.65)
-    height = rng.choice([rng.uniform(0.5, 1.1), rng.uniform(1.6, 2.1)])
+    height = float(rng.choice([rng.uniform(0.5, 1.1), rng.uniform(1.6, 2.1)]))
     return _fronted(width, depth, height, wood(rng), wood(rng), int(rng.integers(1, 4)))
 
 

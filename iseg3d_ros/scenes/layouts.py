@@ -45,7 +45,7 @@ def fill_yard(site: Site) -> None:
     for y in np.arange(-32, 33, rng.uniform(11, 18)) + rng.uniform(-4, 4):
         _bays(site, float(y))
     for _ in range(rng.integers(6, 30)):
-        (x, y), yaw = rng.uniform(-45, 45, 2), rng.choice([0, np.pi / 2]) + rng.normal(0, 0.1)
+        (x, y), yaw = rng.uniform(-45, 45, 2), float(rng.choice([0, np.pi / 2])) + rng.normal(0, 0.1)
         site.put(str(rng.choice(STACKED)), x, y, yaw, gap=0.05)
     for _ in range(rng.integers(2, 10)):
         x, y = rng.uniform(-45, 45, 2)

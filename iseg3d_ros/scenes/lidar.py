@@ -170,7 +170,7 @@ def _scan(world: World, lidar: Lidar, mount: Mount, turn: Array, place: Array, t
     hits = world.cast(rays, time)
     distance, label = _mixed(hits.t.reshape(grid), hits.label.reshape(grid), lidar, rng)
     facing = np.abs(np.einsum("ij,ij->i", rays[:, 3:], hits.normal))
-    albedo = hits.rgb.mean(axis=1)
+    albedo = hits.rgb.mean(axis=1, dtype=np.float32)
     kept = seen & (distance > lidar.nearest) & _returned(distance, albedo, facing, lidar, rng)
     noisy = distance + rng.normal(0, lidar.noise, len(distance)).astype(np.float32)
     xyz = rays[kept, :3] + rays[kept, 3:] * noisy[kept, None]

@@ -13,7 +13,7 @@ DARK = (0.08, 0.08, 0.08)
 def person(rng: np.random.Generator) -> Shape:
     """Somebody standing or walking, facing x, feet on z = 0; some with a bag, a pram, a skirt or an umbrella."""
     shape, h = Shape(), 1.0  # built for a height of one, scaled at the end
-    stride = rng.choice([0.02, rng.uniform(0.05, 0.2)])
+    stride = float(rng.choice([0.02, rng.uniform(0.05, 0.2)]))
     _legs(shape, rng, stride)
     coat, top = rng.uniform(0.03, 0.8, 3), rng.uniform(0.1, 0.14)
     shape.tube((0, 0, 0.46), (0, 0, 0.64), 0.085, coat, last=top)

@@ -67,7 +67,7 @@ def _ground(rng: np.random.Generator) -> tuple[Terrain, Straight]:
     if rng.random() < 0.12:  # a robot on the pavement
         across = main.offset - main.half_width - main.pavement / 2
     place = np.array([0, across], np.float32)
-    return terrain, Straight(terrain, place, rng.normal(0, 0.06), rng.choice([0, rng.uniform(2, 14)]))
+    return terrain, Straight(terrain, place, rng.normal(0, 0.06), float(rng.choice([0, rng.uniform(2, 14)])))
 
 
 def _scanned(world: World, lidar: Lidar, drive: Straight, rng: np.random.Generator) -> Returns:

@@ -54,7 +54,7 @@ class Terrain:
     def beyond(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
         """Metres beyond the nearest kerb (negative on a road)."""
         x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
-        return np.min([road.outside(x, y) for road in self.roads], axis=0)
+        return np.stack([road.outside(x, y) for road in self.roads]).min(axis=0)
 
     def tilt(self, x: float, y: float, yaw: float) -> tuple[float, float]:
         """Pitch and roll (radians) of something with wheels that heads along `yaw`."""

@@ -29,7 +29,9 @@ def use_spconv(features: Tensor, kernel_size: int) -> bool:
     if not spconv_convolution.available(device.type):
         if name == "spconv":
             build = "spconv-cu126" if device.type == "cuda" else "spconv"
-            raise RuntimeError(f"The spconv back end was asked for, but no {build} is installed: pip install {build}.")
+            raise RuntimeError(
+                f"The spconv back end was asked for, but the package {build!r} is missing: install it with pip."
+            )
         return False
     half = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type) == torch.bfloat16
     return not half and spconv_convolution.runs(features, kernel_size, device)
