@@ -58,9 +58,9 @@ def without_hierarchy(network: Any) -> Any:
     return network
 
 
-def adapted(network: Any) -> Any:
-    """InterObject3D, learning from the user's corrections; a small network needs a larger step than the paper's."""
-    return Adapted(network, learning_rate=5e-4)
+def adapted(rate: float) -> Callable[[Any], Any]:
+    """InterObject3D, learning from the user's corrections."""
+    return lambda network: Adapted(network, learning_rate=rate)
 
 
 ROWS = (
@@ -68,7 +68,7 @@ ROWS = (
     Row("NPISeg3D, no previous mask", "npiseg3d", without_memory),
     *(Row(f"ClickEnhance, clicks scattered by T = {t:g}", "clickenhance", temperature=t) for t in (0.0, 0.3, 0.6, 1.0)),
     Row("InterObject3D, fixed", "interobject3d"),
-    Row("InterObject3D, adapting", "interobject3d", adapted),
+    *(Row(f"InterObject3D, adapting at {rate:g}", "interobject3d", adapted(rate)) for rate in (5e-5, 5e-4)),
     Row("E2I3D alone", "e2i3d"),
     Row("E2I3D alone, coarse scale silent", "e2i3d", without_hierarchy),
     Row("E2I3D as it ships", "e2i3d", guided),
