@@ -22,6 +22,7 @@ AMENT += "export-link-flags export-targets gen-version-h gmock gtest include-dir
 AMENT += "target-dependencies test vendor-package version"
 ROS_BUILD += [f"ament-cmake-{part}" for part in AMENT.split()]
 
+# numpy 2.5's types are written in Python 3.12's syntax: mypy, which checks for 3.10, does not read them.
 EXTRAS = {
     # One of two builds: the CUDA 12.0 build ends at Python 3.11. Without a GPU: `pip install spconv`, the CPU build.
     "spconv": [
@@ -36,7 +37,7 @@ EXTRAS = {
     "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags"],
     "ros-build": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS_BUILD] + ["empy<4", "catkin_pkg", "lark"],
     "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "playwright", "colcon-common-extensions"]
-    + ["setuptools", "wheel", f"spconv; {LINUX} and python_version <= '3.13'"],
+    + ["setuptools", "wheel", "numpy<2.5", f"spconv; {LINUX} and python_version <= '3.13'"],
 }
 
 
@@ -62,7 +63,7 @@ setup(
     package_dir={"": "."},  # said, not implied: an editable install is then a path, after which the messages' follows
     package_data={"": ["py.typed", "*.json", "*.yaml", "*.html", "*.css", "*.js", "*.npz"]},
     python_requires=">=3.10",
-    install_requires=["torch>=2.1", "numpy>=1.23", "scipy>=1.10", "safetensors>=0.4", "pyyaml>=6", "pillow>=9"],
+    install_requires=["torch>=2.4", "numpy>=1.23", "scipy>=1.10", "safetensors>=0.4", "pyyaml>=6", "pillow>=9"],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["iseg3d = iseg3d_ros.commands:main"]},
     cmdclass={"build_py": BuildWithShare},

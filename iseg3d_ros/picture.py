@@ -26,6 +26,7 @@ PAPER = 252  # of 255: the background
 MOST_POINTS = 1_500_000
 SAMPLES = 2  # a side: the picture is drawn larger and reduced, which smooths edges
 TINT = 0.72  # how much of an object's colour covers the cloud's own
+OWN = 0.15  # how much of its own colour remains to what is no object: a blue wall is not to pass for an object
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _colours(points: NDArray[np.float64], rgb: np.ndarray | None, labels: np.nda
     if labels is None:
         return base
     grey = base.mean(axis=1, keepdims=True)
-    calm = 0.45 * base + 0.55 * (0.75 * grey + 50)  # what is no object steps back
+    calm = OWN * base + (1 - OWN) * (0.75 * grey + 50)  # what is no object steps back
     tint = PALETTE[(labels - 1) % len(PALETTE)] * (0.55 + 0.45 * grey / max(float(np.percentile(grey, 95)), 1.0))
     return np.where((labels > 0)[:, None], TINT * tint + (1 - TINT) * base, calm).astype(np.float32)
 

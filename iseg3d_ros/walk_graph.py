@@ -143,18 +143,14 @@ def factorised(edges: Edges, death: Floats) -> Callable[[Floats], Floats]:
     return solve
 
 
-def bends_seen(
-    first: Rows, second: Rows, means: Floats, normals: Floats, convex: float
-) -> Floats:
+def bends_seen(first: Rows, second: Rows, means: Floats, normals: Floats, convex: float) -> Floats:
     """1 − cos between normals that point outwards, times `convex` where the surface is convex."""
     turn, step = normals[second] - normals[first], means[second] - means[first]
     outward = (turn * step).sum(axis=1) > 0
     return (1 - (normals[first] * normals[second]).sum(axis=1)) * np.where(outward, convex, 1.0)
 
 
-def bends_of_unknown_side(
-    first: Rows, second: Rows, means: Floats, normals: Floats, convex: float
-) -> Floats:
+def bends_of_unknown_side(first: Rows, second: Rows, means: Floats, normals: Floats, convex: float) -> Floats:
     """The same for clouds fused from many views, whose normals have no side.
 
     The more level surface of the two faces up, as nearly all below the eyes of who scans does, and down above them: the

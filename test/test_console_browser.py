@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import domain, missing_ros
+from conftest import domain, needs_ros
 from console_page import (
     BLUE,
     GROUND,
@@ -31,7 +31,7 @@ from iseg3d_ros.cloud import Cloud, write_cloud
 
 pytestmark = [
     needs_browser,
-    pytest.mark.skipif(bool(missing_ros()), reason=missing_ros()),
+    needs_ros,
     pytest.mark.timeout(600),
 ]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import domain, missing_ros
+from conftest import domain, needs_ros
 from console_page import PATIENCE, RED, Page, Robot, chromium, needs_browser
 from tables import table
 
@@ -15,7 +15,7 @@ from iseg3d_ros.cloud import Cloud, write_cloud
 
 pytestmark = [
     needs_browser,
-    pytest.mark.skipif(bool(missing_ros()), reason=missing_ros()),
+    needs_ros,
     pytest.mark.timeout(900),
 ]
 

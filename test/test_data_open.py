@@ -291,8 +291,6 @@ def test_real_scenes_open_where_they_are() -> None:
 
 def test_the_documented_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = Path(__file__).resolve().parents[1] / "docs" / "own_data.md"
-    if not page.is_file():
-        pytest.skip("the documentation is not beside this test")
     monkeypatch.chdir(tmp_path)
     exec(page.read_text().split("```python\n")[1].split("```")[0], {})
     assert open_data(tmp_path / "my_scans")[0].cloud.classes == ("box", "can")

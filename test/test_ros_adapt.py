@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import domain, missing_ros, needs_ros
+from conftest import domain, missing_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -30,7 +30,7 @@ from iseg3d_ros.ros.loading import adapting
 
 RED, TABLE = (0.0, 0.0, 0.105), (-0.4, -0.4, 0.0)
 VOXEL = 0.06
-pytestmark = [needs_ros, pytest.mark.timeout(500)]
+pytestmark = pytest.mark.timeout(500)
 
 
 @pytest.fixture(scope="module", params=[0.0, 20.0], ids=["alone", "with the walker"])

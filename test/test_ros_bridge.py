@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import domain, missing_ros, needs_ros
+from conftest import domain, missing_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -24,7 +24,7 @@ from iseg3d_ros.console.work import Setup
 from iseg3d_ros.ros.bridge import RosWork
 from iseg3d_ros.ros.segmenter import Segmenter
 
-pytestmark = [needs_ros, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 
 
 def told(mailbox: Mailbox, wanted: Callable[[Update], bool], seconds: float = 150) -> None:

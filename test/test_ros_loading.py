@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import missing_ros, needs_ros
+from conftest import missing_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -25,8 +25,6 @@ from iseg3d_ros.ros.saving import Saving, Snapshot, Writer, _read_cloud, _write_
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.shown import Shown
 from iseg3d_ros.session import Session
-
-pytestmark = needs_ros
 
 
 def shown() -> Shown:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NodeProcess, domain, missing_ros, needs_ros
+from conftest import NodeProcess, domain, missing_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -31,7 +31,7 @@ from iseg3d_ros.ros.nodes import nanoseconds, stamp_of
 
 tf2 = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
 RED, BLUE = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105)
-pytestmark = [needs_ros, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import missing_ros, needs_ros
+from conftest import missing_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 
 from iseg3d_ros.ros.convert import read_field, read_points
 
-pytestmark = [needs_ros, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,7 @@ NARROW: dict[str, Any] = {
 }
 
 
-def run(
-    voxels: int = 40_000, device: str = "cpu", repeats: int = 3, networks: str = "", **options: Any
-) -> dict[str, float]:
+def run(voxels: int = 40_000, device: str = "cpu", repeats: int = 3, networks: str = "") -> dict[str, float]:
     """Ratios, shares and parameter counts; `networks` names some of them, separated by commas (AGILE3D always runs)."""
     torch.manual_seed(0)
     chosen = settings(networks)
