@@ -49,7 +49,7 @@ def room_cloud(voxels: int = 40_000, seed: int = 0) -> Tensor:
 def run(
     device: str = "cpu",
     voxels: int = 40_000,
-    repetitions: int = 9,
+    repetitions: int = 25,
     widths: Sequence[int] = WIDTHS,
     unet: bool = True,
 ) -> dict[str, float]:
@@ -62,9 +62,9 @@ def run(
             figures |= _against_spconv(coords, widths, repetitions)
         else:
             _note("spconv is not installed: no spconv_ratio")
-        figures |= _half_precision(coords[: max(1, len(coords) // 8)], max(3, repetitions // 2))
+        figures |= _half_precision(coords[: max(1, len(coords) // 8)], max(3, repetitions // 8))
         if unet:
-            figures |= _network(coords, max(3, repetitions // 2))
+            figures |= _network(coords, max(3, repetitions // 4))
     return figures
 
 

@@ -1,12 +1,13 @@
 """Sparse convolution in plain torch: gather, multiply, sum, in blocks of output rows that stay in the cache.
 
-On a CPU the traffic of gathered rows costs as much as the products do. Per block of output rows one `index_select`
-gathers the neighbours of all offsets, one `mm` per offset multiplies them, and one `embedding_bag` sums the products of
-every output row: three passes over buffers that never leave the cache, and no atomics, so results are reproducible.
+On a CPU the traffic of gathered rows costs as much as the products do. Per block of output rows the neighbours of a few
+offsets are gathered by one `index_select`, multiplied by one `mm` an offset while the nearest caches still hold them,
+and one `embedding_bag` sums the products of every output row: no atomics, so results are reproducible.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +17,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from iseg3d_ros.sparse import grouped
-from iseg3d_ros.sparse.kernel_map import Block, KernelMap, block_rows
+from iseg3d_ros.sparse.kernel_map import Block, KernelMap, block_rows, gathered_rows
 
 # With few input channels one product over all offsets at once is faster, although it multiplies zeros too.
 FEW_CHANNELS = 16
+KEPT = 1 << 23  # numbers that a thread keeps a buffer for, 32 MB in single precision
+_kept = threading.local()
 
 
 def convolve(features: Tensor, weight: Tensor, pairs: KernelMap) -> Tensor:
@@ -73,12 +76,9 @@ def gather_multiply_sum(features: Tensor, weight: Tensor, pairs: KernelMap, sets
     cin, cout = weight.shape[1:]
     out = features.new_empty(pairs.outputs, sets * cout)
     blocks = pairs.blocks(block_rows(features.device.type, sets * max(cin, cout)))
-    most = max((len(block.sources) for block in blocks), default=0)
-    gathered, products = features.new_empty(most, sets * cin), features.new_empty(most, sets * cout)
+    products = _scratch("products", max((len(block.sources) for block in blocks), default=0), sets * cout, features)
     for block in blocks:
-        left, right = gathered[: len(block.sources)], products[: len(block.sources)]
-        torch.index_select(features, 0, block.sources, out=left)
-        right = _multiply(left.view(-1, cin), weight, block, right.view(-1, cout), sets).view(-1, sets * cout)
+        right = _multiply(features, weight, block, products[: len(block.sources)], sets)
         total = F.embedding_bag(block.order, right, block.begin, mode="sum")
         if pairs.centre is None:
             out[block.rows] = total
@@ -107,36 +107,59 @@ def weight_gradient(features: Tensor, grad: Tensor, weight: Tensor, pairs: Kerne
             out += (columns.T @ grad[rows].reshape(-1, cout)).view_as(out)
         return out.to(weight.dtype)
     for block in pairs.blocks(block_rows(features.device.type, sets * max(cin, cout))):
-        left = features.index_select(0, block.sources).view(-1, cin)
-        right = grad.index_select(0, block.targets).view(-1, cout)
-        _accumulate(left, right, block, out, sets)
+        _accumulate(features, grad, block, out, sets)
     if pairs.centre is not None:
         out[pairs.centre] = features.view(-1, cin).T @ grad.view(-1, cout)
     return out.to(weight.dtype)
 
 
-def _multiply(left: Tensor, weight: Tensor, block: Block, out: Tensor, sets: int) -> Tensor:
-    """Every row times the weight of its offset, into `out` or a new tensor."""
-    if grouped.usable(left, *weight.shape[1:]):
-        return grouped.multiply(left, weight, block.ends * sets)
-    sizes = [count * sets for count in block.counts]
-    for rows, kernel, into in zip(torch.split(left, sizes), weight.unbind(0), torch.split(out, sizes), strict=True):
-        if len(rows):
-            torch.mm(rows, kernel, out=into)
+def _scratch(name: str, rows: int, width: int, like: Tensor) -> Tensor:
+    """A buffer (rows, width); on a CPU one that the thread keeps, since fresh pages cost as much as filling them."""
+    if like.device.type != "cpu" or rows * width > KEPT:
+        return like.new_empty(rows, width)
+    kept: Tensor | None = getattr(_kept, name, None)
+    if kept is None or kept.numel() < rows * width or kept.dtype != like.dtype:
+        with torch.inference_mode(False):  # so that training may write to it as well
+            kept = torch.empty(rows * width, dtype=like.dtype)
+        setattr(_kept, name, kept)
+    return kept[: rows * width].view(rows, width)
+
+
+def _multiply(features: Tensor, weight: Tensor, block: Block, out: Tensor, sets: int) -> Tensor:
+    """The source rows of all pairs times the weights of their offsets, into `out` or a new tensor."""
+    cin, cout = weight.shape[1:]
+    if grouped.usable(features, cin, cout):
+        left = features.index_select(0, block.sources).view(-1, cin)
+        return grouped.multiply(left, weight, block.ends * sets).view(-1, sets * cout)
+    kernels, parts = weight.unbind(0), block.parts(gathered_rows(features.device.type, features.shape[1]))
+    most = max((len(part.sources) for part in parts), default=0)
+    gathered = _scratch("gathered", most, features.shape[1], features)
+    for part in parts:
+        left = torch.index_select(features, 0, part.sources, out=gathered[: len(part.sources)]).view(-1, cin)
+        sizes = [count * sets for count in part.counts]
+        into = torch.split(out[part.pairs].view(-1, cout), sizes)
+        for rows, kernel, product in zip(torch.split(left, sizes), kernels[part.offsets], into, strict=True):
+            if len(rows):
+                torch.mm(rows, kernel, out=product)
     return out
 
 
-def _accumulate(left: Tensor, right: Tensor, block: Block, out: Tensor, sets: int) -> None:
-    """Adds left^T @ right of every offset's rows to `out`."""
-    if grouped.usable(left, *out.shape[1:]):
-        out += grouped.outer(left, right, block.ends * sets)
+def _accumulate(features: Tensor, grad: Tensor, block: Block, out: Tensor, sets: int) -> None:
+    """Adds features[source]^T @ grad[target] of every offset's pairs to `out`."""
+    cin, cout = out.shape[1:]
+    if grouped.usable(features, cin, cout):
+        left, right = features.index_select(0, block.sources), grad.index_select(0, block.targets)
+        out += grouped.outer(left.view(-1, cin), right.view(-1, cout), block.ends * sets)
         return
-    sizes = [count * sets for count in block.counts]
-    for a, b, into in zip(torch.split(left, sizes), torch.split(right, sizes), out, strict=True):
-        if len(a) and a.dtype == into.dtype:
-            into.addmm_(a.T, b)
-        elif len(a):
-            into += a.T @ b
+    for part in block.parts(gathered_rows(features.device.type, max(features.shape[1], grad.shape[1]))):
+        sizes = [count * sets for count in part.counts]
+        lefts = torch.split(features.index_select(0, part.sources).view(-1, cin), sizes)
+        rights = torch.split(grad.index_select(0, part.targets).view(-1, cout), sizes)
+        for a, b, into in zip(lefts, rights, out[part.offsets], strict=True):
+            if len(a) and a.dtype == into.dtype:
+                into.addmm_(a.T, b)
+            elif len(a):
+                into += a.T @ b
 
 
 def _columns(features: Tensor, pairs: KernelMap, offsets: int, sets: int) -> Iterator[tuple[slice, Tensor]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 # Output rows a block: fewer where rows are wide (many feature sets), as many as memory allows on an accelerator.
-CPU_ROWS, CPU_ROWS_WIDE, DEVICE_ROWS = 3072, 512, 1 << 17
+CPU_ROWS, CPU_ROWS_WIDE, DEVICE_ROWS = 4096, 512, 1 << 17
 WIDE = 256
+GATHERED = 1 << 19  # numbers gathered at once on a CPU: two megabytes, a tenth of a block's products
 
 
 def block_rows(device: str, width: int) -> int:
@@ -17,6 +19,22 @@ def block_rows(device: str, width: int) -> int:
     if device != "cpu":
         return DEVICE_ROWS
     return CPU_ROWS if width <= WIDE else CPU_ROWS_WIDE
+
+
+def gathered_rows(device: str, width: int) -> int:
+    """Rows of `width` numbers that are gathered at once on a device of that type."""
+    return max(1, GATHERED // width) if device == "cpu" else DEVICE_ROWS * 125
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Consecutive kernel offsets of a block that are gathered together: their pairs' rows, and how many each has."""
+
+    offsets: slice
+    pairs: slice
+    sources: Tensor
+    targets: Tensor
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +54,33 @@ class Block:
     ends: Tensor
     order: Tensor
     begin: Tensor
+    _parts: dict[int, tuple[Part, ...]] = field(default_factory=dict)
+
+    def parts(self, rows: int) -> tuple[Part, ...]:
+        """The pairs in parts of whole offsets, of `rows` rows at most where an offset alone has no more."""
+        if rows not in self._parts:
+            self._parts[rows] = tuple(self._part(first, last) for first, last in self._spans(rows))
+        return self._parts[rows]
+
+    def _spans(self, rows: int) -> Iterator[tuple[int, int]]:
+        first, together = 0, 0
+        for offset, count in enumerate(self.counts):
+            if together and together + count > rows:
+                yield first, offset
+                first, together = offset, 0
+            together += count
+        if together:
+            yield first, len(self.counts)
+
+    def _part(self, first: int, last: int) -> Part:
+        start, counts = sum(self.counts[:first]), self.counts[first:last]
+        pairs = slice(start, start + sum(counts))
+        return Part(slice(first, last), pairs, self.sources[pairs], self.targets[pairs], counts)
 
     def to(self, device: torch.device | str) -> Block:
         """The same block on another device."""
-        tensors = [t.to(device) for t in (self.sources, self.targets, self.ends, self.order, self.begin)]
-        return Block(self.rows, tensors[0], tensors[1], self.counts, *tensors[2:])
+        sources, targets, ends = (t.to(device) for t in (self.sources, self.targets, self.ends))
+        return Block(self.rows, sources, targets, self.counts, ends, self.order.to(device), self.begin.to(device))
 
 
 @dataclass(eq=False)
