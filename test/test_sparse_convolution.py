@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, UpConv3d, convolution, kernel_map
+from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, UpConv3d, convolution
 
 SIDE = 9
 
@@ -92,18 +92,6 @@ def test_up_equals_dense(kernel: int) -> None:
     dense = F.pad(dense, [0, 2] * 3)
     assert out.stride == 1
     check(layer, x, out.features, from_dense(dense, coords, -((kernel - 1) // 2)))
-
-
-@pytest.mark.parametrize("gathered", [1, 20 * 30, 1 << 19])
-def test_blocks_and_parts_of_any_size_equal_dense(gathered: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_map, "CPU_ROWS", 128)
-    monkeypatch.setattr(kernel_map, "GATHERED", gathered)
-    coords = random_coords(2, 600)
-    layer = SubMConv3d(20, 24, 3).double()
-    x = torch.randn(600, 20, dtype=torch.double, requires_grad=True)
-    out = layer(SparseTensor(x, Maps(coords))).features
-    dense = F.conv3d(to_dense(x, coords, 0, SIDE), dense_weight(layer.weight, 3), padding=1)
-    check(layer, x, out, from_dense(dense, coords, 0))
 
 
 def test_training_after_inference_in_the_same_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def run(
-    repeats: int = 15, live_clouds: int = 60, model: str = "random_walker", memory_clouds: int = 0
+    repeats: int = 15, live_clouds: int = 60, model: str = "e2i3d", memory_clouds: int = 0
 ) -> dict[str, float]:
     """Figures for `iseg3d bench node`; `live_clouds` are sent at 10 Hz.
 

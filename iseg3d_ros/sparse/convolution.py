@@ -128,7 +128,7 @@ def _scratch(name: str, rows: int, width: int, like: Tensor) -> Tensor:
 def _multiply(features: Tensor, weight: Tensor, block: Block, out: Tensor, sets: int) -> Tensor:
     """The source rows of all pairs times the weights of their offsets, into `out` or a new tensor."""
     cin, cout = weight.shape[1:]
-    if grouped.usable(features, cin, cout):
+    if len(block.sources) and grouped.usable(features, cin, cout):
         left = features.index_select(0, block.sources).view(-1, cin)
         return grouped.multiply(left, weight, block.ends * sets).view(-1, sets * cout)
     kernels, parts = weight.unbind(0), block.parts(gathered_rows(features.device.type, features.shape[1]))
@@ -147,7 +147,7 @@ def _multiply(features: Tensor, weight: Tensor, block: Block, out: Tensor, sets:
 def _accumulate(features: Tensor, grad: Tensor, block: Block, out: Tensor, sets: int) -> None:
     """Adds features[source]^T @ grad[target] of every offset's pairs to `out`."""
     cin, cout = out.shape[1:]
-    if grouped.usable(features, cin, cout):
+    if len(block.sources) and grouped.usable(features, cin, cout):
         left, right = features.index_select(0, block.sources), grad.index_select(0, block.targets)
         out += grouped.outer(left.view(-1, cin), right.view(-1, cout), block.ends * sets)
         return
