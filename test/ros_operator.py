@@ -142,8 +142,11 @@ class Operator:
         self.sent = message
 
     def arrive(self, xyz: np.ndarray, rgb: np.ndarray | None = None, frame: str = "sensor", stamp: int = 0) -> None:
-        """Publishes a cloud until the segmenter has it: best effort may lose what comes before discovery ends."""
-        message = self.cloud_message(xyz, rgb, frame, stamp)
+        """Publishes a cloud until the segmenter has it."""
+        self.deliver(self.cloud_message(xyz, rgb, frame, stamp))
+
+    def deliver(self, message: PointCloud2) -> None:
+        """Publishes a message until the segmenter has it: best effort may lose what comes before discovery ends."""
 
         def there() -> bool:
             self.send(message)

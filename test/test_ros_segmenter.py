@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ if missing_ros():
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
 from ros_operator import BLUE, RED, SEGMENTER, TABLE, Operator, iou, scene
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import PointCloud2, PointField
 from std_srvs.srv import SetBool, Trigger
+from test_ros_convert import LAYOUTS, RGB, XYZ
 
 from iseg3d_ros import clicks as library
 from iseg3d_ros.predictor import Predictor
@@ -72,6 +74,28 @@ def test_autowares_layout_bit_by_bit(robot: Operator) -> None:
             assert label == 255 and np.isnan(x) and np.isnan(entropy)
         else:
             assert x == xyz[row, 0] and label in (0, 1) and 0 <= probability <= 1 and entropy >= 0
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_clouds_of_every_layout_come_back_labelled(robot: Operator, name: str) -> None:
+    cloud, colour, _ = LAYOUTS[name]
+    message = robot.cloud_message(XYZ)
+    message.height, message.width, message.is_bigendian = cloud.height, cloud.width, cloud.is_bigendian
+    message.point_step, message.row_step = cloud.point_step, cloud.row_step
+    message.fields = [PointField(**vars(field)) for field in cloud.fields]
+    message.data = array("B", cloud.data)
+    robot.deliver(message)
+    assert robot.call("capture", Trigger).success
+    result = robot.click(XYZ[2], "~/click/new_object")
+    assert result is not None and result.accepted and result.distance == 0
+    shown = robot.latest("~/labelled", lambda m: m.width == len(XYZ) and read_field(m, "instance").any())
+    points = read_points(shown)
+    np.testing.assert_array_equal(points.xyz, XYZ)
+    assert read_field(shown, "instance")[2] == 1
+    assert points.rgb is None or np.array_equal(points.rgb, RGB)
+    assert (points.rgb is not None) == colour
+    organised = robot.latest("~/segmentation", lambda m: m.header.stamp == message.header.stamp)
+    assert (organised.height, organised.width) == (cloud.height, cloud.width)
 
 
 def test_every_cloud_agrees_with_the_labels(robot: Operator) -> None:
