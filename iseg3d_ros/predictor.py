@@ -195,13 +195,13 @@ class Predictor:
         start: float,
     ) -> Segmentation:
         """Every point takes its voxel's values; points at boundaries their own."""
-        refiner, inverse = scene.refiner, scene.voxels.inverse
+        refiner, inverse, sharpness = scene.refiner, scene.voxels.inverse, prediction.sharpness
         label = chance.argmax(axis=1)
         edge = refiner.boundary(label)
         edge[list(clicked)] = False
-        labels, sure, doubt = (values[inverse] for values in _summary(chance))
+        labels, sure, doubt = (values[inverse] for values in _summary(chance, sharpness))
         points = np.flatnonzero(edge[inverse])
-        labels[points], sure[points], doubt[points] = _summary(refiner.probability(points, chance))
+        labels[points], sure[points], doubt[points] = _summary(refiner.probability(points, chance), sharpness)
         variance = None
         if prediction.variance is not None:
             variance = _spread(scene, prediction.variance.float().cpu().numpy()[inverse])
@@ -252,8 +252,13 @@ def _sizes(card: Mapping[str, Any]) -> dict[str, float]:
     return {kind: float(size) for kind, size in voxel.items() if kind in VOXEL_SIZES and 0 < float(size) < 100}
 
 
-def _summary(chance: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Label, its probability, and entropy in nats."""
+def _summary(
+    chance: NDArray[np.float32], sharpness: float = 1.0
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Label, its probability, and entropy in nats; both of the chances raised to a power."""
+    if sharpness != 1.0:
+        chance = chance**sharpness
+        chance /= np.maximum(chance.sum(axis=1, keepdims=True), 1e-30)
     doubt = -(chance * np.log(np.maximum(chance, 1e-12))).sum(axis=1)
     return chance.argmax(axis=1), chance.max(axis=1), np.maximum(doubt, 0)
 

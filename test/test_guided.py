@@ -93,8 +93,21 @@ def test_corrections_leave_the_network_less_say() -> None:
         scene = expert.encode([cloud])
         learned = network.decode(network.encode([cloud]), [clicks])[0].logits.log_softmax(1)
         walked = expert.walker.decode([scene.walks[0]], [clicks])[0].logits
-        product = expert.decode(scene, [clicks])[0].logits
-    torch.testing.assert_close(product, 0.5 * 2 / 5 * learned + walked, rtol=1e-4, atol=1e-4)
+        product = expert.decode(scene, [clicks])[0]
+    torch.testing.assert_close(product.logits, 0.5 * 2 / 5 * learned + walked, rtol=1e-4, atol=1e-4)
+    assert product.sharpness == pytest.approx(1.6)
+
+
+def test_sharper_probabilities_change_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = Predictor(Guided(untrained(0.02), 0.02), voxel_size=0.01)
+    scene = predictor.encode(*two_boxes(), up=(0, 0, 1))
+    clicks = [Click((-0.12, 0.0, 0.1), 1), Click((0.12, 0.0, 0.1), 0), Click((0.0, 0.2, 0.0), 0)]
+    sharp = predictor.segment(scene, clicks)
+    monkeypatch.setattr("iseg3d_ros.guided.SUREST", 1 + 1 / 3)  # a sharpness of one after three clicks on one object
+    plain = predictor.segment(scene, clicks)
+    np.testing.assert_array_equal(sharp.labels, plain.labels)
+    assert (sharp.probability >= plain.probability - 1e-6).all() and sharp.probability.mean() > plain.probability.mean()
+    assert sharp.uncertainty.mean() < plain.uncertainty.mean()
 
 
 def test_a_judge_is_only_asked_about_near_pairs() -> None:

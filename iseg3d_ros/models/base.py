@@ -38,12 +38,15 @@ class Prediction:
     """Per voxel scores: `logits` (V, M + 1), column 0 background; intermediate ones for deep supervision.
 
     `variance` (V,) is the epistemic variance of networks that sample; `extras` is what the network's own loss needs.
+    The probabilities that are shown are those of the logits raised to the power `sharpness`, for calibration: labels do
+    not depend on it.
     """
 
     logits: Tensor
     intermediate: tuple[Tensor, ...] = ()
     variance: Tensor | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    sharpness: float = 1.0
 
 
 class Network(Protocol):
