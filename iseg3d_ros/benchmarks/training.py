@@ -38,11 +38,13 @@ def run(
         crops = _crops(scenes or _made(Path(made)), voxels, settings.features, steps + 2)
         rows = list(_timed(crops, step, optimiser, device))[2:]
     data, forward, backward, found = (statistics.median(row[k] for row in rows) for k in range(4))
+    objects = statistics.fmean(row[4] for row in rows)
     total = max(data, forward + backward) if device == "cuda" else forward + backward
     return {
         "parameters": float(parameters(network)),
         "voxels": found,
         "steps_per_second": 1 / total,
+        "objects_per_second": objects / total,
         "data_seconds": data,
         "forward_share": forward / (data + forward + backward),
         "backward_share": backward / (data + forward + backward),
@@ -51,7 +53,7 @@ def run(
 
 
 def _timed(crops: Crops, step: Step, optimiser: torch.optim.Optimizer, device: str) -> Iterator[tuple[float, ...]]:
-    """Seconds of data, forward (with the simulated user) and backward (with the optimiser) of each step; its voxels."""
+    """Seconds of data, forward (with the simulated user), backward (with the optimiser); voxels and objects: a step."""
     for index in range(len(crops)):
         marks = [time.perf_counter()]
         batch: list[TrainingSample] = [sample.to(device) for sample in crops[index]]
@@ -62,7 +64,8 @@ def _timed(crops: Crops, step: Step, optimiser: torch.optim.Optimizer, device: s
         losses["total"].backward()
         optimiser.step()
         marks.append(_now(device))
-        yield *(float(b - a) for a, b in zip(marks, marks[1:], strict=False)), float(len(batch[0].labels))
+        sizes = float(len(batch[0].labels)), float(batch[0].objects)
+        yield *(float(b - a) for a, b in zip(marks, marks[1:], strict=False)), *sizes
 
 
 def _now(device: str) -> float:
