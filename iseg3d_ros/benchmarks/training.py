@@ -1,4 +1,9 @@
-"""How fast training is: steps a second, and how its time divides between the network and the data."""
+"""How fast training is: steps a second, and how its time divides between the network and the data.
+
+`steps_per_second` and its companions are of the yardstick's kind: a bare U-Net of 2 M parameters (InterObject3D), one
+object a step, up to two corrective rounds; those that end in `_e2i3d` are of E2I3D at that size with all objects of a
+crop at once, as its recipes train it.
+"""
 
 from __future__ import annotations
 
@@ -21,34 +26,42 @@ from iseg3d_ros.training.samples import Crops, TrainingSample
 from iseg3d_ros.training.schedule import make_optimiser
 from iseg3d_ros.training.step import Step
 
-# 2.0 M parameters, the size of the yardstick: a U-Net that did 3.5 steps a second on two cores of another machine
-YARDSTICK: dict[str, Any] = {"planes": (24, 32, 48, 64, 56, 48, 32, 32), "stem": 16, "blocks": (1, 1, 2, 3, 1, 1, 1, 1)}
+# About 2 M parameters, the size of the yardstick: a U-Net that did 3.5 steps a second on two cores of another machine
+SHAPE: dict[str, Any] = {"stem": 16, "blocks": (1, 1, 2, 3, 1, 1, 1, 1)}
+PLANES = {"interobject3d": (24, 32, 56, 80, 64, 48, 32, 32), "e2i3d": (24, 32, 48, 64, 56, 48, 32, 32)}
 
 
 def run(
     scenes: str = "", voxels: int = 9000, steps: int = 40, rounds: int = 2, device: str = "cpu"
 ) -> dict[str, float]:
-    """Steps a second of E²I3D at about 2 M parameters on crops of 9k voxels, batch 1, and the shares of its time."""
-    torch.manual_seed(0)
-    settings = settings_of("e2i3d", "small", **YARDSTICK)
-    network = build(settings).to(device).train()
-    step = Step(network, ClickConfig(rounds=rounds))
-    optimiser = make_optimiser(network, OptimiserConfig())
+    """Steps a second at about 2 M parameters on crops of 9k voxels, batch 1, and the shares of its time."""
     with tempfile.TemporaryDirectory() as made:
-        crops = _crops(scenes or _made(Path(made)), voxels, settings.features, steps + 2)
-        rows = list(_timed(crops, step, optimiser, device))[2:]
-    data, forward, backward, found = (statistics.median(row[k] for row in rows) for k in range(4))
-    objects = statistics.fmean(row[4] for row in rows)
-    total = max(data, forward + backward) if device == "cuda" else forward + backward
+        data = replace(DataConfig(), scenes=(scenes or _made(Path(made)),), mixture={"tabletop": 1.0})
+        data = replace(data, min_voxels=voxels, max_voxels=voxels)
+        figures = measured("interobject3d", replace(data, max_objects=1), steps, rounds, device)
+        ours = measured("e2i3d", data, steps, rounds, device)
+    return figures | {f"{name}_e2i3d": value for name, value in ours.items()}
+
+
+def measured(network: str, data: DataConfig, steps: int, rounds: int, device: str) -> dict[str, float]:
+    """The figures of one network."""
+    torch.manual_seed(0)
+    settings = settings_of(network, "small", planes=PLANES[network], **SHAPE)
+    learner = build(settings).to(device).train()
+    step, optimiser = Step(learner, ClickConfig(rounds=rounds)), make_optimiser(learner, OptimiserConfig())
+    crops = Crops(data, AugmentConfig(), settings.features, 0, 1, steps + 2)
+    rows = list(_timed(crops, step, optimiser, device))[2:]
+    waited, forward, backward, found = (statistics.median(row[k] for row in rows) for k in range(4))
+    total = max(waited, forward + backward) if device == "cuda" else forward + backward
     return {
-        "parameters": float(parameters(network)),
+        "parameters": float(parameters(learner)),
         "voxels": found,
         "steps_per_second": 1 / total,
-        "objects_per_second": objects / total,
-        "data_seconds": data,
-        "forward_share": forward / (data + forward + backward),
-        "backward_share": backward / (data + forward + backward),
-        "data_share": data / (data + forward + backward),
+        "objects_per_second": statistics.fmean(row[4] for row in rows) / total,
+        "data_seconds": waited,
+        "forward_share": forward / (waited + forward + backward),
+        "backward_share": backward / (waited + forward + backward),
+        "data_share": waited / (waited + forward + backward),
     }
 
 
@@ -72,11 +85,6 @@ def _now(device: str) -> float:
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def _crops(scenes: str, voxels: int, names: tuple[str, ...], count: int) -> Crops:
-    data = replace(DataConfig(), scenes=(scenes,), min_voxels=voxels, max_voxels=voxels, mixture={"tabletop": 1.0})
-    return Crops(data, AugmentConfig(), names, 0, 1, count)
 
 
 def _made(folder: Path) -> str:
