@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from iseg3d_ros.sparse import SparseTensor
 
@@ -39,9 +39,28 @@ def join() -> World:
 
 
 def leave() -> None:
-    """Leave the group, if there is one."""
+    """Leave the group, if there is one, after all that uses it is gone.
+
+    The last to go frees the group. DistributedDataParallel would do that under Python's lock, which gloo's thread,
+    joined there, may wait for in order to free the last tensor it sent: both would wait for ever.
+    """
     if dist.is_initialized():
+        gc.collect()
         dist.destroy_process_group()
+
+
+class _SumOfAll(torch.autograd.Function):
+    """The sum over all processes, whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        values = values.clone()
+        dist.all_reduce(values)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _SumOfAll.forward(ctx, gradient)
 
 
 class SyncedBatchNorm(nn.BatchNorm1d):
@@ -57,7 +76,7 @@ class SyncedBatchNorm(nn.BatchNorm1d):
 
     def _everybodys(self, flat: Tensor) -> Tensor:
         count = flat.new_full((1,), len(flat))
-        sums = all_reduce(torch.cat([flat.sum(0), flat.square().sum(0), count]))
+        sums: Tensor = _SumOfAll.apply(torch.cat([flat.sum(0), flat.square().sum(0), count]))  # type: ignore[no-untyped-call]
         total, squares, number = sums.split([flat.shape[1], flat.shape[1], 1])
         mean, variance = total / number, (squares / number - (total / number).square()).clamp(min=0)
         self._track(mean.detach(), (variance * number / (number - 1).clamp(min=1)).detach())

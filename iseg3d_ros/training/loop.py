@@ -29,6 +29,13 @@ PRIME = 1_000_003  # spreads the seeds of neighbouring runs
 def train(config: TrainConfig, *, stop_after: int | None = None) -> Path:
     """Train one network, resuming where an earlier call stopped; gives the file of averaged weights."""
     world = distributed.join()
+    weights = _trained(config, world, stop_after)
+    distributed.leave()
+    return weights
+
+
+def _trained(config: TrainConfig, world: distributed.World, stop_after: int | None) -> Path:
+    """The loop itself; what holds on to the group goes with it, before the group is left (see `leave`)."""
     device = _device(config, world)
     network = first_network(config).to(device)
     average = state.Average(network, config.optimiser.ema)
@@ -62,7 +69,6 @@ def train(config: TrainConfig, *, stop_after: int | None = None) -> Path:
     if log:
         state.save(out / "state.safetensors", network, average, optimiser, progress)
         _export(config, network, average, progress, _validated(config, network, average, device), log)
-    distributed.leave()
     return out / f"{config.network}.safetensors"
 
 
