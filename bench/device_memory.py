@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 from iseg3d_ros.benchmarks.models import measure, room, settings
@@ -73,5 +72,4 @@ def peak(network: Any, voxels: int) -> float:
 
 
 if __name__ == "__main__":
-    with torch.inference_mode():
-        main()
+    main()

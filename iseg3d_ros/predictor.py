@@ -196,10 +196,10 @@ class Predictor:
     ) -> Segmentation:
         """Every point takes its voxel's values; points at boundaries their own."""
         refiner, inverse, sharpness = scene.refiner, scene.voxels.inverse, prediction.sharpness
-        label = chance.argmax(axis=1)
+        label, certain, unsure = _summary(chance, sharpness)
         edge = refiner.boundary(label)
         edge[list(clicked)] = False
-        labels, sure, doubt = (values[inverse] for values in _summary(chance, sharpness))
+        labels, sure, doubt = (values[inverse] for values in (label, certain, unsure))
         points = np.flatnonzero(edge[inverse])
         labels[points], sure[points], doubt[points] = _summary(refiner.probability(points, chance), sharpness)
         variance = None
@@ -210,7 +210,7 @@ class Predictor:
             _spread(scene, sure),
             _spread(scene, doubt),
             variance,
-            _suggestion(scene, chance, clicked, numbering),
+            _suggestion(scene, label, unsure, clicked, numbering),
             int(numbering.used.max()),
             1e3 * (time.perf_counter() - start),
         )
@@ -281,10 +281,13 @@ def _nothing(scene: Scene, start: float) -> Segmentation:
 
 
 def _suggestion(
-    scene: Scene, chance: NDArray[np.float32], clicked: Mapping[int, int], numbering: Numbering
+    scene: Scene,
+    label: NDArray[np.int64],
+    doubt: NDArray[np.float32],
+    clicked: Mapping[int, int],
+    numbering: Numbering,
 ) -> Click | None:
     """The middle of the most doubtful region: where the entropy, averaged twice over neighbours, is largest."""
-    doubt = _summary(chance)[2]
     adjacency = scene.refiner.adjacency
     degree = np.asarray(adjacency.sum(axis=1)).ravel() + 1
     for _ in range(2):
@@ -295,4 +298,4 @@ def _suggestion(
         return None
     place = scene.voxels.points[best].astype(np.float64) @ scene.rotation + scene.origin
     x, y, z = (float(value) for value in place)
-    return Click((x, y, z), int(numbering.given()[chance[best].argmax()]))
+    return Click((x, y, z), int(numbering.given()[label[best]]))

@@ -25,8 +25,10 @@ import torch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REALSET = REPOSITORY.parent / "shared" / "realset"
-# What the set-up cannot bring, or does not: a GPU, launch, others' scenes and models, a browser or ps where apt may not
-BEYOND_REACH = ("no CUDA", "launch and launch_ros", "the real scenes", "the furniture models", "no chromium", "ps is")
+# What the set-up cannot bring, or does not: a GPU, launch, others' scenes and models, a browser where apt may not
+BEYOND_REACH = (
+    "no CUDA", "launch_ros is not", "the real scenes are not", "the furniture models are not", "no chromium is",
+)  # fmt: skip
 DOMAINS = range(1, 102)  # what DDS' port numbers allow on Linux besides the ephemeral ports
 
 

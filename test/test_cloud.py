@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import struct
 from pathlib import Path
 
@@ -9,8 +8,6 @@ import pytest
 
 from iseg3d_ros.cloud import Cloud, read_cloud, write_cloud
 from iseg3d_ros.clouds import lzf
-
-needs_open3d = pytest.mark.skipif(not importlib.util.find_spec("open3d"), reason="Open3D is not installed")
 
 
 def example(count: int = 200, dtype: type = np.float32) -> Cloud:
@@ -140,11 +137,9 @@ def test_lzf_back_references() -> None:
     assert lzf.compress(b"") == b""
 
 
-@needs_open3d
 @pytest.mark.parametrize("compressed", [False, True])
 def test_open3d_reads_ours_and_we_read_its(tmp_path: Path, compressed: bool) -> None:
-    import open3d
-
+    open3d = pytest.importorskip("open3d", reason="Open3D is not installed")
     cloud = example(5000)
     assert cloud.rgb is not None
     write_cloud(tmp_path / "a.pcd", cloud, encoding="binary_compressed" if compressed else "binary")

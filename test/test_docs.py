@@ -12,6 +12,7 @@ from iseg3d_ros.ros import topics
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "tools" / "docs_check.py"
 
+
 def test_what_the_documentation_says_can_be_typed() -> None:
     done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

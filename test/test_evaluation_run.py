@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,8 +106,6 @@ def test_kept_rows_survive_lines_that_are_no_rows(tmp_path: Path) -> None:
 
 
 def test_rows_that_cannot_be_kept_do_not_end_the_run(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("there is no /dev/full here")
     (tmp_path / "rows.jsonl").symlink_to("/dev/full")
     rows = kept.Kept(None)
     rows.path = tmp_path / "rows.jsonl"
@@ -256,19 +255,25 @@ def test_two_weights_of_one_name_keep_apart(tmp_path: Path) -> None:
     assert both[first] == (first, parameters(network))
 
 
+def spawned(parent: int) -> Iterator[Path]:
+    """The places in /proc of the workers that a process has started."""
+    for children in Path("/proc", str(parent), "task").glob("*/children"):
+        for number in children.read_text().split():
+            place = Path("/proc", number)
+            if "spawn_main" in (place / "cmdline").read_text():
+                yield place
+
+
 def test_workers_end_when_their_parent_is_killed(scenes: Path) -> None:
-    if not shutil.which("ps"):
-        pytest.skip("ps is not installed")
     command = [sys.executable, "-m", "iseg3d_ros.commands", "evaluate", str(scenes), "--workers", "1"]
     parent = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    children: list[str] = []
-    while not any("spawn_main" in line for line in children) and parent.poll() is None:
+    workers: list[Path] = []
+    while not workers and parent.poll() is None:
         time.sleep(0.1)
-        words = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent.pid)]
-        children = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
+        with contextlib.suppress(OSError):  # one that has ended meanwhile
+            workers = list(spawned(parent.pid))
     parent.kill()
     parent.wait()
-    workers = [Path("/proc", line.split()[0]) for line in children if "spawn_main" in line]
     end = time.monotonic() + 60
     while any(worker.exists() for worker in workers) and time.monotonic() < end:
         time.sleep(0.1)

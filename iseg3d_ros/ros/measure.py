@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from iseg3d_ros.predictor import DEFAULT
 from iseg3d_ros.ros.testbed import segmenter, strided, surface
 
 POINTS = 200_000
@@ -25,7 +26,7 @@ SMALL = 1_500  # points of the clouds on which memory is watched
 
 
 def run(
-    repeats: int = 15, live_clouds: int = 60, model: str = "e2i3d", memory_clouds: int = 0
+    repeats: int = 15, live_clouds: int = 60, model: str = DEFAULT, memory_clouds: int = 0
 ) -> dict[str, float]:
     """Figures for `iseg3d bench node`; `live_clouds` are sent at 10 Hz. With `memory_clouds` only memory is watched."""
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

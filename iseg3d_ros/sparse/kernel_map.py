@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ def block_rows(device: str, width: int) -> int:
 
 def gathered_rows(device: str, width: int) -> int:
     """Rows of `width` numbers that are gathered at once on a device of that type."""
-    return max(1, GATHERED // width) if device == "cpu" else DEVICE_ROWS * 125
+    return max(1, GATHERED // width) if device == "cpu" else sys.maxsize
 
 
 @dataclass(frozen=True, eq=False)
