@@ -17,7 +17,7 @@ from iseg3d_ros.features import network_view
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.refine import Refiner
 from iseg3d_ros.up import find_up, is_optical, rotation_to_z
-from iseg3d_ros.voxels import Voxels, linear, lowest, voxelise
+from iseg3d_ros.voxels import Voxels, lowest, voxelise
 
 VOXEL_SIZES = {"tabletop": 0.01, "room": 0.05, "street": 0.15}
 FAR = 1e4  # metres from the origin at which float32 rounds to a millimetre: beyond it an origin is subtracted
@@ -60,14 +60,14 @@ class Scene:
         return self._containing(local, int(nearest))
 
     def _containing(self, local: NDArray[np.float32], nearest: int) -> int:
-        coords = self.voxels.coords
-        cell = np.floor((local - self.corner) / np.float32(self.voxels.size)).astype(np.int64)
-        if (cell < 0).any() or (cell > coords.max(axis=0)).any() or distance_zero(self.tree.data[nearest], local):
+        if distance_zero(self.tree.data[nearest], local):
             return nearest
-        extent = coords.max(axis=0).astype(np.int64) + 1
-        keys = linear(coords.astype(np.int64), extent)
-        at = int(np.searchsorted(keys, linear(cell[None], extent)[0]))
-        return at if at < len(keys) and (coords[at] == cell).all() else nearest
+        cell = np.floor((local - self.corner) / np.float32(self.voxels.size)).astype(np.int32)
+        first, end = 0, len(self.voxels.coords)  # rows that agree so far; they are sorted by x, y, z
+        for axis, wanted in enumerate(cell):
+            column = self.voxels.coords[first:end, axis]
+            first, end = first + np.searchsorted(column, np.array([wanted, wanted + 1], np.int32))
+        return int(first) if first < end else nearest
 
 
 def distance_zero(first: np.ndarray, second: np.ndarray) -> bool:
