@@ -9,10 +9,10 @@ scenes. The last column is the power that the model chooses itself (`iseg3d_ros/
 
 from __future__ import annotations
 
-import argparse
 from typing import Any, NamedTuple
 
 import numpy as np
+from asked import asked, shown
 from numpy.typing import NDArray
 
 from iseg3d_ros import Predictor
@@ -22,7 +22,6 @@ from iseg3d_ros.evaluation.run import EvaluationConfig, plan
 from iseg3d_ros.evaluation.worker import rule_of, seed_of, task_of
 
 POWERS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
-SHOWN = (1, 2, 3, 5, 10)  # clicks an object
 
 
 class Moment(NamedTuple):
@@ -44,21 +43,13 @@ class Observed(Predictor):
 
 def main() -> None:
     """Print a Markdown row for every count of clicks."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", default="e2i3d")
-    parser.add_argument("--voxel-size", type=float)
-    parser.add_argument("--split", choices=("train", "val"))
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--budget", type=int, default=5)
-    given = parser.parse_args()
-    config = EvaluationConfig(budget=given.budget, limit=given.limit, split=given.split, voxel_size=given.voxel_size)
-    predictor = Observed.load(given.model, voxel_size=given.voxel_size)
+    model, data, config = asked(__doc__)
+    predictor = Observed.load(model, voxel_size=config.voxel_size)
     assert isinstance(predictor, Observed)
-    moments = [moment for part in plan(given.data, config) for moment in observed(predictor, part, config)]
+    moments = [moment for part in plan(data, config) for moment in observed(predictor, part, config)]
     print("| clicks | " + " | ".join(f"power {power:g}" for power in POWERS) + " | its own |")
     print("|---" * (len(POWERS) + 2) + "|")
-    for clicks in (count for count in SHOWN if count <= given.budget):
+    for clicks in shown(config):
         now = [moment for moment in moments if moment.clicks == clicks]
         figures = [judged(now, power) for power in (*POWERS, None)]
         print(f"| {clicks} | " + " | ".join(figures) + " |")

@@ -8,12 +8,12 @@ The same scenes, objects and simulated user in every row; in each only the point
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from asked import asked, shown
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
@@ -25,7 +25,6 @@ from iseg3d_ros.evaluation.run import EvaluationConfig, plan
 from iseg3d_ros.evaluation.worker import rule_of, seed_of, task_of
 
 Points = NDArray[np.floating[Any]]
-SHOWN = (1, 2, 3, 5, 10)  # clicks an object
 WAVES = 24
 
 
@@ -96,22 +95,13 @@ WAYS: dict[str, Callable[[Task, np.random.Generator], Task]] = {
 
 def main() -> None:
     """Print a Markdown row for every way of spoiling."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", default="e2i3d")
-    parser.add_argument("--voxel-size", type=float)
-    parser.add_argument("--split", choices=("train", "val"))
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--budget", type=int, default=3)
-    given = parser.parse_args()
-    config = EvaluationConfig(budget=given.budget, limit=given.limit, split=given.split, voxel_size=given.voxel_size)
-    predictor, parts = Predictor.load(given.model, voxel_size=given.voxel_size), plan(given.data, config)
-    shown = [count for count in SHOWN if count <= given.budget]
-    print("| scans | " + " | ".join(f"IoU@{count}" for count in shown) + " |")
-    print("|---" * (len(shown) + 1) + "|")
+    model, data, config = asked(__doc__)
+    predictor, parts, counts = Predictor.load(model, voxel_size=config.voxel_size), plan(data, config), shown(config)
+    print("| scans | " + " | ".join(f"IoU@{count}" for count in counts) + " |")
+    print("|---" * (len(counts) + 1) + "|")
     for name, spoil in WAYS.items():
         rows = [rows_of(predictor, part, spoil, config) for part in parts]
-        print(f"| {name} | " + " | ".join(f"{100 * iou_at(rows, count):.1f}" for count in shown) + " |", flush=True)
+        print(f"| {name} | " + " | ".join(f"{100 * iou_at(rows, count):.1f}" for count in counts) + " |", flush=True)
 
 
 def rows_of(predictor: Predictor, part: Any, spoil: Callable[..., Task], config: EvaluationConfig) -> Any:
