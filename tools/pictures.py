@@ -63,7 +63,7 @@ def product() -> None:
                 page.locator(".mantine-Notification-closeButton").first.click(timeout=60_000)
                 time.sleep(4)
                 keep(seen(page), "console")
-                console.look_at(doubt=True)
+                page.keyboard.press("v")
                 time.sleep(8)
                 keep(seen(page), "console_uncertainty")
                 browser.close()
