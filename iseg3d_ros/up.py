@@ -20,6 +20,7 @@ CANDIDATES = 96  # normals tried as the plane's
 PARALLEL = np.cos(np.radians(10))
 LEAN = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # how far the plane may lean from the axis
 SHARE = {"axis": 0.08, "free": 0.3}  # of the voxels that must lie in a plane for it to count
+LAYERS = 10_000  # slices from the lowest point on in which a plane is looked for
 PYRAMID = 1.5  # |x|/z and |y|/z of a camera's points: 112 degrees
 
 
@@ -95,10 +96,8 @@ def dominant_plane(
     chosen = np.random.default_rng(0).permutation(allowed)[:CANDIDATES]
     thick = thick or float(np.ptp(points, axis=0).max()) / CELLS * 1.5
     trials = directions[chosen].astype(np.float64)
-    parallel = np.abs(directions @ trials.T) > PARALLEL
-    support = [_peak(points[parallel[:, k]] @ trials[k], thick) for k in range(len(chosen))]
-    best = int(np.argmax([count for count, _ in support]))
-    normal, offset = trials[best], support[best][1]
+    best, offset = _fullest(points, directions, trials, thick)
+    normal = trials[best]
     for _ in range(3):
         near = (np.abs(points @ normal - offset) < thick) & (np.abs(directions @ normal) > PARALLEL)
         if near.sum() < 3:
@@ -109,13 +108,17 @@ def dominant_plane(
     return Plane(normal, offset, float(near.mean()))
 
 
-def _peak(heights: np.ndarray, thick: float) -> tuple[int, float]:
-    """The fullest slice of thickness 2·thick: its count and its mean."""
-    if len(heights) == 0:
-        return 0, 0.0
-    lowest = heights.min()
-    index = ((heights - lowest) / thick).astype(np.int64)
-    count, total = np.bincount(index), np.bincount(index, heights)
-    count, total = count + np.append(count[1:], 0), total + np.append(total[1:], 0)
-    at = int(count.argmax())
-    return int(count[at]), float(total[at] / count[at])
+def _fullest(points: np.ndarray, directions: np.ndarray, trials: np.ndarray, thick: float) -> tuple[int, float]:
+    """The trial normal with the fullest slice of thickness 2·thick across it, and that slice's mean height."""
+    trial, row = np.nonzero(np.abs(trials @ directions.T) > PARALLEL)
+    heights = (trials @ points.T)[trial, row]
+    lowest = np.full(len(trials), np.inf)
+    np.minimum.at(lowest, trial, heights)
+    layer = ((heights - lowest[trial]) / thick).clip(max=LAYERS).astype(np.int64)
+    shape = (len(trials), int(layer.max(initial=0)) + 2)
+    cell = trial * shape[1] + layer
+    count = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    total = np.bincount(cell, heights, shape[0] * shape[1]).reshape(shape)
+    fullness = count[:, :-1] + count[:, 1:]
+    best, at = np.unravel_index(fullness[:, :LAYERS].argmax(), fullness[:, :LAYERS].shape)
+    return int(best), float(total[best, at : at + 2].sum() / max(fullness[best, at], 1))

@@ -49,9 +49,9 @@ class Affinity(nn.Module):
         self, features: Tensor, total: Tensor, cloud: VoxelCloud, surface: Surface, first: Tensor, second: Tensor
     ) -> Tensor:
         apart = (features[first] - features[second]).abs()
-        hidden = total[first] + total[second] + self.of_difference(apart)
-        hidden = (hidden + self.of_geometry(geometry(cloud, surface, first, second))).relu()
-        logits: Tensor = self.out(self.second(hidden).relu())[:, 0]
+        hidden = total[first].add_(total[second]).add_(self.of_difference(apart))
+        hidden = hidden.add_(self.of_geometry(geometry(cloud, surface, first, second))).relu_()
+        logits: Tensor = self.out(self.second(hidden).relu_())[:, 0]
         return logits.float()
 
 
