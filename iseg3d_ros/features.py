@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +26,47 @@ def width(names: Sequence[str]) -> int:
     return sum(WIDTHS[name] for name in names)
 
 
-def features(xyz: np.ndarray, rgb: np.ndarray | None, voxels: Voxels, names: Sequence[str]) -> NDArray[np.float32]:
-    """The named features side by side, (V, C); `rgb` uint8 (N, 3) or None."""
+@dataclass(frozen=True)
+class Cells:
+    """A quantised cloud, `rgb` uint8 (N, 3) or None, and what its voxels hold, found once it is asked for."""
+
+    xyz: np.ndarray
+    rgb: np.ndarray | None
+    voxels: Voxels
+
+    @cached_property
+    def local(self) -> NDArray[np.floating[Any]]:
+        """The points (N, 3) in voxel edges from the grid's corner."""
+        local: NDArray[np.floating[Any]] = (self.xyz - lowest(self.xyz)) / self.xyz.dtype.type(self.voxels.size)
+        return local
+
+    @cached_property
+    def offsets(self) -> NDArray[np.float32]:
+        """Mean point minus voxel centre, in voxels: between −0.5 and 0.5."""
+        return mean_per_voxel(self.local, self.voxels) - self.voxels.coords.astype(np.float32) - np.float32(0.5)
+
+    @cached_property
+    def means(self) -> NDArray[np.float32]:
+        """The voxels' mean points, in voxel edges from the grid's corner."""
+        return self.offsets + self.voxels.coords.astype(np.float32) + np.float32(0.5)
+
+    @cached_property
+    def normals(self) -> NDArray[np.float32]:
+        """Unit normals of either sign."""
+        return normals(self.voxels.coords, self.means)[0]
+
+    @cached_property
+    def colours(self) -> NDArray[np.float32]:
+        """Mean colour between −0.5 and 0.5; 0 where there is no colour."""
+        if self.rgb is None:
+            return np.zeros((len(self.voxels), 3), np.float32)
+        return mean_per_voxel(self.rgb, self.voxels) / np.float32(255) - np.float32(0.5)
+
+
+def features(cells: Cells, names: Sequence[str]) -> NDArray[np.float32]:
+    """The named features side by side, (V, C)."""
     _check(names)
-    return np.concatenate([_feature(name, xyz, rgb, voxels) for name in names], axis=1)
+    return np.concatenate([_feature(name, cells) for name in names], axis=1)
 
 
 def voxel_cloud(
@@ -34,14 +74,14 @@ def voxel_cloud(
 ) -> tuple[VoxelCloud, Voxels]:
     """Quantise a cloud (z up where known) and compute its features."""
     voxels = voxelise(xyz, size)
-    return network_view(xyz, rgb, voxels, names), voxels
+    return network_view(Cells(xyz, rgb, voxels), names), voxels
 
 
-def network_view(xyz: np.ndarray, rgb: np.ndarray | None, voxels: Voxels, names: Sequence[str]) -> VoxelCloud:
+def network_view(cells: Cells, names: Sequence[str]) -> VoxelCloud:
     """What a network sees of a cloud that is quantised already."""
-    values = features(xyz, rgb, voxels, names)
-    coords, points, channels = (torch.from_numpy(array) for array in (voxels.coords, voxels.points, values))
-    return VoxelCloud(coords, points, channels, voxels.size)
+    arrays = cells.voxels.coords, cells.voxels.points, features(cells, names)
+    coords, points, channels = map(torch.from_numpy, arrays)
+    return VoxelCloud(coords, points, channels, cells.voxels.size)
 
 
 def _check(names: Sequence[str]) -> None:
@@ -50,30 +90,16 @@ def _check(names: Sequence[str]) -> None:
         raise ValueError(f"There is no feature called {unknown[0]!r}; the features are {', '.join(FEATURES)}.")
 
 
-def _feature(name: str, xyz: np.ndarray, rgb: np.ndarray | None, voxels: Voxels) -> NDArray[np.float32]:
-    count = len(voxels)
+def _feature(name: str, cells: Cells) -> NDArray[np.float32]:
     if name == "rgb":
-        return colours(rgb, voxels)
+        return cells.colours
     if name == "has_colour":
-        return np.full((count, 1), rgb is not None, np.float32)
+        return np.full((len(cells.voxels), 1), cells.rgb is not None, np.float32)
     if name == "one":
-        return np.ones((count, 1), np.float32)
+        return np.ones((len(cells.voxels), 1), np.float32)
     if name == "offset":
-        return offsets(xyz, voxels)
-    return upward(normals(voxels.coords, offsets(xyz, voxels) + voxels.coords)[0])
-
-
-def colours(rgb: np.ndarray | None, voxels: Voxels) -> NDArray[np.float32]:
-    """Mean colour between −0.5 and 0.5; 0 where there is no colour."""
-    if rgb is None:
-        return np.zeros((len(voxels), 3), np.float32)
-    return mean_per_voxel(rgb, voxels) / np.float32(255) - np.float32(0.5)
-
-
-def offsets(xyz: np.ndarray, voxels: Voxels) -> NDArray[np.float32]:
-    """Mean point minus voxel centre, in voxels: between −0.5 and 0.5."""
-    local = (xyz - lowest(xyz)) / xyz.dtype.type(voxels.size)
-    return mean_per_voxel(local, voxels) - voxels.coords.astype(np.float32) - np.float32(0.5)
+        return cells.offsets
+    return upward(cells.normals)
 
 
 def upward(vectors: np.ndarray) -> NDArray[np.float32]:

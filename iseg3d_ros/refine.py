@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from iseg3d_ros.features import colours, normals, offsets
-from iseg3d_ros.voxels import Voxels, lowest, neighbour_pairs
+from iseg3d_ros.features import Cells
+from iseg3d_ros.voxels import Voxels, neighbour_pairs
 
 CHUNK = 1 << 17  # points refined at once: what fits a cache
 NEAR = 0.5  # voxel edges: standard deviation of the weight by distance
@@ -36,10 +36,9 @@ class Refiner:
     adjacency: sparse.csr_matrix
 
     @classmethod
-    def of(cls, xyz: np.ndarray, rgb: np.ndarray | None, voxels: Voxels) -> Refiner:
+    def of(cls, cells: Cells) -> Refiner:
         """Neighbours, mean points, colours and normals of the voxels of a cloud."""
-        coords = voxels.coords
-        means = offsets(xyz, voxels) + coords + np.float32(0.5)
+        voxels, coords = cells.voxels, cells.voxels.coords
         first, second = neighbour_pairs(coords, 1)
         table = np.full((len(voxels), 27), -1, np.int32)
         table[:, 13] = np.arange(len(voxels))
@@ -48,8 +47,8 @@ class Refiner:
         pairs = np.concatenate([first, second]), np.concatenate([second, first])
         ones = np.ones(len(pairs[0]), np.float32)
         adjacency = sparse.csr_matrix((ones, pairs), shape=(len(voxels),) * 2)
-        local = ((xyz - lowest(xyz)) / np.float32(voxels.size)).astype(np.float32)
-        return cls(voxels, local, rgb, means, colours(rgb, voxels), normals(coords, means)[0], table, adjacency)
+        local = cells.local.astype(np.float32, copy=False)
+        return cls(voxels, local, cells.rgb, cells.means, cells.colours, cells.normals, table, adjacency)
 
     def boundary(self, label: NDArray[np.int64]) -> NDArray[np.bool_]:
         """The voxels that have a neighbour of another label."""

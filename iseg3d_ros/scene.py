@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.features import network_view
+from iseg3d_ros.features import Cells, network_view
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.refine import Refiner
 from iseg3d_ros.up import find_up, is_optical, rotation_to_z
@@ -110,8 +110,8 @@ class Preparation:
         rotation = rotation_to_z(find_up(points) if up is None else np.asarray(up, np.float64))
         upright = np.ascontiguousarray(points @ rotation.T.astype(points.dtype), np.float32)
         voxels, more = self._voxels(upright, kind)
-        cloud = network_view(upright, colour, voxels, self.features)
-        refiner = Refiner.of(upright, colour, voxels)
+        cells = Cells(upright, colour, voxels)
+        cloud, refiner = network_view(cells, self.features), Refiner.of(cells)
         if kept is not None:
             voxels = dataclasses.replace(voxels, representative=kept[voxels.representative])
         notes += more

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from iseg3d_ros.features import normals, offsets
+from iseg3d_ros.features import Cells
 from iseg3d_ros.voxels import voxelise
 
 CELLS = 96  # of the coarse grid's longest side: thousands of voxels, whatever the cloud
@@ -77,10 +77,8 @@ def _surface(xyz: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.float32]]
     if len(sample) == 0 or size <= 0:
         return np.zeros((0, 3)), np.zeros((0, 3), np.float32)
     sample = sample - sample.min(axis=0)
-    voxels = voxelise(sample, size)
-    means = offsets(sample, voxels) + voxels.coords + 0.5
-    origin = xyz[:1].astype(np.float64) * 0 + low
-    return means * size + origin, normals(voxels.coords, means)[0]
+    cells = Cells(sample, None, voxelise(sample, size))
+    return cells.means * size + low.astype(np.float64), cells.normals
 
 
 def dominant_plane(

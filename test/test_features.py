@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iseg3d_ros.features import FEATURES, features, normals, voxel_cloud, width
+from iseg3d_ros.features import FEATURES, Cells, features, normals, voxel_cloud, width
 from iseg3d_ros.voxels import neighbour_pairs, voxelise
 
 
@@ -18,7 +18,7 @@ def plane(normal: tuple[float, float, float], count: int = 20000) -> np.ndarray:
 @pytest.mark.parametrize("normal", [(0, 0, 1), (1, 0, 0), (1, 2, 3), (-1, 1, 0.2)])
 def test_normal_of_a_plane(normal: tuple[float, float, float]) -> None:
     xyz = plane(normal)
-    values = features(xyz, None, voxelise(xyz, 0.05), ["normal"])
+    values = features(Cells(xyz, None, voxelise(xyz, 0.05)), ["normal"])
     axis = np.asarray(normal) / np.linalg.norm(normal)
     assert np.median(np.abs(values @ axis)) > 0.999
     assert (values[:, 2] >= 0).all()
@@ -40,14 +40,14 @@ def test_colour_is_the_mean_and_zero_without() -> None:
     xyz = np.array([[0, 0, 0], [0.01, 0, 0], [1, 1, 1]], np.float32)
     rgb = np.array([[0, 0, 0], [255, 0, 255], [51, 51, 51]], np.uint8)
     voxels = voxelise(xyz, 0.1)
-    assert features(xyz, rgb, voxels, ("rgb",))[0] == pytest.approx([0, -0.5, 0])
-    assert features(xyz, rgb, voxels, ("rgb",))[1] == pytest.approx([-0.3] * 3)
-    assert not features(xyz, None, voxels, ("rgb", "has_colour")).any()
+    assert features(Cells(xyz, rgb, voxels), ("rgb",))[0] == pytest.approx([0, -0.5, 0])
+    assert features(Cells(xyz, rgb, voxels), ("rgb",))[1] == pytest.approx([-0.3] * 3)
+    assert not features(Cells(xyz, None, voxels), ("rgb", "has_colour")).any()
 
 
 def test_offset_is_relative_to_the_voxel_centre() -> None:
     xyz = np.array([[0, 0, 0], [0.15, 0.02, 0.05]], np.float32)
-    values = features(xyz, None, voxelise(xyz, 0.1), ("offset",))
+    values = features(Cells(xyz, None, voxelise(xyz, 0.1)), ("offset",))
     assert values[0] == pytest.approx([-0.5, -0.5, -0.5])
     assert values[1] == pytest.approx([0, -0.3, 0], abs=1e-5)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from iseg3d_ros.features import Cells
 from iseg3d_ros.refine import Refiner
 from iseg3d_ros.voxels import voxelise
 
@@ -17,7 +18,7 @@ def step_of_colour(count: int = 20000) -> tuple[np.ndarray, np.ndarray, np.ndarr
 @pytest.fixture(scope="module")
 def refiner() -> Refiner:
     xyz, rgb, _ = step_of_colour()
-    return Refiner.of(xyz, rgb, voxelise(xyz, 0.1))
+    return Refiner.of(Cells(xyz, rgb, voxelise(xyz, 0.1)))
 
 
 def test_neighbours_are_at_their_offsets(refiner: Refiner) -> None:
@@ -53,7 +54,7 @@ def test_the_edge_follows_the_colour_inside_voxels(refiner: Refiner) -> None:
 
 def test_one_voxel_keeps_its_own_values() -> None:
     xyz = np.zeros((4, 3), np.float32)
-    refiner = Refiner.of(xyz, None, voxelise(xyz, 0.1))
+    refiner = Refiner.of(Cells(xyz, None, voxelise(xyz, 0.1)))
     chance = np.array([[0.3, 0.7]], np.float32)
     assert refiner.probability(np.arange(4), chance) == pytest.approx(np.repeat(chance, 4, axis=0))
     assert refiner.probability(np.zeros(0, np.int64), chance).shape == (0, 2)
