@@ -46,9 +46,9 @@ class Cells:
         return mean_per_voxel(self.local, self.voxels) - self.voxels.coords.astype(np.float32) - np.float32(0.5)
 
     @cached_property
-    def means(self) -> NDArray[np.float32]:
+    def means(self) -> NDArray[np.float64]:
         """The voxels' mean points, in voxel edges from the grid's corner."""
-        return self.offsets + self.voxels.coords.astype(np.float32) + np.float32(0.5)
+        return self.offsets.astype(np.float64) + self.voxels.coords.astype(np.float64) + 0.5
 
     @cached_property
     def normals(self) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ class Refiner:
     voxels: Voxels
     local: NDArray[np.float32]
     rgb: NDArray[np.uint8] | None
-    means: NDArray[np.float32]
+    means: NDArray[np.float64]
     colours: NDArray[np.float32]
     normals: NDArray[np.float32]
     table: NDArray[np.int32]  # (V, 27) neighbours in the order of their offsets, −1 where there is none
