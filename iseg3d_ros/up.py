@@ -117,6 +117,6 @@ def _fullest(points: np.ndarray, directions: np.ndarray, trials: np.ndarray, thi
     cell = trial * shape[1] + layer
     count = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
     total = np.bincount(cell, heights, shape[0] * shape[1]).reshape(shape)
-    fullness = count[:, :-1] + count[:, 1:]
-    best, at = np.unravel_index(fullness[:, :LAYERS].argmax(), fullness[:, :LAYERS].shape)
+    fullness = (count[:, :-1] + count[:, 1:])[:, : LAYERS - 1]  # without the layer of all that is farther
+    best, at = np.unravel_index(fullness.argmax(), fullness.shape)
     return int(best), float(total[best, at : at + 2].sum() / max(fullness[best, at], 1))

@@ -23,6 +23,8 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 import pytest
 import torch
 
+from iseg3d_ros.sparse.spconv_convolution import available
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 REALSET = REPOSITORY.parent / "shared" / "realset"
 # What the set-up cannot bring, or does not: a GPU, launch, others' scenes and models, a browser where apt may not
@@ -58,6 +60,7 @@ def missing_ros() -> str:
 
 
 needs_ros = pytest.mark.skipif(bool(missing_ros()), reason=missing_ros())
+needs_spconv = pytest.mark.skipif(not available("cpu"), reason="no spconv is installed that imports")
 needs_realset = pytest.mark.skipif(not REALSET.is_dir(), reason="the real scenes are not beside the repository")
 
 

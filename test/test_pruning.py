@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import needs_spconv
 
 from iseg3d_ros.benchmarks import pruning as benchmark
 from iseg3d_ros.clicks import VoxelClicks
@@ -22,10 +23,8 @@ from iseg3d_ros.pruning.importance import accumulate_gradients, importance, poin
 from iseg3d_ros.pruning.prune import PruneConfig, forward, kept, mask, prune, shrink, surroundings
 from iseg3d_ros.pruning.trace import Dependencies, dependencies
 from iseg3d_ros.sparse import backend
-from iseg3d_ros.sparse.spconv_convolution import available
 
 NAMES = ("agile3d", "e2i3d", "npiseg3d", "interobject3d", "clickenhance", "fewclick")
-needs_spconv = pytest.mark.skipif(not available("cpu"), reason="spconv is not installed: pip install spconv")
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import needs_spconv
 from torch import Tensor
 
 from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, UpConv3d, backend, sparse_batch
@@ -16,7 +17,6 @@ from iseg3d_ros.sparse.spconv_convolution import available
 
 no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 DEVICES = ["cpu", pytest.param("cuda", marks=no_cuda)]
-needs_spconv = pytest.mark.skipif(not available("cpu"), reason="spconv is not installed: pip install spconv")
 no_spconv_cuda = pytest.mark.skipif(not available("cuda"), reason="no spconv for CUDA here")
 
 

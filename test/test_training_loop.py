@@ -147,17 +147,15 @@ import gc, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_training_loop import CURVE, quick
-from iseg3d_ros.training import distributed
 from iseg3d_ros.training.loop import train
 import torch
 
-def last(leave=distributed.leave):
-    gc.collect()
+def last(destroy=torch.distributed.destroy_process_group):
     held = [object for object in gc.get_objects() if type(object) is torch.nn.parallel.DistributedDataParallel]
     assert not held, "a network that holds the group outlives it"
-    leave()
+    destroy()
 
-distributed.leave = last
+torch.distributed.destroy_process_group = last
 torch.set_num_threads(1)
 train(quick(Path(sys.argv[2]), Path(sys.argv[3]), batch=1, **CURVE))
 """

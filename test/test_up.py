@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iseg3d_ros.up import find_up, is_optical, rotation_to_z
+from iseg3d_ros.up import dominant_plane, find_up, is_optical, rotation_to_z
 
 
 def desk(seed: int = 0) -> np.ndarray:
@@ -54,6 +54,15 @@ def test_a_wall_does_not_pass_for_the_floor() -> None:
     wall = np.c_[rng.uniform(-3, 3, 20000), np.full(20000, 3.0), rng.uniform(0, 3, 20000)]
     floor = np.c_[rng.uniform(-3, 3, (9000, 2)), np.zeros(9000)]
     assert find_up(np.concatenate([wall, floor])) == pytest.approx([0, 0, 1], abs=0.02)
+
+
+def test_what_is_very_far_is_no_plane() -> None:
+    rng = np.random.default_rng(3)
+    floor = np.c_[rng.uniform(-1, 1, (200, 2)), np.zeros(200)]
+    far = rng.uniform(-9e5, 9e5, (300, 3)) + [0, 0, 1e6]
+    normals = np.tile([0.0, 0.0, 1.0], (500, 1))
+    plane = dominant_plane(np.concatenate([floor, far]), normals, np.array([0.0, 0.0, 1.0]), 0.0, 0.01)
+    assert plane is not None and plane.offset == pytest.approx(0, abs=1e-6) and plane.share == 0.4
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
