@@ -84,9 +84,12 @@ def test_folded_attention_is_attention(count: int) -> None:
     expected = attention.attend(attention.query(clicks), k, v, click_mask(seen, label))
     found = folding.look(attention, attention.query(clicks), points, position, label, seen)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    expected = attention(points + position, clicks, clicks)
-    looked = folding.Looked(attention, attention.key(clicks), attention.value(clicks))
-    torch.testing.assert_close(looked(points + position), expected, atol=1e-5, rtol=1e-5)
+    norm = torch.nn.LayerNorm(8)
+    expected = norm(points + attention(points + position, clicks, clicks))
+    with torch.inference_mode():
+        looked = folding.Looked(attention, attention.key(clicks), attention.value(clicks))
+        updated = looked.update(points, position, norm)
+    torch.testing.assert_close(updated, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_click_sees_its_object_or_everything() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, UpConv3d, convolution
+from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, UpConv3d, convolution, kernel_map, scratch
 
 SIDE = 9
 
@@ -53,16 +53,42 @@ def check(layer: torch.nn.Module, x: Tensor, sparse: Tensor, dense: Tensor, atol
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("widths", [(3, 5), (12, 5), (10, 12), (3, 20)])
 @pytest.mark.parametrize("voxels,low", [(1, 0), (200, -4), (600, 3)])
-def test_submanifold_equals_dense(kernel: int, voxels: int, low: int) -> None:
+def test_submanifold_equals_dense(kernel: int, voxels: int, low: int, widths: tuple[int, int]) -> None:
     coords = random_coords(1, voxels, low=low)
-    layer = SubMConv3d(3, 5, kernel, bias=True).double()
-    x = torch.randn(voxels, 3, dtype=torch.double, requires_grad=True)
+    layer = SubMConv3d(*widths, kernel, bias=True).double()
+    x = torch.randn(voxels, widths[0], dtype=torch.double, requires_grad=True)
     out = layer(SparseTensor(x, Maps(coords))).features
     before = (kernel - 1) // 2
     padded = F.pad(to_dense(x, coords, low, SIDE), [before, kernel - 1 - before] * 3)
     dense = F.conv3d(padded, dense_weight(layer.weight, kernel), layer.bias)
     check(layer, x, out, from_dense(dense, coords, low))
+
+
+@pytest.mark.parametrize("window", [7, 40, 8192])
+def test_the_ways_to_convolve_agree(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_map, "WINDOW", window)
+    coords = random_coords(4, 300)
+    coords = coords[torch.argsort((coords.long() * torch.tensor([SIDE**3, SIDE**2, SIDE, 1])).sum(1))]
+    maps, features = Maps(coords), torch.randn(300, 6, dtype=torch.double)
+    weight = torch.randn(27, 6, 5, dtype=torch.double)
+    pairs = maps.submanifold(1, 3)
+    assert len(pairs.windows) == -(-300 // window)
+    expected = convolution.gather_multiply_sum(features, weight, pairs, 1)
+    for other in (convolution.multiply_then_gather(features, weight, pairs),
+                  convolution.multiply_columns(features, weight, pairs, 1)):  # fmt: skip
+        torch.testing.assert_close(other, expected)
+
+
+def test_voxels_in_random_order_are_not_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_map, "WINDOW", 10)  # each window then meets voxels from everywhere
+    coords = random_coords(5, 400)
+    pairs = Maps(coords).submanifold(1, 3)
+    features, weight = torch.randn(400, 6), torch.randn(27, 6, 4)
+    assert not pairs.local
+    out = convolution.product(features, weight, pairs, 1)
+    torch.testing.assert_close(out, convolution.multiply_then_gather(features, weight, pairs), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kernel,stride", [(2, 2), (3, 2), (3, 3), (1, 2), (5, 2)])
@@ -95,7 +121,7 @@ def test_up_equals_dense(kernel: int) -> None:
 
 
 def test_training_after_inference_in_the_same_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolution, "_kept", threading.local())
+    monkeypatch.setattr(scratch, "_kept", threading.local())
     layer, maps = SubMConv3d(20, 24, 3), Maps(random_coords(3, 300))
     with torch.inference_mode():
         shown = layer(SparseTensor(torch.ones(300, 20), maps)).features

@@ -139,11 +139,12 @@ class ClickLayer(nn.Module):
         keys, values = attention.key(clicks + place), attention.value(clicks)
         if not folding.usable(points) and made is not None and made.queries is not None:
             return self.norm4(points + attention.attend(made.queries, keys, values))
-        looked = folding.Looked(attention, keys, values) if folding.few(attention, len(clicks)) else None
+        if folding.few(attention, len(clicks)):
+            return folding.Looked(attention, keys, values).update(points, view.position, self.norm4)
         updated = torch.empty_like(points)
-        for block in folding.blocks(len(points)):
+        for block in folding.blocks(points):
             placed = points[block] + view.position[block]
-            found = attention.attend(attention.query(placed), keys, values) if looked is None else looked(placed)
+            found = attention.attend(attention.query(placed), keys, values)
             updated[block] = self.norm4(found.add_(points[block]))
         return updated
 

@@ -61,7 +61,7 @@ class ConvNorm(nn.Module):
     def forward(self, x: SparseTensor) -> SparseTensor:
         """The activated features."""
         x = self.conv(x)
-        return x.replace(self.norm(x.features).relu())
+        return x.replace(self.norm(x.features).relu_())
 
 
 class Residual(nn.Module):
@@ -81,9 +81,9 @@ class Residual(nn.Module):
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Two convolutions added to what came in."""
         out = self.conv1(x)
-        out = self.conv2(out.replace(self.norm1(out.features).relu()))
+        out = self.conv2(out.replace(self.norm1(out.features).relu_()))
         kept = x.features if self.shortcut is None else self.shortcut_norm(self.shortcut(x).features)
-        return out.replace((self.norm2(out.features) + kept).relu())
+        return out.replace(self.norm2(out.features).add_(kept).relu_())
 
 
 def residuals(in_channels: int, channels: int, count: int, momentum: float) -> nn.Sequential:

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from iseg3d_ros.sparse.scratch import scratch
 
 if TYPE_CHECKING:
     from iseg3d_ros.models.attention import Attention
 
-BLOCK = 2048  # points: with 128 channels a megabyte, so that a few such buffers stay in the cache
+BLOCK = 1 << 18  # numbers: a megabyte, so that a few such buffers stay in the cache
 FEW = 2.0  # folded clicks (heads times clicks) a channel, up to which two wide products beat projecting the points
 MANY = 1 << 22  # numbers in a scene's features, 33k points of 128; with fewer it was not measured to be faster
 
@@ -75,12 +77,28 @@ class Looked:
         out = attention.out.weight.unflatten(1, (heads, -1))
         self.out = torch.einsum("khd,whd->hkw", values.unflatten(1, (heads, -1)), out).flatten(0, 1)
 
-    def __call__(self, placed: Tensor) -> Tensor:
-        """What points with their position codes take from the clicks, (N, width)."""
-        scores = torch.addmm(self.bias, placed, self.weight).unflatten(1, (self.heads, -1))
-        return torch.addmm(self.out_bias, scores.softmax(2).flatten(1), self.out)
+    def update(self, points: Tensor, position: Tensor, norm: nn.LayerNorm) -> Tensor:
+        """Points (N, width) and what they take from the clicks, normalised."""
+        updated = torch.empty_like(points)
+        for block in blocks(points):
+            own = points[block]
+            placed = torch.add(own, position[block], out=scratch("placed", len(own), own.shape[1], own))
+            updated[block] = norm(self.found(placed).add_(own))
+        return updated
+
+    def found(self, placed: Tensor) -> Tensor:
+        """What points with their position codes take from the clicks, written over them."""
+        scores, share = (scratch(name, len(placed), len(self.bias), placed) for name in ("scores", "share"))
+        torch.addmm(self.bias, placed, self.weight, out=scores)
+        torch.softmax(self.by_heads(scores), 2, out=self.by_heads(share))
+        return torch.addmm(self.out_bias, share, self.out, out=placed)
+
+    def by_heads(self, values: Tensor) -> Tensor:
+        """(N, heads * clicks) as (N, heads, clicks)."""
+        return values.unflatten(1, (self.heads, -1))
 
 
-def blocks(points: int) -> Iterator[slice]:
+def blocks(points: Tensor) -> Iterator[slice]:
     """Slices of the points that stay in the cache."""
-    return (slice(start, min(start + BLOCK, points)) for start in range(0, points, BLOCK))
+    step = max(1, BLOCK // points.shape[1])
+    return (slice(start, min(start + step, len(points))) for start in range(0, len(points), step))

@@ -2,12 +2,12 @@
 
 On a CPU the traffic of gathered rows costs as much as the products do. Per block of output rows the neighbours of a few
 offsets are gathered by one `index_select`, multiplied by one `mm` an offset while the nearest caches still hold them,
-and one `embedding_bag` sums the products of every output row: no atomics, so results are reproducible.
+and one `embedding_bag` sums the products of every output row: no atomics, so results are reproducible. Where outputs
+are narrow, products come first and are gathered; where inputs are narrow, neighbours stand side by side in one product.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,11 +18,12 @@ from torch.nn import functional as F
 
 from iseg3d_ros.sparse import grouped
 from iseg3d_ros.sparse.kernel_map import Block, KernelMap, block_rows, gathered_rows
+from iseg3d_ros.sparse.scratch import scratch
 
 # With few input channels one product over all offsets at once is faster, although it multiplies zeros too.
 FEW_CHANNELS = 16
-KEPT = 1 << 23  # numbers that a thread keeps a buffer for, 32 MB in single precision
-_kept = threading.local()
+# With few output channels it is faster to multiply all inputs by all offsets, and then to gather what is narrow.
+NARROW = 8
 
 
 def convolve(features: Tensor, weight: Tensor, pairs: KernelMap) -> Tensor:
@@ -45,9 +46,7 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, weight: Tensor, pairs: KernelMap, sets: int) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.pairs, ctx.sets = pairs, sets
-        if weight.shape[1] <= FEW_CHANNELS and len(weight) > weight.shape[1]:
-            return multiply_columns(features, weight, pairs, sets)
-        return gather_multiply_sum(features, weight, pairs, sets)
+        return product(features, weight, pairs, sets)
 
     @staticmethod
     @once_differentiable
@@ -65,18 +64,42 @@ def gradients(
     if wanted[0]:
         # A symmetric map is its own transpose with the offsets reversed, so that nothing more has to be built.
         back, kernel = (pairs, weight.flip(0)) if pairs.symmetric else (pairs.transposed, weight)
-        to_features = gather_multiply_sum(grad, kernel.transpose(1, 2), back, sets)
+        to_features = product(grad, kernel.transpose(1, 2), back, sets)
     if wanted[1]:
         to_weight = weight_gradient(features, grad, weight, pairs, sets)
     return to_features, to_weight
 
 
+def product(features: Tensor, weight: Tensor, pairs: KernelMap, sets: int) -> Tensor:
+    """out[target] += features[source] @ weight[k] over all pairs, in the way that suits the widths."""
+    offsets, cin, cout = weight.shape
+    if cout <= NARROW and sets == 1 and features.device.type == "cpu" and pairs.local:
+        return multiply_then_gather(features, weight, pairs)
+    if cin <= FEW_CHANNELS and offsets > cin:
+        return multiply_columns(features, weight, pairs, sets)
+    return gather_multiply_sum(features, weight, pairs, sets)
+
+
+def multiply_then_gather(features: Tensor, weight: Tensor, pairs: KernelMap) -> Tensor:
+    """The sum with all inputs of a window multiplied by all offsets, and only the products that meet gathered."""
+    offsets, cin, cout = weight.shape
+    side_by_side = weight.transpose(0, 1).reshape(cin, offsets * cout)
+    out = features.new_empty(pairs.outputs, cout)
+    most = max((window.inputs.stop - window.inputs.start for window in pairs.windows), default=0)
+    kept = scratch("every", most, offsets * cout, features)
+    for window in pairs.windows:
+        own = features[window.inputs]
+        every = torch.mm(own, side_by_side, out=kept[: len(own)]).view(-1, cout)
+        out[window.rows] = F.embedding_bag(window.order, every, window.begin, mode="sum")
+    return out
+
+
 def gather_multiply_sum(features: Tensor, weight: Tensor, pairs: KernelMap, sets: int) -> Tensor:
-    """out[target] += features[source] @ weight[k] over all pairs; rows of `sets` * channels."""
+    """The sum with rows gathered first; rows of `sets` * channels."""
     cin, cout = weight.shape[1:]
     out = features.new_empty(pairs.outputs, sets * cout)
     blocks = pairs.blocks(block_rows(features.device.type, sets * max(cin, cout)))
-    products = _scratch("products", max((len(block.sources) for block in blocks), default=0), sets * cout, features)
+    products = scratch("products", max((len(block.sources) for block in blocks), default=0), sets * cout, features)
     for block in blocks:
         right = _multiply(features, weight, block, products[: len(block.sources)], sets)
         total = F.embedding_bag(block.order, right, block.begin, mode="sum")
@@ -113,18 +136,6 @@ def weight_gradient(features: Tensor, grad: Tensor, weight: Tensor, pairs: Kerne
     return out.to(weight.dtype)
 
 
-def _scratch(name: str, rows: int, width: int, like: Tensor) -> Tensor:
-    """A buffer (rows, width); on a CPU one that the thread keeps, since fresh pages cost as much as filling them."""
-    if like.device.type != "cpu" or rows * width > KEPT:
-        return like.new_empty(rows, width)
-    kept: Tensor | None = getattr(_kept, name, None)
-    if kept is None or kept.numel() < rows * width or kept.dtype != like.dtype:
-        with torch.inference_mode(False):  # so that training may write to it as well
-            kept = torch.empty(rows * width, dtype=like.dtype)
-        setattr(_kept, name, kept)
-    return kept[: rows * width].view(rows, width)
-
-
 def _multiply(features: Tensor, weight: Tensor, block: Block, out: Tensor, sets: int) -> Tensor:
     """The source rows of all pairs times the weights of their offsets, into `out` or a new tensor."""
     cin, cout = weight.shape[1:]
@@ -133,7 +144,7 @@ def _multiply(features: Tensor, weight: Tensor, block: Block, out: Tensor, sets:
         return grouped.multiply(left, weight, block.ends * sets).view(-1, sets * cout)
     kernels, parts = weight.unbind(0), block.parts(gathered_rows(features.device.type, features.shape[1]))
     most = max((len(part.sources) for part in parts), default=0)
-    gathered = _scratch("gathered", most, features.shape[1], features)
+    gathered = scratch("gathered", most, features.shape[1], features)
     for part in parts:
         left = torch.index_select(features, 0, part.sources, out=gathered[: len(part.sources)]).view(-1, cin)
         sizes = [count * sets for count in part.counts]
@@ -169,5 +180,6 @@ def _columns(features: Tensor, pairs: KernelMap, offsets: int, sets: int) -> Ite
     for start in range(0, pairs.outputs, step):
         rows = slice(start, min(start + step, pairs.outputs))
         index = pairs.neighbours[rows].view(-1)
-        columns = padded.index_select(0, index).view(rows.stop - rows.start, offsets, sets, -1)
-        yield rows, columns.transpose(1, 2).reshape((rows.stop - rows.start) * sets, -1)
+        columns = scratch("columns", len(index), features.shape[1], features)
+        columns = torch.index_select(padded, 0, index, out=columns).view(rows.stop - start, offsets, sets, -1)
+        yield rows, columns.transpose(1, 2).reshape((rows.stop - start) * sets, -1)

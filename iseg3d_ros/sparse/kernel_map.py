@@ -12,6 +12,7 @@ from torch import Tensor
 # Output rows a block: fewer where rows are wide (many feature sets), as many as memory allows on an accelerator.
 CPU_ROWS, CPU_ROWS_WIDE, DEVICE_ROWS = 4096, 512, 1 << 17
 WIDE = 256
+WINDOW = 8192  # output rows whose inputs are multiplied together before they are gathered
 GATHERED = 1 << 19  # numbers gathered at once on a CPU: two megabytes, a tenth of a block's products
 
 
@@ -84,6 +85,20 @@ class Block:
         return Block(self.rows, sources, targets, self.counts, ends, self.order.to(device), self.begin.to(device))
 
 
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Consecutive output rows and the range of input rows that they meet, for products taken before they are gathered.
+
+    `order` int32 the pairs sorted by output row, each as (input row within the range) * K + offset; `begin` int32
+    (rows,) where each output row's pairs begin.
+    """
+
+    rows: slice
+    inputs: slice
+    order: Tensor
+    begin: Tensor
+
+
 @dataclass(eq=False)
 class KernelMap:
     """The input row of every output row at every kernel offset: `neighbours` int32 (outputs, K), `inputs` for none.
@@ -98,6 +113,7 @@ class KernelMap:
     symmetric: bool = False
     _blocks: dict[int, tuple[Block, ...]] = field(default_factory=dict)
     _transposed: KernelMap | None = None
+    _windows: tuple[Window, ...] | None = None
 
     @property
     def outputs(self) -> int:
@@ -124,11 +140,34 @@ class KernelMap:
             self._blocks[rows] = tuple(self._block(slice(i, min(i + rows, self.outputs))) for i in starts)
         return self._blocks[rows]
 
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The pairs by windows of output rows; where voxels are sorted, neighbours are in nearly the same range."""
+        if self._windows is None:
+            starts = range(0, self.outputs, WINDOW)
+            self._windows = tuple(self._window(slice(i, min(i + WINDOW, self.outputs))) for i in starts)
+        return self._windows
+
+    @property
+    def local(self) -> bool:
+        """Whether the windows' ranges of inputs overlap by half at most."""
+        return 2 * sum(w.inputs.stop - w.inputs.start for w in self.windows) <= 3 * (self.inputs + WINDOW)
+
     def to(self, device: torch.device | str) -> KernelMap:
         """The same map, and what was derived from it, on another device."""
         blocks = {rows: tuple(block.to(device) for block in blocks) for rows, blocks in self._blocks.items()}
         transposed = None if self._transposed is None else self._transposed.to(device)
         return KernelMap(self.neighbours.to(device), self.inputs, self.centre, self.symmetric, blocks, transposed)
+
+    def _window(self, rows: slice) -> Window:
+        table, offsets = self.neighbours[rows], self.neighbours.shape[1]
+        paired = table < self.inputs
+        numbered = torch.add(torch.arange(offsets, dtype=torch.int32, device=table.device), table, alpha=offsets)
+        order = numbered.view(-1).index_select(0, paired.view(-1).nonzero().view(-1))
+        first, last = (end // offsets for end in torch.stack(order.aminmax()).tolist()) if len(order) else (0, -1)
+        each = paired.sum(1, dtype=torch.int32)
+        begin = each.cumsum(0, dtype=torch.int32) - each
+        return Window(rows, slice(first, last + 1), order.sub_(first * offsets), begin)
 
     def _reversed(self) -> Tensor:
         if self.symmetric:
