@@ -16,11 +16,10 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
-from iseg3d_ros.benchmarks.models import measure, room, settings
+from iseg3d_ros.benchmarks.models import measure, network, room
 from iseg3d_ros.models import checkpoint, folding, scene
-from iseg3d_ros.models.build import build
 from iseg3d_ros.predictor import weights_file
-from iseg3d_ros.sparse import convolution, coordinates, kernel_map
+from iseg3d_ros.sparse import coordinates, kernel_map, scratch
 
 NAMES = ("e2i3d_5.7m", "e2i3d", "agile3d", "npiseg3d", "fewclick")
 
@@ -34,9 +33,9 @@ def main() -> None:
     print("| network | weights | " + " | ".join(f"{count:,} voxels" for count in counts) + " |")
     print("|---" * (len(counts) + 2) + "|")
     for name in ("shipped", *NAMES):
-        network = shipped() if name == "shipped" else build(settings("")[name]).eval()
-        weights = sum(p.numel() * p.element_size() for p in network.state_dict().values()) / 1e6
-        peaks = (weights + peak(network, count) for count in counts)
+        chosen = shipped() if name == "shipped" else network(name).eval()
+        weights = sum(p.numel() * p.element_size() for p in chosen.state_dict().values()) / 1e6
+        peaks = (weights + peak(chosen, count) for count in counts)
         print(f"| {name} | {weights:.0f} MB | " + " | ".join(f"{value:,.0f} MB" for value in peaks) + " |", flush=True)
 
 
@@ -49,17 +48,17 @@ def as_on_a_gpu() -> None:
     """The sizes and ways that a CUDA device gets."""
     kernel_map.CPU_ROWS = kernel_map.CPU_ROWS_WIDE = kernel_map.DEVICE_ROWS
     kernel_map.GATHERED = 1 << 40
-    convolution.KEPT = 0
+    scratch.KEPT = 0
     coordinates.CPU_CHUNK = coordinates.DEVICE_CHUNK
     folding.MANY = 1 << 60
     scene.PAIRS_AT_ONCE["cpu"] = scene.PAIRS_AT_ONCE["cuda"]
 
 
-def peak(network: Any, voxels: int) -> float:
+def peak(chosen: Any, voxels: int) -> float:
     """Megabytes of tensors that an encoding and a few decodings add at most."""
     coords = room(voxels)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
-        measure(network, coords, network.settings.in_channels, "cpu")
+        measure(chosen, coords, "cpu")
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace.json"
         watched.export_chrome_trace(str(trace))

@@ -13,6 +13,7 @@ import argparse
 import copy
 import json
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import torch
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import parameters
 from iseg3d_ros.pruning.calibrate import calibration
+from iseg3d_ros.pruning.cost import costs, multiplications
 from iseg3d_ros.pruning.importance import Calibration, accumulate_gradients, importance
 from iseg3d_ros.pruning.prune import PruneConfig, forward, kept, shrink, surroundings
 from iseg3d_ros.pruning.trace import Dependencies, dependencies
@@ -39,6 +41,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "L1, in the same groups": {"criterion": "l1"},
     "heterogeneous, not compensated": {"compensate": False},
     "uniform ranking, compensated": {"ranking": "uniform"},
+    "heterogeneous, compensated, economy 1": {"economy": 1.0},
+    "heterogeneous, compensated, economy 2": {"economy": 2.0},
 }
 SHOWN = (1, 3, 5)
 
@@ -125,12 +129,19 @@ class Bench:
         """One way of pruning."""
         small = copy.deepcopy(self.network)
         scores = self.scores(chosen.criterion, chosen.compensate)
+        if chosen.economy:
+            scores = scores / costs(self.network, self.found(), self.forward(self.network)) ** chosen.economy
         shrink(small, self.found(), kept(self.network, self.found(), scores, chosen))
         return self.row(small)
 
+    def forward(self, network: Any) -> Callable[[], Any]:
+        """A pass over the first calibration crop."""
+        return forward(network, *self.calibration()[0][:2])
+
     def row(self, network: Any) -> dict[str, Any]:
-        """Size, and IoU before and after fine-tuning."""
-        row = {"parameters": parameters(network), "pruned": self.iou(network)}
+        """Size, multiplications, and IoU before and after fine-tuning."""
+        work = sum(multiplications(network, self.forward(network)).values())
+        row = {"parameters": parameters(network), "work": work, "pruned": self.iou(network)}
         self.fine_tune(network)
         return row | {"tuned": self.iou(network)}
 
@@ -170,7 +181,7 @@ def measured(path: Path, measure: Any) -> dict[str, Any]:
 def line(name: str, values: dict[str, Any]) -> str:
     """One row of the table in Markdown."""
     cells = [f"{values[stage][str(k)] * 100:.1f}" for stage in ("pruned", "tuned") for k in SHOWN]
-    return f"| {name} | {values['parameters'] / 1e3:.0f} k | " + " | ".join(cells) + " |"
+    return f"| {name} | {values['parameters'] / 1e3:.0f} k | {values['work'] / 1e9:.2f} G | " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":

@@ -51,6 +51,11 @@ def test_a_smaller_file_is_written(place: Path, capsys: pytest.CaptureFixture[st
     assert f"{parameters(small):,} parameters of {parameters(whole):,} remain" in capsys.readouterr().out
 
 
+def test_economy_is_taken_and_noted(place: Path) -> None:
+    assert prune(place, "--share", "0.5", "--economy", "1.5") == 0
+    assert "economy=1.5" in checkpoint.load(place / "out/small.safetensors").card["recipe"]["pruned"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -59,6 +64,7 @@ def test_a_smaller_file_is_written(place: Path, capsys: pytest.CaptureFixture[st
         (("--share", "1.5"), "between 0 and 1, but got 1.5"),
         (("--parameters", "10"), "10 parameters cannot be reached"),
         (("--parameters", "900M"), "fewer than the 900,000,000 asked for"),
+        (("--share", "0.5", "--economy", "-1"), "--economy takes a number from 0 to 4, but got -1"),
         (("--share", "0.5", "--count", "0"), "needs at least one scene"),
         (("--share", "0.5", "--kinds", "room"), "No training scenes of kind room"),
         (("--share", "0.5", "--scenes", "/nowhere"), "/nowhere: is no folder"),

@@ -18,11 +18,12 @@ from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
 from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.pruning.cost import costs, multiplications
 from iseg3d_ros.pruning.groups import heterogeneous_groups
 from iseg3d_ros.pruning.importance import accumulate_gradients, importance, point_weights
 from iseg3d_ros.pruning.prune import PruneConfig, forward, kept, mask, prune, shrink, surroundings
 from iseg3d_ros.pruning.trace import Dependencies, dependencies
-from iseg3d_ros.sparse import backend
+from iseg3d_ros.sparse import Maps, backend
 
 NAMES = ("agile3d", "e2i3d", "npiseg3d", "interobject3d", "clickenhance", "fewclick")
 
@@ -88,6 +89,65 @@ def test_pruned_network_equals_the_masked_one(name: str) -> None:
     mask(masked, traced(name), keep)
     assert 0.9 < parameters(small) / (0.55 * parameters(masked)) <= 1.0
     torch.testing.assert_close(logits(small), logits(masked), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["agile3d", "e2i3d"])
+def test_the_width_of_queries_and_points_is_pruned_as_well(name: str) -> None:
+    small, whole = halved(name)[0], network_of(name)
+    width = len(small.head.norm.weight)
+    assert width < len(whole.head.norm.weight)
+    attention = small.click_attentions()[-1]
+    widths = [attention.background_place.shape[1], len(small.position.phases), small.project[0].out_features]
+    assert {*widths, small.relation.of_point.in_features} == {width}
+
+
+def test_tracing_leaves_the_network_as_it_was() -> None:
+    network = copy.deepcopy(network_of("e2i3d"))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    cloud, clicks, _ = scene()
+    dependencies(network, forward(network, *surroundings(cloud, clicks, 60)))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_eight_heads_become_fewer() -> None:
+    torch.manual_seed(0)
+    network = build(settings_of("agile3d", "tiny", heads=8)).eval()
+    small = prune(network, [scene()], PruneConfig(round(0.4 * parameters(network)), criterion="random", least=8))
+    heads = checkpoint.heads(small).values()
+    assert min(heads) >= 1 and sum(heads) < 0.8 * 8 * len(heads)
+
+
+def test_multiplications_are_counted() -> None:
+    network, (cloud, clicks, _) = network_of("agile3d"), scene()
+    spent = multiplications(network, forward(network, cloud, clicks))
+    maps = Maps(torch.nn.functional.pad(cloud.coords, (1, 0)))
+    name = next(n for n in spent if n.endswith("encoder.0.0.conv2"))
+    _, cin, cout = network.get_submodule(name).weight.shape
+    assert spent[name] == maps.submanifold(2, 3).pairs * cin * cout
+    up = next(n for n in spent if n.endswith("up.3.conv"))
+    _, cin, cout = network.get_submodule(up).weight.shape
+    assert spent[up] == len(cloud) * cin * cout
+    width = network.settings.width
+    assert spent["project.0"] == len(cloud) * network.project[0].in_features * width
+
+
+def test_what_a_channel_costs_is_its_part_of_the_layers_that_hold_it() -> None:
+    network, found, (cloud, clicks, _) = network_of("agile3d"), traced("agile3d"), scene()
+    spent = multiplications(network, forward(network, cloud, clicks))
+    layer = next(s.layer for s in found.sides if s.layer.endswith("encoder.1.0.conv1") and s.side == "out")
+    own = found.of(layer, "out")
+    expected = (spent[layer] + spent[layer.replace("conv1", "conv2")]) / len(own)
+    assert costs(network, found, forward(network, cloud, clicks))[own] == pytest.approx(expected)
+
+
+def test_economy_prunes_to_the_same_size_with_less_work() -> None:
+    network, (cloud, clicks, _), work = network_of("agile3d"), scene(), []
+    for economy in (0.0, 2.0):
+        config = PruneConfig(round(0.5 * parameters(network)), least=4, economy=economy)
+        small = prune(network, [scene()], config, traced("agile3d"))
+        assert 0.9 < parameters(small) / config.parameters <= 1.0
+        work.append(sum(multiplications(small, forward(small, cloud, clicks)).values()))
+    assert work[1] < 0.9 * work[0]
 
 
 @needs_spconv

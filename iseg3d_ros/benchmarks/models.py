@@ -1,5 +1,9 @@
 """How fast the networks answer: paper sizes, untrained weights, one made room, in one interleaved run.
 
+`e2i3d_5.7m` is E2I3D really pruned to the paper's smallest size, ranked by importance a multiplication (`iseg3d prune
+--economy 2`); `e2i3d_5.7m_plain` is ranked by importance alone. The importance of untrained weights is what a
+made-up labelling of a small room makes it.
+
 `t5_ratio_<name>` is AGILE3D's time for one encoding and five clicks on each of five objects (the first five at once,
 then one at a time), divided by the network's; likewise t10 and t15. `next_click_share_<name>` is the sixth click's
 time divided by that of the first mask, encoding included. Ratios carry over between machines; seconds do not.
@@ -13,36 +17,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
-from iseg3d_ros.models.settings import NETWORKS, ModelSettings, settings_of
+from iseg3d_ros.models.settings import NETWORKS, settings_of
+from iseg3d_ros.pruning.prune import PruneConfig, prune
 
 OBJECTS = 5
 COUNTS = (5, 6, 25, 75)  # clicks at which a decoding is measured; those between are interpolated
 SIZE = 0.05
-# E2I3D with every width at three eighths of the paper's, as heterogeneous pruning leaves it at 5.7 M parameters
-NARROW: dict[str, Any] = {
-    "stem": 12,
-    "planes": (12, 24, 48, 96, 96, 48, 36, 36),
-    "width": 48,
-    "heads": 3,
-    "ffn": 384,
-}
+SMALLEST = 5_700_000  # parameters, the last rung of the E2I3D paper's ladder
+PRUNED = {"e2i3d_5.7m": 2.0, "e2i3d_5.7m_plain": 0.0}  # how much a channel's cost counts in each
+CALIBRATION = 4000  # voxels of the room that importance is taken on
 
 
 def run(voxels: int = 40_000, device: str = "cpu", repeats: int = 3, networks: str = "") -> dict[str, float]:
     """Ratios, shares and parameter counts; `networks` names some of them, separated by commas (AGILE3D always runs)."""
     torch.manual_seed(0)
-    chosen = settings(networks)
-    built = {name: build(each).to(device).eval() for name, each in chosen.items()}
+    built = {name: network(name).to(device).eval() for name in names(networks)}
     coords = room(voxels)
     seconds: dict[str, list[dict[int, float]]] = {name: [] for name in built}
     for _ in range(repeats + 1):  # interleaved, so that a busy moment hits all; the first round warms up
-        for name, network in built.items():
-            seconds[name].append(measure(network, coords, chosen[name].in_channels, device))
+        for name, each in built.items():
+            seconds[name].append(measure(each, coords, device))
     medians = {name: median(rows[1:]) for name, rows in seconds.items()}
     figures: dict[str, float] = {"voxels": float(len(coords))}
     for name, own in medians.items():
@@ -54,18 +52,37 @@ def run(voxels: int = 40_000, device: str = "cpu", repeats: int = 3, networks: s
     return figures
 
 
-def settings(networks: str) -> dict[str, ModelSettings]:
-    """The networks to run, by the name their figures carry."""
-    known = {name: settings_of(name, "paper") for name in ("agile3d", *NETWORKS)}
-    known["e2i3d_5.7m"] = settings_of("e2i3d", "paper", **NARROW)
-    names = [name.strip() for name in networks.split(",") if name.strip()] or list(known)
-    if unknown := [name for name in names if name not in known]:
+def names(chosen: str) -> list[str]:
+    """The networks to run, by the name their figures carry: AGILE3D first."""
+    known = ["agile3d", *(name for name in NETWORKS if name != "agile3d"), *PRUNED]
+    wanted = [name.strip() for name in chosen.split(",") if name.strip()] or known
+    if unknown := [name for name in wanted if name not in known]:
         raise ValueError(f"there is no network {unknown[0]!r} to measure; choose from {', '.join(known)}")
-    return {name: known[name] for name in ("agile3d", *(n for n in names if n != "agile3d"))}
+    return ["agile3d", *(name for name in wanted if name != "agile3d")]
 
 
-def measure(network: nn.Module, coords: torch.Tensor, channels: int, device: str) -> dict[int, float]:
+def network(name: str) -> Any:
+    """One of them, untrained."""
+    torch.manual_seed(0)
+    if name not in PRUNED:
+        return build(settings_of(name, "paper"))
+    config = PruneConfig(SMALLEST, economy=PRUNED[name])
+    return prune(build(settings_of("e2i3d", "paper")).eval(), [labelled_room()], config)
+
+
+def labelled_room() -> tuple[VoxelCloud, VoxelClicks, torch.Tensor]:
+    """A small room, six clicks in it, and as labels which of them is nearest."""
+    coords, generator = room(CALIBRATION), torch.Generator().manual_seed(0)
+    features = torch.rand(len(coords), 3, generator=generator) - 0.5
+    cloud = VoxelCloud(coords, (coords + 0.5) * SIZE, features, SIZE)
+    voxel = torch.randperm(len(coords), generator=generator)[: OBJECTS + 1]
+    labels = torch.cdist(cloud.points, cloud.points[voxel]).argmin(1)
+    return cloud, VoxelClicks(voxel, torch.arange(OBJECTS + 1), OBJECTS), labels
+
+
+def measure(network: Any, coords: torch.Tensor, device: str) -> dict[int, float]:
     """Seconds of an encoding (key 0) and of a decoding at each count of clicks; kernel maps are built every time."""
+    channels = network.settings.in_channels
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(len(coords), channels, generator=generator) - 0.5
     cloud = VoxelCloud(coords, (coords + 0.5) * SIZE, features, SIZE).to(device)
@@ -74,12 +91,12 @@ def measure(network: nn.Module, coords: torch.Tensor, channels: int, device: str
     seconds = {}
     with torch.inference_mode():
         start = now(device)
-        encoded = network.encode([cloud])  # type: ignore[operator]
+        encoded = network.encode([cloud])
         seconds[0] = now(device) - start
         for count in COUNTS:
             clicks = VoxelClicks(voxel[:count], label[:count], OBJECTS).to(device)
             start = now(device)
-            network.decode(encoded, [clicks])  # type: ignore[operator]
+            network.decode(encoded, [clicks])
             seconds[count] = now(device) - start
     return seconds
 

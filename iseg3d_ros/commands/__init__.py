@@ -10,6 +10,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from iseg3d_ros.memory import keep_freed
+
 # Name of the sub-command, which is its module's name, and its line in `iseg3d --help`.
 COMMANDS = (
     ("segment", "label a cloud file from clicks"),
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; a sentence on standard error and exit code 1 where it fails."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
+    keep_freed()
     try:
         arguments = parser(words).parse_args(words)
         return int(arguments.run(arguments) or 0)

@@ -70,6 +70,14 @@ class Agile3D(nn.Module):
         """The attention of one scale."""
         return ClickAttention(settings, layers)
 
+    def coupled(self) -> list[tuple[str, str]]:
+        """Layers whose channels meet in products, so that pruning must keep them as wide as one another (and may make
+        all of them narrower): queries and points are of one width at every scale."""
+        layers = [len(attention.layers) for attention in self.click_attentions()]
+        sides = [(f"project.{h}", "out") for h in range(len(layers))] + [("head.mlp.2", "out")]
+        sides += [(f"attention.{h}.layers.{count - 1}.norm4", "channels") for h, count in enumerate(layers)]
+        return sides + [(f"affinity.{name}", "in") for name in ("of_sum", "of_difference") if self.affinity]
+
     # Encoding
 
     def encode(self, clouds: Sequence[VoxelCloud]) -> Encoded:
@@ -246,8 +254,11 @@ class Refined:
 
     def similarity(self, prototypes: Tensor) -> Tensor:
         """Dot products (K, V) with the aggregated scene. Being linear, they are taken at each scale and then summed."""
-        products = [scale.columns((prototypes @ scene.T).float()) for scale, scene in self.scenes]
-        return sum(products[1:], products[0])
+        products = (scale.columns((prototypes @ scene.T).float()) for scale, scene in self.scenes)
+        total = next(products)
+        for product in products:
+            total += product
+        return total
 
 
 @dataclass(frozen=True)

@@ -138,13 +138,12 @@ class ClickLayer(nn.Module):
         attention, points, made = self.scene_to_click, view.points, view.projections
         keys, values = attention.key(clicks + place), attention.value(clicks)
         if not folding.usable(points) and made is not None and made.queries is not None:
-            return self.norm4(points + attention.attend(made.queries, keys, values))
+            return self.norm4(attention.attend(made.queries, keys, values).add_(points))
         if folding.few(attention, len(clicks)):
             return folding.Looked(attention, keys, values).update(points, view.position, self.norm4)
         updated = torch.empty_like(points)
         for block in folding.blocks(points):
-            placed = points[block] + view.position[block]
-            found = attention.attend(attention.query(placed), keys, values)
+            found = attention.attend(attention.query(points[block] + view.position[block]), keys, values)
             updated[block] = self.norm4(found.add_(points[block]))
         return updated
 

@@ -32,13 +32,15 @@ def heterogeneous_groups(network: nn.Module, found: Dependencies) -> dict[Topolo
 
 def topology(parts: set[tuple[str, str, int]], modules: dict[str, nn.Module], found: Dependencies) -> Topology:
     """What two sub-structures must share to be compared: kinds of layers with dimensions, and kinds of edges."""
-    kind = {layer: _kind(modules[layer]) for layer, _, _ in parts}
+    kind = {layer: _kind(modules.get(layer)) for layer, _, _ in parts}
     vertices = sorted((kind[layer], side, count) for layer, side, count in parts)
     writers = {layer for layer, side, _ in parts if side == "out"}
     edges = sorted((kind[a], kind[b]) for a, b in found.edges if a in writers and b in kind)
     return (tuple(vertices), tuple(edges))
 
 
-def _kind(module: nn.Module) -> str:
+def _kind(module: nn.Module | None) -> str:
+    if module is None:
+        return "Parameter"  # of no layer: learned queries
     size = getattr(module, "kernel_size", "")
     return f"{type(module).__name__}{size}"

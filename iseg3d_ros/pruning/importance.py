@@ -44,16 +44,19 @@ def importance(
     if criterion == "random":
         return np.random.default_rng(seed).random(number)
     total = np.zeros(number)
-    modules = dict(network.named_modules())
     for side, structure in zip(found.sides, found.structure, strict=True):
-        for parameter, dimension in slices(modules[side.layer], side):
+        learned = [(p, dimension) for p, dimension in slices(network, side) if isinstance(p, nn.Parameter)]
+        for parameter, dimension in learned:
             score = _slice_scores(parameter, dimension, criterion)
             total += np.bincount(structure, score.double().cpu().numpy(), number)
     return total
 
 
-def slices(module: nn.Module, side: Side) -> Iterable[tuple[Tensor, int]]:
+def slices(network: nn.Module, side: Side) -> Iterable[tuple[Tensor, int]]:
     """The parameters (and the dimension of each) that one side's channels index; a bias goes with what is written."""
+    if side.side == "source":
+        return sources(network, side.layer)
+    module = network.get_submodule(side.layer)
     weight: Tensor = module.weight  # type: ignore[assignment]
     bias: Tensor | None = getattr(module, "bias", None)
     linear = isinstance(module, nn.Linear)
@@ -62,6 +65,14 @@ def slices(module: nn.Module, side: Side) -> Iterable[tuple[Tensor, int]]:
     if side.side == "out":
         return [(weight, 0 if linear else 2)] + ([(bias, 0)] if bias is not None else [])
     return [(weight, 0)] + ([(bias, 0)] if bias is not None else [])
+
+
+def sources(network: nn.Module, name: str) -> Iterable[tuple[Tensor, int]]:
+    """A loose parameter, or the tables of a position or order code: channels are the last dimension."""
+    where, _, last = name.rpartition(".")
+    own = getattr(network.get_submodule(where), last)
+    tensors = [own] if isinstance(own, Tensor) else list(own.buffers())
+    return [(tensor, tensor.ndim - 1) for tensor in tensors]
 
 
 def _slice_scores(parameter: Tensor, dimension: int, criterion: str) -> Tensor:

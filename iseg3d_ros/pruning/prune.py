@@ -16,6 +16,7 @@ from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.attention import Attention
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.ptv3 import PatchAttention
+from iseg3d_ros.pruning.cost import costs
 from iseg3d_ros.pruning.groups import heterogeneous_groups
 from iseg3d_ros.pruning.importance import Calibration, accumulate_gradients, importance, slices
 from iseg3d_ros.pruning.trace import Dependencies, dependencies
@@ -31,6 +32,7 @@ class PruneConfig:
     criterion: str = "taylor"  # or l1, random
     compensate: bool = True  # Eq. 3's point weights
     ranking: str = "heterogeneous"  # within each group; "uniform" ranks everything together
+    economy: float = 0.0  # 0 ranks by importance as the paper does, 1 by importance a multiplication
     multiple: int = 4  # widths stay multiples of this, as matrix units like them
     least: int = 8  # no layer gets narrower
     seed: int = 0
@@ -43,6 +45,8 @@ def prune(network: Any, scenes: Calibration, config: PruneConfig, found: Depende
     if config.criterion == "taylor":
         accumulate_gradients(network, scenes, config.compensate)
     scores = importance(network, found, config.criterion, config.seed)
+    if config.economy:
+        scores /= costs(network, found, forward(network, *scenes[0][:2])) ** config.economy
     keep = kept(network, found, scores, config)
     network.zero_grad(set_to_none=True)
     shrink(network, found, keep)
@@ -116,15 +120,20 @@ def _choose(
         keep[order[: int(share * len(order))]] = False
     for family in families:
         if not found.fixed[family].any():
-            _round(keep, family, scores, config)
+            _round(keep, family, scores, config, _has_heads(family, found))
     return keep
 
 
+def _has_heads(family: NDArray[np.int64], found: Dependencies) -> bool:
+    """Whether the members are attention heads, which hold several channels of one side each."""
+    return any(np.count_nonzero(structure == family[0]) > 1 for structure in found.structure)
+
+
 def _round(
-    keep: NDArray[np.bool_], family: NDArray[np.int64], scores: NDArray[np.float64], config: PruneConfig
+    keep: NDArray[np.bool_], family: NDArray[np.int64], scores: NDArray[np.float64], config: PruneConfig, heads: bool
 ) -> None:
-    """Few-membered families (attention heads) keep one at least; wide ones a multiple, and never too few."""
-    step = config.multiple if len(family) >= config.least else 1
+    """Heads and families of few keep one at least; wide ones a multiple, and never too few."""
+    step = config.multiple if len(family) >= config.least and not heads else 1
     least = min(config.least, len(family)) if step > 1 else 1
     count = max(least, int(round(keep[family].sum() / step)) * step)
     keep[family] = False
@@ -133,10 +142,9 @@ def _round(
 
 def size_of(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> int:
     """Parameters that remain where only `keep` is kept."""
-    modules = dict(network.named_modules())
     shares: dict[int, float] = {}
     for side, structure in zip(found.sides, found.structure, strict=True):
-        for parameter, _ in slices(modules[side.layer], side):
+        for parameter, _ in slices(network, side):
             shares[id(parameter)] = shares.get(id(parameter), 1.0) * float(keep[structure].mean())
     return round(sum(p.numel() * shares.get(id(p), 1.0) for p in network.parameters()))
 
@@ -146,10 +154,11 @@ def shrink(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> 
     """Slice every parameter and running statistic to the channels that stay."""
     modules = dict(network.named_modules())
     for side, structure in zip(found.sides, found.structure, strict=True):
-        module, index = modules[side.layer], torch.from_numpy(np.flatnonzero(keep[structure]))
-        for parameter, dimension in slices(module, side):
+        index = torch.from_numpy(np.flatnonzero(keep[structure]))
+        for parameter, dimension in slices(network, side):
             parameter.data = parameter.data.index_select(dimension, index.to(parameter.device)).contiguous()
-        _set_widths(module, side.side, index)
+        if side.side != "source":
+            _set_widths(modules[side.layer], side.side, index)
     for name, module in modules.items():
         if isinstance(module, Attention | PatchAttention):
             before = len(found.of(f"{name}.out", "in"))
@@ -171,11 +180,24 @@ def _set_widths(module: nn.Module, side: str, index: torch.Tensor) -> None:
 
 @torch.no_grad()
 def mask(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> None:
-    """Zero the channels that would go: the dense network that the pruned one must equal."""
-    modules = dict(network.named_modules())
+    """Zero the channels that would go: the dense network that the pruned one must equal.
+
+    A layer norm's statistics are those of the channels that stay.
+    """
     for side, structure in zip(found.sides, found.structure, strict=True):
         if side.side == "in":
             continue
         gone = torch.from_numpy(np.flatnonzero(~keep[structure]))
-        for parameter, dimension in slices(modules[side.layer], side):
+        for parameter, dimension in slices(network, side):
             parameter.index_fill_(dimension, gone, 0.0)
+        if side.side == "channels" and isinstance(norm := network.get_submodule(side.layer), nn.LayerNorm):
+            vars(norm)["forward"] = _masked_norm(norm, torch.from_numpy(keep[structure]))
+
+
+def _masked_norm(norm: nn.LayerNorm, stays: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        own = x[..., stays]
+        scale = (own.var(-1, unbiased=False, keepdim=True) + norm.eps).rsqrt()
+        return (x - own.mean(-1, keepdim=True)) * scale * norm.weight + norm.bias
+
+    return forward

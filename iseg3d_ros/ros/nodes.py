@@ -12,6 +12,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from iseg3d_ros.memory import keep_freed
 from iseg3d_ros.ros.transforms import SECOND
 
 CLICKS = QoSProfile(depth=1000)  # a click lost is work lost
@@ -54,6 +55,7 @@ def mismatch_in_words(node: Node, topic: str, parameter: str) -> SubscriptionEve
 
 def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
     """Spins a node until it is told to end; errors at the start are one sentence."""
+    keep_freed()
     rclpy.init(args=list(args) if args is not None else None)
     node = None
     try:
