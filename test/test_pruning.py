@@ -15,8 +15,10 @@ from conftest import needs_spconv
 from iseg3d_ros.benchmarks import pruning as benchmark
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
+from iseg3d_ros.models.attention import Attention
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.e2i3d import with_hierarchy
 from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.pruning.cost import costs, multiplications
 from iseg3d_ros.pruning.groups import heterogeneous_groups
@@ -167,6 +169,25 @@ def test_a_pruned_network_comes_back_from_its_file(name: str, tmp_path: Path) ->
     assert parameters(loaded) == parameters(small)
     assert checkpoint.heads(loaded) == checkpoint.heads(small) != checkpoint.heads(network_of(name))
     torch.testing.assert_close(logits(loaded), logits(small), rtol=2e-2, atol=2e-2)  # fp16
+
+
+def test_stage_two_of_a_narrow_base_comes_back_from_its_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = with_hierarchy(copy.deepcopy(halved("agile3d")[0]), coarse_layers=2).eval()
+    network.add_affinity(8)
+    for parameter in network.attention[1].parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))  # no longer silent
+    path = tmp_path / "e2i3d.safetensors"
+    checkpoint.save(path, network, voxel={"room": 0.05})
+    loaded = checkpoint.load(path)
+    torch.testing.assert_close(logits(loaded), logits(network), rtol=2e-2, atol=2e-2)
+    scales = [[m.scale for m in each.modules() if isinstance(m, Attention)] for each in (network, loaded)]
+    assert scales[0] == scales[1]  # which half precision might hide
+    cloud = scene()[0]
+    smaller = prune(network, [scene()], PruneConfig(round(0.7 * parameters(network)), least=4))
+    assert logits(smaller).isfinite().all()
+    edges = torch.arange(20), torch.arange(1, 21)
+    assert smaller.same_object(smaller.encode([cloud]).clouds[0], *edges).isfinite().all()
 
 
 @pytest.mark.parametrize("rung", [20.4, 5.7])

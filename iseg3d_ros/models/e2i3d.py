@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from iseg3d_ros.models.agile3d import Agile3D
-from iseg3d_ros.models.attention import ClickLayer
+from iseg3d_ros.models.attention import Attention, ClickLayer
 from iseg3d_ros.models.backbone import Residual
 from iseg3d_ros.models.click_attention import ClickAttention
 from iseg3d_ros.models.settings import ModelSettings
@@ -45,6 +45,9 @@ def with_hierarchy(base: Agile3D, coarse_layers: int = 4) -> E2I3D:
     width = len(base.head.norm.weight)
     heads = max(n for n in range(1, settings.heads + 1) if width % n == 0)
     added = ClickAttention(replace(settings, width=width, heads=heads), coarse_layers)
+    for module in added.modules():
+        if isinstance(module, Attention):
+            module.scale = (settings.width // settings.heads) ** -0.5  # as whoever loads the settings finds it
     silence(added)
     network.project = nn.ModuleList([base.project[0], nn.Linear(channels, width)])
     network.attention = nn.ModuleList([own, added])
