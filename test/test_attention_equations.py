@@ -84,6 +84,8 @@ def test_folded_attention_is_attention(count: int) -> None:
     expected = attention.attend(attention.query(clicks), k, v, click_mask(seen, label))
     found = folding.look(attention, attention.query(clicks), points, position, label, seen)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    kept = folding.look_at_kept(attention, attention.query(clicks), k, v, label, seen)
+    torch.testing.assert_close(kept, expected, atol=1e-5, rtol=1e-5)
     norm = torch.nn.LayerNorm(8)
     expected = norm(points + attention(points + position, clicks, clicks))
     with torch.inference_mode():

@@ -121,6 +121,8 @@ class ClickLayer(nn.Module):
             return folding.look(attention, queries, view.points, view.position, label, seen)
         if made is None:
             made = self.project(view.points, view.position)
+        if seen is not None and folding.apart(attention, view.points):
+            return folding.look_at_kept(attention, queries, made.keys, made.values, label, seen)
         if made.background is not None and seen is None:
             own = attention.attend(queries[len(made.background) :], made.keys, made.values)
             return torch.cat([made.background, own])

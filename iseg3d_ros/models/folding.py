@@ -7,7 +7,7 @@ blocks that stay in the cache, and each object's clicks meet only the points the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,6 +28,12 @@ def usable(points: Tensor) -> bool:
     return torch.is_inference_mode_enabled() and points.device.type == "cpu" and points.numel() >= MANY
 
 
+def apart(attention: Attention, points: Tensor) -> bool:
+    """Whether each object's clicks look at their own points by themselves: with one head, all clicks together would
+    keep one thread busy."""
+    return torch.is_inference_mode_enabled() and points.device.type == "cpu" and attention.heads == 1
+
+
 def few(attention: Attention, clicks: int) -> bool:
     """Whether so few clicks take less work folded."""
     return clicks * attention.heads <= FEW * attention.query.weight.shape[1]
@@ -37,18 +43,36 @@ def look(
     attention: Attention, queries: Tensor, points: Tensor, position: Tensor, label: Tensor, seen: Tensor
 ) -> Tensor:
     """Clicks (K, width) that look at the points which their label sees; `queries` are projected, `seen` (labels, N)."""
-    found = queries.new_empty(len(queries), attention.value.weight.shape[0])
+
+    def gather(clicks: Tensor, rows: Tensor | None) -> Tensor:
+        values, codes = (each if rows is None else each.index_select(0, rows) for each in (points, position))
+        return gathered(attention, queries[clicks], values + codes, values)
+
+    return attention.out(by_label(label, seen, gather))
+
+
+def look_at_kept(
+    attention: Attention, queries: Tensor, keys: Tensor, values: Tensor, label: Tensor, seen: Tensor
+) -> Tensor:
+    """The same where the points' projections (N, width) are at hand."""
+
+    def gather(clicks: Tensor, rows: Tensor | None) -> Tensor:
+        own = (each if rows is None else each.index_select(0, rows) for each in (keys, values))
+        return attention.gather(queries[clicks], *own)
+
+    return attention.out(by_label(label, seen, gather))
+
+
+def by_label(label: Tensor, seen: Tensor, gather: Callable[[Tensor, Tensor | None], Tensor]) -> Tensor:
+    """What `gather` finds for the clicks of every label in the rows it sees; labels that see everything go together."""
     counts, labels = seen.sum(1).tolist(), label.tolist()
-    groups: dict[int, list[int]] = {}  # labels that see everything look together
+    groups: dict[int, list[int]] = {}
     for k, m in enumerate(labels):
-        groups.setdefault(-1 if counts[m] == len(points) else m, []).append(k)
-    for m, members in groups.items():
-        clicks, values, codes = torch.tensor(members), points, position
-        if m >= 0:
-            rows = seen[m].nonzero()[:, 0]
-            values, codes = points.index_select(0, rows), position.index_select(0, rows)
-        found[clicks] = gathered(attention, queries[clicks], values + codes, values)
-    return attention.out(found)
+        groups.setdefault(-1 if counts[m] == seen.shape[1] else m, []).append(k)
+    members = [torch.tensor(each) for each in groups.values()]
+    rows = (None if m < 0 else seen[m].nonzero()[:, 0] for m in groups)
+    found = torch.cat([gather(*each) for each in zip(members, rows, strict=True)])
+    return torch.empty_like(found).index_copy_(0, torch.cat(members), found)
 
 
 def gathered(attention: Attention, queries: Tensor, placed: Tensor, values: Tensor) -> Tensor:
