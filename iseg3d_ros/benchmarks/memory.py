@@ -13,9 +13,11 @@ PROGRAM = """
 import resource, sys
 import numpy as np
 from iseg3d_ros import Click, Predictor
+from iseg3d_ros.memory import keep_freed
 from iseg3d_ros.models.build import build
 from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.random_walker import RandomWalker
+keep_freed()  # as the command and the nodes do
 points, name, preset = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 rng = np.random.default_rng(0)
 xyz = rng.uniform((0, 0, 0), (6, 5, 0.02), (points, 3)).astype(np.float32)
