@@ -24,7 +24,7 @@ import torch
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import parameters
 from iseg3d_ros.pruning.calibrate import calibration
-from iseg3d_ros.pruning.cost import costs, multiplications
+from iseg3d_ros.pruning.cost import by_cost, multiplications
 from iseg3d_ros.pruning.importance import Calibration, accumulate_gradients, importance
 from iseg3d_ros.pruning.prune import PruneConfig, forward, kept, shrink, surroundings
 from iseg3d_ros.pruning.trace import Dependencies, dependencies
@@ -129,8 +129,7 @@ class Bench:
         """One way of pruning."""
         small = copy.deepcopy(self.network)
         scores = self.scores(chosen.criterion, chosen.compensate)
-        if chosen.economy:
-            scores = scores / costs(self.network, self.found(), self.forward(self.network)) ** chosen.economy
+        scores = by_cost(scores, self.network, self.found(), self.forward(self.network), chosen.economy)
         shrink(small, self.found(), kept(self.network, self.found(), scores, chosen))
         return self.row(small)
 

@@ -13,7 +13,7 @@ FROM_HEAP = (1 << 26, 1 << 25)  # largest arrays that come from the heap; older 
 def keep_freed() -> bool:
     """Ask the C library for it, and say whether it does; for processes of one's own, since it holds for all of it.
 
-    At its fullest the process takes up to a fifth more. Only Linux with glibc knows how.
+    At its fullest the process takes up to an eighth more. Only Linux with glibc knows how.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -10,7 +10,7 @@ from model_scenes import boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import folding
-from iseg3d_ros.models.attention import Attention, best_of_clicks, click_mask, mean_of_clicks, sees
+from iseg3d_ros.models.attention import Attention, ClickLayer, best_of_clicks, click_mask, mean_of_clicks, sees
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build
 from iseg3d_ros.models.encodings import FourierCode, OrderCode, unit_cube
@@ -341,3 +341,13 @@ def test_relations_are_finite_at_every_extreme_and_the_same_in_parts() -> None:
         assert whole.isfinite().all()
         part = relations(cloud, scene, clicks, extent, slice(10, 20))
         torch.testing.assert_close(part, whole[10:20])
+
+
+def test_mixed_precision_keeps_the_points_as_precise_as_they_were() -> None:
+    layer = ClickLayer(8, 2, 16)
+    taken: list[torch.dtype] = []
+    layer.norm4.register_forward_pre_hook(lambda _, given: taken.append(given[0].dtype))
+    points, position, clicks = torch.randn(20, 8), torch.randn(20, 8), torch.randn(3, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer.update_scene(layer.view(points, position), clicks, torch.zeros(3, 8))
+    assert taken == [torch.float32]

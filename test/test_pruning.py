@@ -197,7 +197,11 @@ def test_the_papers_ladder_is_reached(rung: float, ladder: dict[str, float]) -> 
 
 @pytest.fixture(scope="module")
 def ladder() -> dict[str, float]:
-    return benchmark.run(rungs=(20.4, 5.7))
+    return benchmark.run(rungs=(20.4, 5.7), economies=(2.0,))
+
+
+def test_economy_leaves_a_tenth_of_the_work_at_most(ladder: dict[str, float]) -> None:
+    assert 0 < ladder["work_share_economy_2"] < 0.1
 
 
 def test_residual_sums_and_skips_tie_their_channels() -> None:

@@ -17,8 +17,9 @@ from iseg3d_ros.memory import keep_freed
 from iseg3d_ros.models.build import build
 from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.random_walker import RandomWalker
-keep_freed()  # as the command and the nodes do
 points, name, preset = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+if sys.argv[4] == "keep":  # as the command and the nodes do
+    keep_freed()
 rng = np.random.default_rng(0)
 xyz = rng.uniform((0, 0, 0), (6, 5, 0.02), (points, 3)).astype(np.float32)
 xyz[: points // 2] = rng.uniform((0, 0, 0), (6, 0.02, 2.7), (points // 2, 3))
@@ -36,11 +37,17 @@ print(peak / 1024, len(scene.voxels))
 """
 
 
-def run(model: str = "random_walker", preset: str = "small", sizes: Sequence[int] = SIZES) -> dict[str, float]:
-    """`peak_mb_<points>`: megabytes of the whole process on the CPU; `voxels_<points>`: what the model saw."""
+def run(
+    model: str = "random_walker", preset: str = "small", sizes: Sequence[int] = SIZES, keep: bool = True
+) -> dict[str, float]:
+    """`peak_mb_<points>`: megabytes of the whole process on the CPU; `voxels_<points>`: what the model saw.
+
+    `keep=false` lets the process give back what it frees, as a program does that does not ask for `keep_freed`.
+    """
     figures: dict[str, float] = {}
     for points in sizes:
-        command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(points), model, preset]
+        words = [str(points), model, preset, "keep" if keep else "free"]
+        command = [sys.executable, "-W", "ignore", "-c", PROGRAM, *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

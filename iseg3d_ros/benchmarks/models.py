@@ -34,7 +34,6 @@ CALIBRATION = 4000  # voxels of the room that importance is taken on
 
 def run(voxels: int = 40_000, device: str = "cpu", repeats: int = 3, networks: str = "") -> dict[str, float]:
     """Ratios, shares and parameter counts; `networks` names some of them, separated by commas (AGILE3D always runs)."""
-    torch.manual_seed(0)
     built = {name: network(name).to(device).eval() for name in names(networks)}
     coords = room(voxels)
     seconds: dict[str, list[dict[int, float]]] = {name: [] for name in built}

@@ -140,7 +140,7 @@ class ClickLayer(nn.Module):
         attention, points, made = self.scene_to_click, view.points, view.projections
         keys, values = attention.key(clicks + place), attention.value(clicks)
         if not folding.usable(points) and made is not None and made.queries is not None:
-            return self.norm4(attention.attend(made.queries, keys, values).add_(points))
+            return self.norm4(points + attention.attend(made.queries, keys, values))
         if folding.few(attention, len(clicks)):
             return folding.Looked(attention, keys, values).update(points, view.position, self.norm4)
         updated = torch.empty_like(points)

@@ -18,6 +18,13 @@ from iseg3d_ros.pruning.trace import LAYERS, Dependencies, in_width, out_width
 from iseg3d_ros.sparse import SparseTensor, SubMConv3d, UpConv3d
 
 
+def by_cost(
+    scores: NDArray[np.float64], network: nn.Module, found: Dependencies, run: Callable[[], Any], economy: float
+) -> NDArray[np.float64]:
+    """Importance divided by what a sub-structure costs, to the power `economy`; at 0 as it is."""
+    return scores / costs(network, found, run) ** economy if economy else scores
+
+
 def costs(network: nn.Module, found: Dependencies, run: Callable[[], Any]) -> NDArray[np.float64]:
     """For every sub-structure, the multiplications that would go with it, each layer's other channels staying."""
     spent, number = multiplications(network, run), len(found.fixed)

@@ -16,7 +16,7 @@ from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.attention import Attention
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.ptv3 import PatchAttention
-from iseg3d_ros.pruning.cost import costs
+from iseg3d_ros.pruning.cost import by_cost
 from iseg3d_ros.pruning.groups import heterogeneous_groups
 from iseg3d_ros.pruning.importance import Calibration, accumulate_gradients, importance, slices
 from iseg3d_ros.pruning.trace import Dependencies, dependencies
@@ -45,8 +45,7 @@ def prune(network: Any, scenes: Calibration, config: PruneConfig, found: Depende
     if config.criterion == "taylor":
         accumulate_gradients(network, scenes, config.compensate)
     scores = importance(network, found, config.criterion, config.seed)
-    if config.economy:
-        scores /= costs(network, found, forward(network, *scenes[0][:2])) ** config.economy
+    scores = by_cost(scores, network, found, forward(network, *scenes[0][:2]), config.economy)
     keep = kept(network, found, scores, config)
     network.zero_grad(set_to_none=True)
     shrink(network, found, keep)

@@ -64,7 +64,11 @@ def gradients(
     if wanted[0]:
         # A symmetric map is its own transpose with the offsets reversed, so that nothing more has to be built.
         back, kernel = (pairs, weight.flip(0)) if pairs.symmetric else (pairs.transposed, weight)
-        to_features = product(grad, kernel.transpose(1, 2), back, sets)
+        kernel = kernel.transpose(1, 2)
+        if _narrow(grad, weight.shape[1], back, sets):
+            to_features = multiply_then_gather(grad, kernel, back)
+        else:
+            to_features = gather_multiply_sum(grad, kernel, back, sets)
     if wanted[1]:
         to_weight = weight_gradient(features, grad, weight, pairs, sets)
     return to_features, to_weight
@@ -73,11 +77,15 @@ def gradients(
 def product(features: Tensor, weight: Tensor, pairs: KernelMap, sets: int) -> Tensor:
     """out[target] += features[source] @ weight[k] over all pairs, in the way that suits the widths."""
     offsets, cin, cout = weight.shape
-    if cout <= NARROW and sets == 1 and features.device.type == "cpu" and pairs.local:
+    if _narrow(features, cout, pairs, sets):
         return multiply_then_gather(features, weight, pairs)
     if cin <= FEW_CHANNELS and offsets > cin:
         return multiply_columns(features, weight, pairs, sets)
     return gather_multiply_sum(features, weight, pairs, sets)
+
+
+def _narrow(features: Tensor, cout: int, pairs: KernelMap, sets: int) -> bool:
+    return cout <= NARROW and sets == 1 and features.device.type == "cpu" and pairs.local
 
 
 def multiply_then_gather(features: Tensor, weight: Tensor, pairs: KernelMap) -> Tensor:
