@@ -42,7 +42,7 @@ EXTRAS = {
 
 
 class BuildWithShare(build_py):
-    """Copies what lies beside the package into it: iseg3d_ros/paths.py finds it there."""
+    """Copies what lies beside the package into it: iseg3d_ros/io/package_files.py finds it there."""
 
     def run(self) -> None:
         super().run()

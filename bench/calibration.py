@@ -4,7 +4,8 @@
     python bench/calibration.py out/seven --split train --limit 6 --budget 5
 
 Prints ECE and, behind a stroke, the AUROC of the entropy as a detector of wrong voxels, in per cent, means over
-scenes. The last column is the power that the model chooses itself (`iseg3d_ros/guided.py`); none changes a label.
+scenes. The last column is the power that the model chooses itself (`iseg3d_ros/models/ensemble.py`);
+none changes a label.
 """
 
 from __future__ import annotations

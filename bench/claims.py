@@ -20,9 +20,9 @@ from iseg3d_ros.data.open import open_data
 from iseg3d_ros.evaluation.metrics import iou_at
 from iseg3d_ros.evaluation.protocol import Outcome, Task, choose_objects, evaluate
 from iseg3d_ros.evaluation.user import error_regions, tempered
-from iseg3d_ros.guided import guided
 from iseg3d_ros.models.adaptation import Adapted
 from iseg3d_ros.models.e2i3d import silence
+from iseg3d_ros.models.ensemble import guided
 from iseg3d_ros.predictor import weights_file
 
 

@@ -17,7 +17,9 @@ from typing import Any
 from torch.profiler import ProfilerActivity, profile
 
 from iseg3d_ros.benchmarks.models import measure, network, room
-from iseg3d_ros.models import checkpoint, folding, scene
+from iseg3d_ros.models import checkpoint
+from iseg3d_ros.models.layers import cpu_attention as folding
+from iseg3d_ros.models.layers import encoded_scene as scene
 from iseg3d_ros.predictor import weights_file
 from iseg3d_ros.sparse import coordinates, kernel_map, scratch
 

@@ -11,7 +11,7 @@ import numpy as np
 import rclpy
 from iseg3d_ros.srv import GetObject
 
-from iseg3d_ros.ros.convert import read_points
+from iseg3d_ros.io.pointcloud2_read import read_points
 
 
 def main(path: str) -> int:

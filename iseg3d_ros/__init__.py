@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from iseg3d_ros.clicks import Click
     from iseg3d_ros.cloud import Cloud, read_cloud, write_cloud
+    from iseg3d_ros.interaction.session import Session
     from iseg3d_ros.predictor import Predictor, Scene, Segmentation
-    from iseg3d_ros.session import Session
 
 __all__ = ["Click", "Cloud", "Predictor", "Scene", "Segmentation", "Session", "read_cloud", "write_cloud"]
 
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Click": "clicks", "Cloud": "cloud", "read_cloud": "cloud", "write_cloud": "cloud",
-    "Predictor": "predictor", "Scene": "predictor", "Segmentation": "predictor", "Session": "session",
+    "Predictor": "predictor", "Scene": "predictor", "Segmentation": "predictor", "Session": "interaction.session",
 }  # fmt: skip
 
 

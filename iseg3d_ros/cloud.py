@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from iseg3d_ros.clouds import arrays, kitti, pcd, ply
-from iseg3d_ros.clouds.columns import Cloud
+from iseg3d_ros.io import kitti, pcd, ply
+from iseg3d_ros.io import numpy_files as arrays
+from iseg3d_ros.io.columns import Cloud
 
 __all__ = ["READABLE", "WRITABLE", "Cloud", "read_cloud", "write_cloud"]
 

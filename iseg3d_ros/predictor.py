@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from iseg3d_ros.clicks import Click, VoxelClicks
+from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.base import Prediction
-from iseg3d_ros.paths import weights_dir
-from iseg3d_ros.scene import VOXEL_SIZES, Preparation, Scene
+from iseg3d_ros.preprocessing.scene import VOXEL_SIZES, Preparation, Scene
 
 __all__ = ["Predictor", "Scene", "Segmentation"]
 
@@ -112,7 +112,7 @@ class Predictor:
         """Load shipped weights by name, a weights file by path, "random_walker" (no weights), or the best there is.
 
         `device`: auto, cpu, cuda. `voxel_size` in metres; without it, it follows from the cloud's size
-        (`iseg3d_ros.scene.kind_of`) and the sizes that the network was trained at. `crop_radius` leaves out points
+        (`preprocessing.scene.kind_of`) and the sizes that the network was trained at. `crop_radius` leaves out points
         farther than that from the cloud's origin; with more than `max_voxels` the voxels become larger. Both say so in
         a warning and in `Scene.notes`.
         """
@@ -120,11 +120,11 @@ class Predictor:
         if name is None:
             name = DEFAULT if (weights_dir() / f"{DEFAULT}.safetensors").is_file() else TRAINING_FREE
         if str(name) == TRAINING_FREE:
-            from iseg3d_ros.random_walker import RandomWalker
+            from iseg3d_ros.models.random_walker import RandomWalker
 
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
-        from iseg3d_ros.guided import guided
         from iseg3d_ros.models.checkpoint import load
+        from iseg3d_ros.models.ensemble import guided
 
         path = weights_file(name)
         return cls(guided(load(path, place)), path.stem, place, voxel_size, crop_radius, max_voxels)

@@ -17,9 +17,9 @@ from conftest import NodeProcess
 from tables import table
 
 from iseg3d_ros.console.display import Display
-from iseg3d_ros.console.stage import viewpoint
+from iseg3d_ros.console.protocol import Abilities, Command
 from iseg3d_ros.console.updates import Board, CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, StateUpdate
-from iseg3d_ros.console.work import Abilities, Command
+from iseg3d_ros.console.view3d import viewpoint
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [

@@ -27,8 +27,8 @@ from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
-from iseg3d_ros.ros import clouds
-from iseg3d_ros.ros.nodes import stamp_of
+from iseg3d_ros.io import pointcloud2_write as clouds
+from iseg3d_ros.ros.node_support import stamp_of
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SEGMENTER = "/segmenter"

@@ -21,7 +21,7 @@ PARTS += "test"
 # What a user of the installed workspace does, with nothing of the source tree on the path.
 CHECK = """
 import iseg3d_ros, pathlib
-from iseg3d_ros import paths
+from iseg3d_ros.io import package_files as paths
 from iseg3d_ros.msg import Click
 from iseg3d_ros.srv import GetObject
 assert iseg3d_ros.__version__, "rosidl's empty __init__.py has won"

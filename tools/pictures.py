@@ -15,8 +15,8 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-from iseg3d_ros.console.console import Console
-from iseg3d_ros.console.local import LocalWork
+from iseg3d_ros.console.local_backend import LocalWork
+from iseg3d_ros.console.page import Console
 from iseg3d_ros.console.server import serve
 from iseg3d_ros.demo.run import draw
 from iseg3d_ros.demo.scenes import open_scene

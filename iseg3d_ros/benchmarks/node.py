@@ -1,4 +1,4 @@
-"""What the ROS node adds to the library's time, and how a live scene keeps up; measured in `iseg3d_ros.ros.measure`."""
+"""What the ROS node adds to the library's time, and how a live scene keeps up (`iseg3d_ros.ros.benchmark`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def run(
 
     `--option memory_clouds=10000`: only memory is watched, over that many small live clouds.
     """
-    from iseg3d_ros.ros import measure
+    from iseg3d_ros.ros import benchmark as measure
 
     return measure.run(repeats, live_clouds, model, memory_clouds)

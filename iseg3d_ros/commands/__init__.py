@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from iseg3d_ros.memory import keep_freed
+from iseg3d_ros.sparse.freed_memory import keep_freed
 
 # Name of the sub-command, which is its module's name, and its line in `iseg3d --help`.
 COMMANDS = (

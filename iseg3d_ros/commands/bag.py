@@ -33,9 +33,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, segment, write."""
+    from iseg3d_ros.io.bags import TF, Bag
     from iseg3d_ros.predictor import Predictor
-    from iseg3d_ros.ros.bags import TF, Bag
-    from iseg3d_ros.ros.offline import LabelledBag, Offline, export, read_clicks
+    from iseg3d_ros.ros.bag_segmentation import LabelledBag, Offline, export, read_clicks
 
     clicks = read_clicks(arguments.clicks)
     folder = arguments.export_folder or arguments.output.with_suffix("")

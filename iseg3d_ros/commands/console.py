@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     import threading
 
     from iseg3d_ros.cloud import read_cloud
-    from iseg3d_ros.console.console import Console
-    from iseg3d_ros.console.local import LocalWork
+    from iseg3d_ros.console.local_backend import LocalWork
+    from iseg3d_ros.console.page import Console
     from iseg3d_ros.console.server import serve
 
     cloud = read_cloud(arguments.cloud)

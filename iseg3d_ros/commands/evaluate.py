@@ -37,7 +37,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the models one after the other and print the table; the training-free model always stands in it."""
-    from iseg3d_ros.evaluation.kept import ROWS
+    from iseg3d_ros.evaluation.results_store import ROWS
     from iseg3d_ros.evaluation.run import outcomes, plan
     from iseg3d_ros.evaluation.table import summary, text
 
@@ -91,7 +91,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 
 def _write(path: Path, tables: Mapping[str, Mapping[str, float]]) -> None:
-    from iseg3d_ros.files import replacing
+    from iseg3d_ros.io.atomic_write import replacing
 
     try:
         with replacing(path) as stream:

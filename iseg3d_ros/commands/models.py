@@ -49,7 +49,7 @@ def models() -> list[dict[str, Any]]:
 
 
 def _files() -> list[Any]:
-    from iseg3d_ros.paths import weights_dir
+    from iseg3d_ros.io.package_files import weights_dir
 
     return sorted(weights_dir().glob("*.safetensors"))
 

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 def main_of(node: str) -> Callable[[list[str]], int | None]:
     """The node's main function, or a sentence that says which part of ROS is missing."""
     try:
-        module = importlib.import_module(f"iseg3d_ros.ros.{node}")
+        module = importlib.import_module(f"iseg3d_ros.ros.{node}_node")
     except ModuleNotFoundError as error:
         raise RuntimeError(_missing(error.name or "")) from error
     main: Callable[[list[str]], int | None] = module.main

@@ -60,7 +60,7 @@ def triple(text: str) -> tuple[float, float, float]:
 def run(arguments: argparse.Namespace) -> int:
     """Read, encode, segment, write."""
     from iseg3d_ros.cloud import WRITABLE, read_cloud, write_cloud
-    from iseg3d_ros.picture import write_picture
+    from iseg3d_ros.io.picture import write_picture
     from iseg3d_ros.predictor import Predictor
 
     output = arguments.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from iseg3d_ros.console.panel import small
-from iseg3d_ros.console.work import BACKGROUND, NEW_OBJECT, POSITIVE
+from iseg3d_ros.console.protocol import BACKGROUND, NEW_OBJECT, POSITIVE
 
 MEANINGS = {"Object": POSITIVE, "Background": BACKGROUND, "New object": NEW_OBJECT}
 KEYS = {"Object": "O", "Background": "B", "New object": "N"}

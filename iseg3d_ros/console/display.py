@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from iseg3d_ros.console.updates import CloudUpdate, LabelsUpdate, StateUpdate
-from iseg3d_ros.picture import TINT
-from iseg3d_ros.up import find_up
-from iseg3d_ros.voxels import voxelise
+from iseg3d_ros.io.picture import TINT
+from iseg3d_ros.preprocessing.up_direction import find_up
+from iseg3d_ros.preprocessing.voxels import voxelise
 
 MOST = 300_000  # points that are drawn; a tablet draws as many
 FAR = 1e3  # metres from the origin at which float32 on a graphics card begins to show its steps

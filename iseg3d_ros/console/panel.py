@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from iseg3d_ros.console.protocol import EXPORTS, Abilities
 from iseg3d_ros.console.updates import StateUpdate
-from iseg3d_ros.console.work import EXPORTS, Abilities
 
 TYPING = 0.8  # seconds without a key after which a name is complete
 AS_IT_IS = "as it is"  # a choice that changes nothing

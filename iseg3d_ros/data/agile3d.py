@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from iseg3d_ros.cloud import read_cloud
-from iseg3d_ros.clouds.columns import Cloud
 from iseg3d_ros.data.sample import Sample, Samples, labelled, read_json, read_lines
+from iseg3d_ros.io.columns import Cloud
 
 MULTI, SINGLE, CLASSES = "val_list.json", "object_ids.npy", "object_classes.txt"
 

@@ -17,7 +17,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from iseg3d_ros.files import replacing
+from iseg3d_ros.io.atomic_write import replacing
 
 MAGIC = b"iseg3d-scene-1\n\x00"
 SUFFIX = ".scene"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from iseg3d_ros.cloud import Cloud
-from iseg3d_ros.clouds import ply
 from iseg3d_ros.data.sample import Sample, Samples, labelled, read_json
+from iseg3d_ros.io import ply
 
 _MESH, _INFO = Path("habitat/mesh_semantic.ply"), Path("habitat/info_semantic.json")
 

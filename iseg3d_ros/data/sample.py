@@ -12,8 +12,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from iseg3d_ros.clouds.columns import Cloud
 from iseg3d_ros.data.folder import LabelledCloud
+from iseg3d_ros.io.columns import Cloud
 
 _FAR = 1000.0  # metres: beyond it float32 loses millimetres, so the cloud is moved to its lowest corner
 

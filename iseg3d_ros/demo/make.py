@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from iseg3d_ros.data.folder import LabelledCloud
-from iseg3d_ros.files import replacing
+from iseg3d_ros.io.atomic_write import replacing
 
 SEEDS = {"room": 8, "tabletop": 7, "street": 7}
 REACH = 30.0  # metres from the sensor that are kept of a street: millimetres then fit 16 bits

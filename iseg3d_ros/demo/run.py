@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.console.work import Work
+from iseg3d_ros.console.protocol import Work
 from iseg3d_ros.demo.scenes import DemoScene, open_scene
 from iseg3d_ros.demo.script import OBJECTS, Result, play
 from iseg3d_ros.predictor import TRAINING_FREE
@@ -47,7 +47,7 @@ def system(scene: DemoScene, model: str, host: str, port: int) -> Iterator[tuple
     """Whoever does the work, and the page's address."""
     missing = _missing()
     if not missing:
-        from iseg3d_ros.ros.demo import graph
+        from iseg3d_ros.ros.demo_processes import graph
 
         say("starting player, segmenter and console as processes over DDS")
         with graph(scene.path, model, host, port) as (work, address):
@@ -60,8 +60,8 @@ def system(scene: DemoScene, model: str, host: str, port: int) -> Iterator[tuple
 
 @contextlib.contextmanager
 def _without_ros(scene: DemoScene, model: str, host: str, port: int) -> Iterator[tuple[Work, str]]:
-    from iseg3d_ros.console.console import Console
-    from iseg3d_ros.console.local import LocalWork
+    from iseg3d_ros.console.local_backend import LocalWork
+    from iseg3d_ros.console.page import Console
     from iseg3d_ros.console.server import serve
     from iseg3d_ros.predictor import Predictor
 
@@ -93,7 +93,7 @@ def report(result: Result, scene: DemoScene) -> None:
 
 def draw(result: Result, scene: DemoScene, path: Path) -> None:
     """The labelled cloud as a picture."""
-    from iseg3d_ros.picture import write_picture
+    from iseg3d_ros.io.picture import write_picture
 
     if result.labels is None or len(result.labels) != len(scene.cloud):
         return

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.console.display import thin
+from iseg3d_ros.console.protocol import BACKGROUND, NEW_OBJECT, POSITIVE, ClickAt, Work
 from iseg3d_ros.console.updates import CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, Message, Place, StateUpdate
-from iseg3d_ros.console.work import BACKGROUND, NEW_OBJECT, POSITIVE, ClickAt, Work
 from iseg3d_ros.demo.scenes import DemoScene
 from iseg3d_ros.evaluation.user import error_regions, largest
-from iseg3d_ros.up import find_up
+from iseg3d_ros.preprocessing.up_direction import find_up
 
 OBJECTS = 3
 FEW = 300  # points that an object of the script has at least

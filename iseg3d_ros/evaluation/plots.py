@@ -19,8 +19,8 @@ from iseg3d_ros.evaluation.calibration import auroc  # noqa: E402
 from iseg3d_ros.evaluation.metrics import object_ious  # noqa: E402
 from iseg3d_ros.evaluation.protocol import Outcome, Task, evaluate  # noqa: E402
 from iseg3d_ros.evaluation.user import Rule, error_regions  # noqa: E402
-from iseg3d_ros.files import replacing  # noqa: E402
-from iseg3d_ros.picture import picture  # noqa: E402
+from iseg3d_ros.io.atomic_write import replacing  # noqa: E402
+from iseg3d_ros.io.picture import picture  # noqa: E402
 
 MISSED, TOO_MUCH, OTHER = (214, 39, 40), (31, 90, 200), (245, 165, 0)
 TILE = (760, 540)

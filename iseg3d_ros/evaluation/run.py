@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from iseg3d_ros.data.sample import Samples
-from iseg3d_ros.evaluation import kept as keep
+from iseg3d_ros.evaluation import results_store as keep
 from iseg3d_ros.evaluation.metrics import Row
 from iseg3d_ros.evaluation.protocol import Outcome, choose_objects
 from iseg3d_ros.evaluation.user import RULES

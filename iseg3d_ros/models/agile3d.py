@@ -10,18 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models import folding
-from iseg3d_ros.models.affinity import Affinity, Judge, judge_of
-from iseg3d_ros.models.attention import best_of_clicks, mean_of_clicks, sees
-from iseg3d_ros.models.backbone import Backbone
 from iseg3d_ros.models.base import Prediction, VoxelCloud
-from iseg3d_ros.models.click_attention import ClickAttention
-from iseg3d_ros.models.encodings import FourierCode, unit_cube
-from iseg3d_ros.models.heads import MaskHead
-from iseg3d_ros.models.losses import deep_loss, mean_losses
-from iseg3d_ros.models.propagation import STRIDE, Propagation
-from iseg3d_ros.models.relation import Relation, relations
-from iseg3d_ros.models.scene import (
+from iseg3d_ros.models.layers import cpu_attention as folding
+from iseg3d_ros.models.layers.affinity import Affinity, Judge, judge_of
+from iseg3d_ros.models.layers.attention import best_of_clicks, mean_of_clicks, sees
+from iseg3d_ros.models.layers.backbone import Backbone
+from iseg3d_ros.models.layers.click_attention import ClickAttention
+from iseg3d_ros.models.layers.encoded_scene import (
     CoarseLevel,
     Encoded,
     EncodedCloud,
@@ -33,6 +28,11 @@ from iseg3d_ros.models.scene import (
     pool_mean,
     rows_of_clouds,
 )
+from iseg3d_ros.models.layers.heads import MaskHead
+from iseg3d_ros.models.layers.losses import deep_loss, mean_losses
+from iseg3d_ros.models.layers.position_codes import FourierCode, unit_cube
+from iseg3d_ros.models.layers.propagation import STRIDE, Propagation
+from iseg3d_ros.models.layers.relation import Relation, relations
 from iseg3d_ros.models.settings import ModelSettings
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.attention import Attention
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters
-from iseg3d_ros.models.ptv3 import PatchAttention
+from iseg3d_ros.models.layers.attention import Attention
+from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.models.settings import ModelSettings
 
 FORMAT = 1

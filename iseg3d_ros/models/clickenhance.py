@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models import binary_loss
 from iseg3d_ros.models.base import Prediction, VoxelCloud
-from iseg3d_ros.models.click_maps import channels, click_channels, current_channels
-from iseg3d_ros.models.click_unet import (
+from iseg3d_ros.models.layers import binary_losses as binary_loss
+from iseg3d_ros.models.layers.click_maps import channels, click_channels, current_channels
+from iseg3d_ros.models.layers.click_unet import (
     ClickEncoder,
     ClickUNet,
     EncodedInput,
@@ -24,7 +24,7 @@ from iseg3d_ros.models.click_unet import (
     spread,
     stacked,
 )
-from iseg3d_ros.models.scene import check_clicks
+from iseg3d_ros.models.layers.encoded_scene import check_clicks
 from iseg3d_ros.models.settings import FEATURE_WIDTH, ModelSettings
 from iseg3d_ros.sparse import SparseTensor
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from iseg3d_ros.models.agile3d import Agile3D
-from iseg3d_ros.models.attention import Attention, ClickLayer
-from iseg3d_ros.models.backbone import Residual
-from iseg3d_ros.models.click_attention import ClickAttention
+from iseg3d_ros.models.layers.attention import Attention, ClickLayer
+from iseg3d_ros.models.layers.backbone import Residual
+from iseg3d_ros.models.layers.click_attention import ClickAttention
 from iseg3d_ros.models.settings import ModelSettings
 
 

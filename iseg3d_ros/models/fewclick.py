@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models import binary_loss
-from iseg3d_ros.models.attention import Attention, FeedForward, best_of_clicks, mean_of_clicks
 from iseg3d_ros.models.base import Prediction, VoxelCloud
-from iseg3d_ros.models.click_unet import stacked
-from iseg3d_ros.models.encodings import FourierCode, unit_cube
-from iseg3d_ros.models.heads import MLP, MaskHead
-from iseg3d_ros.models.losses import mean_losses
-from iseg3d_ros.models.ptv3 import PointTransformer
-from iseg3d_ros.models.relation import Relation, relations
-from iseg3d_ros.models.scene import check_clicks, children, parents, parts, pool_mean, rows_of_clouds
+from iseg3d_ros.models.layers import binary_losses as binary_loss
+from iseg3d_ros.models.layers.attention import Attention, FeedForward, best_of_clicks, mean_of_clicks
+from iseg3d_ros.models.layers.click_unet import stacked
+from iseg3d_ros.models.layers.encoded_scene import check_clicks, children, parents, parts, pool_mean, rows_of_clouds
+from iseg3d_ros.models.layers.heads import MLP, MaskHead
+from iseg3d_ros.models.layers.losses import mean_losses
+from iseg3d_ros.models.layers.position_codes import FourierCode, unit_cube
+from iseg3d_ros.models.layers.ptv3 import PointTransformer
+from iseg3d_ros.models.layers.relation import Relation, relations
 from iseg3d_ros.models.settings import ModelSettings
 from iseg3d_ros.sparse import SparseTensor
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models import binary_loss
 from iseg3d_ros.models.base import Prediction, VoxelCloud
-from iseg3d_ros.models.click_maps import channels, click_channels
-from iseg3d_ros.models.click_unet import ClickUNet, EncodedInput, compete, portions, spread, stacked
-from iseg3d_ros.models.scene import check_clicks
+from iseg3d_ros.models.layers import binary_losses as binary_loss
+from iseg3d_ros.models.layers.click_maps import channels, click_channels
+from iseg3d_ros.models.layers.click_unet import ClickUNet, EncodedInput, compete, portions, spread, stacked
+from iseg3d_ros.models.layers.encoded_scene import check_clicks
 from iseg3d_ros.models.settings import ModelSettings
 from iseg3d_ros.sparse import SparseTensor
 

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize, one_hot
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models import folding
 from iseg3d_ros.models.agile3d import Agile3D, Draft
-from iseg3d_ros.models.attention import Attention, ClickLayer, SceneProjections, best_of_clicks
-from iseg3d_ros.models.click_attention import ClickAttention
-from iseg3d_ros.models.heads import MLP
-from iseg3d_ros.models.latents import Gaussian, Latents
-from iseg3d_ros.models.losses import click_weights, mask_loss, mean_losses
-from iseg3d_ros.models.scene import Encoded, EncodedCloud, Scale, check_clicks, parts
+from iseg3d_ros.models.layers import cpu_attention as folding
+from iseg3d_ros.models.layers.attention import Attention, ClickLayer, SceneProjections, best_of_clicks
+from iseg3d_ros.models.layers.click_attention import ClickAttention
+from iseg3d_ros.models.layers.encoded_scene import Encoded, EncodedCloud, Scale, check_clicks, parts
+from iseg3d_ros.models.layers.heads import MLP
+from iseg3d_ros.models.layers.latents import Gaussian, Latents
+from iseg3d_ros.models.layers.losses import click_weights, mask_loss, mean_losses
 from iseg3d_ros.models.settings import ModelSettings
 
 COSINE_SCALE = 10.0  # sharpens Eq. 11's cosines, whose softmax would otherwise stay near uniform

@@ -23,9 +23,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 
-from iseg3d_ros.models.attention import Attention
-from iseg3d_ros.models.encodings import FourierCode, OrderCode
-from iseg3d_ros.models.ptv3 import PatchAttention
+from iseg3d_ros.models.layers.attention import Attention
+from iseg3d_ros.models.layers.position_codes import FourierCode, OrderCode
+from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.sparse import DownConv3d, SparseTensor, SubMConv3d, UpConv3d
 
 LAYERS = (SubMConv3d, DownConv3d, UpConv3d, nn.Linear)

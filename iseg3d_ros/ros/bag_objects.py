@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from iseg3d_ros.ros.transforms import quaternion
-from iseg3d_ros.ros.view import EMPTY, LOST, SEEN, ClickView, Measures, ObjectView, View
+from iseg3d_ros.geometry.transforms import quaternion
+from iseg3d_ros.interaction.view import EMPTY, LOST, SEEN, ClickView, Measures, ObjectView, View
 
 if TYPE_CHECKING:
-    from iseg3d_ros.ros.offline import Segmented
+    from iseg3d_ros.ros.bag_segmentation import Segmented
 
 OBJECTS = "iseg3d_ros/msg/Objects"
 NOWHERE = float("nan")

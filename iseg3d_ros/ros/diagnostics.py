@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 
-from iseg3d_ros.ros.inputs import Arrival, Inputs
-from iseg3d_ros.ros.view import View
+from iseg3d_ros.interaction.view import View
+from iseg3d_ros.ros.subscriptions import Arrival, Inputs
 
 OK, WARN, ERROR = 0, 1, 2
 RECENT = 10.0  # seconds for which a failure or a warning is reported

@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
-from iseg3d_ros.ros.transforms import SECOND, TransformTree, matrix
+from iseg3d_ros.geometry.transforms import SECOND, TransformTree, matrix
 
 POLL = 0.005  # seconds between two looks at a transform that is late
 

@@ -8,9 +8,9 @@ from geometry_msgs.msg import Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from iseg3d_ros.ros.boxes import corners
-from iseg3d_ros.ros.messages import header, point, pose_of
-from iseg3d_ros.ros.view import ClickView, Measures, ObjectView, View
+from iseg3d_ros.geometry.boxes import corners
+from iseg3d_ros.interaction.view import ClickView, Measures, ObjectView, View
+from iseg3d_ros.ros.conversion import header, point, pose_of
 
 # The twelve edges of a box, as pairs of `boxes.corners`.
 EDGES = ((0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6), (5, 7), (6, 7))

@@ -13,17 +13,17 @@ from rclpy.node import Node
 from rclpy.service import Service
 from std_srvs.srv import SetBool, Trigger
 
-from iseg3d_ros.ros import messages
+from iseg3d_ros.interaction.scene_model import Model
+from iseg3d_ros.interaction.storage import Saving
+from iseg3d_ros.interaction.view import View
+from iseg3d_ros.ros import conversion as messages
+from iseg3d_ros.ros.cloud_preprocessing import Intake
 from iseg3d_ros.ros.frames import frame_name
-from iseg3d_ros.ros.inputs import Inputs
-from iseg3d_ros.ros.intake import Intake
-from iseg3d_ros.ros.model import Model
-from iseg3d_ros.ros.once import segment_once, view_in
-from iseg3d_ros.ros.saving import Saving
+from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.settings import SegmenterSettings
-from iseg3d_ros.ros.view import View
+from iseg3d_ros.ros.stateless import segment_once, view_in
+from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
-from iseg3d_ros.ros.worker import Worker
 from iseg3d_ros.srv import AddObjects, GetObject, RemoveObject, SaveSession, SegmentCloud, SelectObject
 
 REFUSALS = (ValueError, RuntimeError, OSError, LookupError)

@@ -18,7 +18,7 @@ class Bench:
         from geometry_msgs.msg import PointStamped
         from sensor_msgs.msg import PointCloud2
 
-        from iseg3d_ros.ros.nodes import CLICKS, LATCHED, quality
+        from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality
 
         self.node, self.client = node, client
         self.lags: list[tuple[float, float]] = []
@@ -32,7 +32,7 @@ class Bench:
         self.wait(lambda: self._clicks.get_subscription_count() > 0 and self._points.get_subscription_count() > 0)
 
     def _on_shown(self, view: Any) -> None:
-        from iseg3d_ros.ros.nodes import nanoseconds, stamp_of
+        from iseg3d_ros.ros.node_support import nanoseconds, stamp_of
 
         if len(view.objects) != self._objects:
             return  # what `clear` has left
@@ -46,7 +46,7 @@ class Bench:
         """A cloud, stamped now."""
         from std_msgs.msg import Header
 
-        from iseg3d_ros.ros.clouds import plain
+        from iseg3d_ros.io.pointcloud2_write import plain
 
         stamp = self.client.get_clock().now().to_msg()
         return plain(xyz, rgb).message(Header(frame_id="sensor", stamp=stamp))
@@ -112,8 +112,8 @@ def segmenter(model: str, folder: str, scene: str, **more: object) -> Iterator[B
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
 
-    from iseg3d_ros.ros.segmenter import Segmenter
-    from iseg3d_ros.ros.view import View
+    from iseg3d_ros.interaction.view import View
+    from iseg3d_ros.ros.segmenter_node import Segmenter
 
     class Timed(Segmenter):
         """The node, telling when a view is out."""
@@ -191,7 +191,7 @@ def strided(xyz: np.ndarray, rgb: np.ndarray | None, step: int, colour_at: int |
     """A message with padding, or with fields that are not aligned."""
     from sensor_msgs.msg import PointCloud2, PointField
 
-    from iseg3d_ros.ros.clouds import packed
+    from iseg3d_ros.io.pointcloud2_write import packed
 
     names, formats, offsets = ["x", "y", "z"], ["<f4"] * 3, [0, 4, 8]
     if rgb is not None and colour_at is not None:

@@ -11,19 +11,19 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import Header
 
+from iseg3d_ros.interaction.cloud_source import Stage
+from iseg3d_ros.interaction.current_cloud import Shown
+from iseg3d_ros.interaction.scene_model import Model
+from iseg3d_ros.interaction.session import Session
+from iseg3d_ros.interaction.tracking import Mark
+from iseg3d_ros.interaction.view import ClickView, Masks, ObjectView, View
 from iseg3d_ros.msg import Click, ClickResult
-from iseg3d_ros.ros.following import Mark
+from iseg3d_ros.ros.cloud_preprocessing import Intake, snap
+from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.frames import frame_name
-from iseg3d_ros.ros.inputs import Arrival, ClickRequest, click_at
-from iseg3d_ros.ros.intake import Intake, snap
-from iseg3d_ros.ros.messages import point
-from iseg3d_ros.ros.model import Model
-from iseg3d_ros.ros.nodes import stamp_of
+from iseg3d_ros.ros.node_support import stamp_of
 from iseg3d_ros.ros.settings import SegmenterSettings
-from iseg3d_ros.ros.shown import Shown
-from iseg3d_ros.ros.stage import Stage
-from iseg3d_ros.ros.view import ClickView, Masks, ObjectView, View
-from iseg3d_ros.session import Session
+from iseg3d_ros.ros.subscriptions import Arrival, ClickRequest, click_at
 
 REFUSED = (ValueError, LookupError, RuntimeError)
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from iseg3d_ros.scenes.carpentry import shelf
 from iseg3d_ros.scenes.catalogue import Model
-from iseg3d_ros.scenes.goods import Thing, paint, thing
 from iseg3d_ros.scenes.mesh import Mesh, box, merge, pose, transform
+from iseg3d_ros.scenes.procedural_furniture import shelf
 from iseg3d_ros.scenes.render import Composition
-from iseg3d_ros.scenes.tops import Support, stand
+from iseg3d_ros.scenes.surfaces import Support, stand
+from iseg3d_ros.scenes.tabletop_objects import Thing, paint, thing
 
 CELL = 0.01  # metres of the height map on which things fall
 _SAMPLES = 500  # points that stand for a thing's surface when it falls

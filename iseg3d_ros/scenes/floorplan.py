@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from iseg3d_ros.scenes.shell import Shell
+from iseg3d_ros.scenes.room_shell import Shell
 
 CELL = 0.05  # metres of the floor plan's grid
 Place = tuple[float, float, float]  # x, y, yaw

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from iseg3d_ros.scenes.catalogue import Model
 from iseg3d_ros.scenes.floorplan import Place, Plan
-from iseg3d_ros.scenes.goods import carton, paint, printed
+from iseg3d_ros.scenes.furniture_picker import Piece, Pieces
 from iseg3d_ros.scenes.mesh import Mesh, box, pose, transform
-from iseg3d_ros.scenes.pieces import Piece, Pieces
 from iseg3d_ros.scenes.render import Composition
-from iseg3d_ros.scenes.shell import Shell
-from iseg3d_ros.scenes.tops import Standing, Support, stand
+from iseg3d_ros.scenes.room_shell import Shell
+from iseg3d_ros.scenes.surfaces import Standing, Support, stand
+from iseg3d_ros.scenes.tabletop_objects import carton, paint, printed
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "bedroom": ("bed", "bed", "desk", "storage", "storage"), "living": ("sofa", "sofa", "table", "shelf"),

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from iseg3d_ros.scenes.catalogue import HOW_TO_GET, MAGIC
-from iseg3d_ros.scenes.kinds import Entry, role
 from iseg3d_ros.scenes.mesh import Mesh
+from iseg3d_ros.scenes.model_roles import Entry, role
 from iseg3d_ros.scenes.obj import Archive, read_obj
 
 BUDGET = {"small": 2500, "desk thing": 2000, "appliance": 2000, "tree": 9000, "hedge": 5000, "plant": 4000,

@@ -12,7 +12,7 @@ from iseg3d_ros.scenes.catalogue import Model
 from iseg3d_ros.scenes.furnish import Furnisher
 from iseg3d_ros.scenes.render import Composition, pinhole
 from iseg3d_ros.scenes.rgbd import Camera, View, exposed, light, look
-from iseg3d_ros.scenes.shell import THICK, Shell, build_shell, hang, shell
+from iseg3d_ros.scenes.room_shell import THICK, Shell, build_shell, hang, shell
 
 WIDTH = 160  # pixels of a view: 20 of them give what fusion at this cell keeps
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from iseg3d_ros.data.folder import read_scene
-from iseg3d_ros.files import replacing
-from iseg3d_ros.picture import picture
+from iseg3d_ros.io.atomic_write import replacing
+from iseg3d_ros.io.picture import picture
 
 TILE = (400, 300)
 

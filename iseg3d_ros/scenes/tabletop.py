@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.data.folder import LabelledCloud
-from iseg3d_ros.scenes.carpentry import wood
 from iseg3d_ros.scenes.catalogue import Model
 from iseg3d_ros.scenes.clutter import filled_shelf, heap
-from iseg3d_ros.scenes.goods import Thing, paint, printed, thing
 from iseg3d_ros.scenes.mesh import box, plane, pose, transform
+from iseg3d_ros.scenes.procedural_furniture import wood
 from iseg3d_ros.scenes.render import Composition
 from iseg3d_ros.scenes.rgbd import View, camera, exposed, fuse, light, look
+from iseg3d_ros.scenes.tabletop_objects import Thing, paint, printed, thing
 
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 13, 17, 20)
 CELL = 0.003  # metres between the points of fused views

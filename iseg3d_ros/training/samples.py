@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from iseg3d_ros.data.folder import LabelledCloud, SceneFolder
-from iseg3d_ros.features import voxel_cloud
 from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.preprocessing.features import voxel_cloud
+from iseg3d_ros.preprocessing.voxels import voxelise
 from iseg3d_ros.training import augment
 from iseg3d_ros.training.classes import prototypes
 from iseg3d_ros.training.config import AugmentConfig, DataConfig
-from iseg3d_ros.voxels import voxelise
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.affinity import affinity_loss, example_pairs
 from iseg3d_ros.models.base import Network
+from iseg3d_ros.models.layers.affinity import affinity_loss, example_pairs
 from iseg3d_ros.sparse import sparse_batch
 from iseg3d_ros.training.config import ClickConfig
 from iseg3d_ros.training.random_clicks import random_clicks

@@ -1,1 +1,0 @@
-"""One file format a module; `iseg3d_ros.cloud` chooses among them."""

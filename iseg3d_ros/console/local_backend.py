@@ -1,0 +1,250 @@
+"""The work on a cloud file without ROS: a session on a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from iseg3d_ros.cloud import Cloud, write_cloud
+from iseg3d_ros.console.protocol import (
+    BACKGROUND,
+    EXPORTS,
+    NEW_OBJECT,
+    Abilities,
+    Capture,
+    Clear,
+    ClickAt,
+    Command,
+    Redo,
+    Remove,
+    Rename,
+    Save,
+    Select,
+    Setup,
+    Undo,
+)
+from iseg3d_ros.console.updates import (
+    Board,
+    Box,
+    CloudUpdate,
+    LabelsUpdate,
+    LinkUpdate,
+    Mailbox,
+    Message,
+    ObjectState,
+    StateUpdate,
+    Suggestion,
+)
+from iseg3d_ros.interaction.session import Session
+from iseg3d_ros.io.package_files import weights_dir
+from iseg3d_ros.io.picture import PALETTE
+from iseg3d_ros.predictor import TRAINING_FREE, Predictor, Segmentation
+
+REFUSALS = (ValueError, RuntimeError, OSError, LookupError)
+
+
+class LocalWork:
+    """`load(model, voxel_size)` makes the predictor, on the worker's thread; the page is there meanwhile."""
+
+    def __init__(self, cloud: Cloud, load: Callable[[str, float], Predictor], model: str, folder: Path) -> None:
+        self._cloud, self._load, self._folder = cloud, load, folder
+        self._session: Session | None = None
+        self._encode_ms = 0.0
+        self._ordinals: dict[str, int] = {}
+        self._board = Board()
+        self._commands: queue.Queue[Command | None] = queue.Queue()
+        self._commands.put(Setup(model))
+        self._board.publish(CloudUpdate(0, cloud.xyz, cloud.rgb))
+        self._board.publish(LinkUpdate(False, "The cloud is being prepared."))
+        self._thread = threading.Thread(target=self._run, name="session", daemon=True)
+        self._thread.start()
+
+    @property
+    def abilities(self) -> Abilities:
+        """The shipped models and the one without weights."""
+        return Abilities(shipped(), (), str(self._folder))
+
+    def subscribe(self) -> Mailbox:
+        """A mailbox that begins with the present state."""
+        return self._board.subscribe()
+
+    def send(self, command: Command) -> None:
+        """Queue a command."""
+        self._commands.put(command)
+
+    def close(self) -> None:
+        """End after the command under way."""
+        self._commands.put(None)
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while (command := self._commands.get()) is not None:
+            try:
+                self._do(command)
+                while self._commands.queue and (waiting := self._commands.queue[0]) is not None:
+                    self._commands.get()
+                    self._do(waiting)  # what has queued up meanwhile costs one segmentation
+            except REFUSALS as error:
+                self._board.publish(Message(_sentence(error), refused=True))
+            except Exception as error:  # a model that fails must not end the page
+                self._board.publish(Message(f"The model failed: {error!r}. Undo, or choose another one.", refused=True))
+            self._show()
+
+    def _do(self, command: Command) -> None:
+        if isinstance(command, Setup):
+            self._set_up(command)
+            return
+        session = self._ready()
+        match command:
+            case ClickAt():
+                with session.step():
+                    session.click(command.point, self._target(session, command))
+            case Select(id):
+                session.select(id)
+            case Remove(id):
+                session.remove(id)
+            case Rename(id, name):
+                session.rename(id, name)
+            case Undo():
+                session.undo()
+            case Redo():
+                session.redo()
+            case Clear():
+                session.clear()
+            case Save(name, kind):
+                self._board.publish(Message(f"Saved {self._save(session, name, kind)}."))
+            case Capture():
+                raise ValueError("The cloud comes from a file: there is none to capture.")
+
+    def _ready(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("There is no model yet; choose one.")
+        return self._session
+
+    @staticmethod
+    def _target(session: Session, click: ClickAt) -> str:
+        """The id that a click goes to; a new object is made here, also where none is active."""
+        if click.meaning == BACKGROUND:
+            return ""
+        if click.meaning == NEW_OBJECT or not (click.id or session.active):
+            return session.add(id=click.id)
+        return click.id or session.active
+
+    def _set_up(self, wanted: Setup) -> None:
+        """Another predictor for the same clicks; where it cannot be had, all stays as it is."""
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            session = Session(self._load(wanted.model, wanted.voxel_size))
+            start = time.perf_counter()
+            session.set_cloud(self._cloud.xyz, self._cloud.rgb)
+            self._encode_ms = 1e3 * (time.perf_counter() - start)
+        if self._session is not None:
+            session.take_up(self._session)
+        self._session = session
+        for note in notes:
+            if issubclass(note.category, UserWarning):
+                self._board.publish(Message(str(note.message)))
+        self._board.publish(Message(f"Segmenting with {session.predictor.name}."))
+
+    def _show(self) -> None:
+        session = self._session
+        if session is None:
+            self._board.publish(LinkUpdate(False, "No model could be loaded; choose another one under Model."))
+            return
+        self._board.publish(LinkUpdate(True))
+        try:
+            result = session.segment()
+        except Exception as error:
+            self._board.publish(Message(f"The model failed: {_sentence(error)} Undo the last click.", refused=True))
+            return
+        self._board.publish(self._state(session, result))
+        self._board.publish(LabelsUpdate(0, result.labels, result.probability, result.uncertainty))
+
+    def _state(self, session: Session, result: Segmentation) -> StateUpdate:
+        suggested = result.suggested_click
+        ids = ["", *(item.id for item in session.objects)]
+        return StateUpdate(
+            objects=tuple(
+                self._object(session, result, item.id, item.name, k) for k, item in enumerate(session.objects, 1)
+            ),
+            active=session.active,
+            background=tuple(click.point for click in session.clicks if not click.id),
+            suggestion=None if suggested is None else Suggestion(suggested.point, ids[suggested.object]),
+            can_undo=session.can_undo,
+            can_redo=session.can_redo,
+            mode="file",
+            model=session.predictor.name,
+            encode_ms=self._encode_ms,
+            segment_ms=result.milliseconds,
+        )
+
+    def _object(self, session: Session, result: Segmentation, id: str, name: str, label: int) -> ObjectState:
+        chosen = np.flatnonzero(result.labels == label)
+        ordinal = self._ordinals.setdefault(id, len(self._ordinals))
+        red, green, blue = (int(value) for value in PALETTE[ordinal % len(PALETTE)])
+        clicks = tuple(click.point for click in session.clicks if click.id == id)
+        if len(chosen) == 0:
+            return ObjectState(id, name, label, (red, green, blue), clicks=clicks)
+        assert session.scene is not None
+        box = upright_box(self._cloud.xyz[chosen], session.scene.rotation)
+        sure = float(result.probability[chosen].mean())
+        return ObjectState(id, name, label, (red, green, blue), len(chosen), sure, False, clicks, box)
+
+    def _save(self, session: Session, name: str, kind: str) -> Path:
+        if kind != "session" and kind not in EXPORTS:
+            raise ValueError(f"The format {kind!r} is none of session, {', '.join(EXPORTS)}.")
+        target = inside(self._folder, name, "json" if kind == "session" else kind)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "session":
+            session.save(target)
+        else:
+            result = session.segment()
+            fields = {"probability": result.probability, "uncertainty": result.uncertainty}
+            write_cloud(target, self._cloud.with_labels(result.labels), {} if kind == "label" else fields)
+        return target
+
+
+def inside(folder: Path, name: str, suffix: str) -> Path:
+    """A file of that name in the folder, or below it; ValueError where the name leads out of it."""
+    name = name.strip() or time.strftime("%Y-%m-%d_%H-%M-%S")
+    if "\0" in name:
+        raise ValueError("A file's name holds no zero byte.")
+    folder = folder.resolve()
+    target = (folder / name).resolve()
+    if target.suffix != f".{suffix}":
+        target = target.with_name(f"{target.name}.{suffix}")
+    if folder not in target.parents:
+        raise ValueError(f"{name!r} lies outside the folder {folder}; give a name inside it.")
+    return target
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the models that can be loaded here."""
+    return (*sorted(path.stem for path in weights_dir().glob("*.safetensors")), TRAINING_FREE)
+
+
+def upright_box(xyz: np.ndarray, upright: np.ndarray) -> Box:
+    """The box that stands on the ground (`upright` turns up into z), turned so that its footprint is smallest."""
+    points = xyz[np.isfinite(xyz).all(axis=1)].astype(np.float64) @ upright.T
+    some = points[:: max(1, len(points) // 5000), :2]
+    angles = np.radians(np.arange(0, 90, 3))
+    axes = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # (30, 2) and what is square to them
+    along, across = some @ axes.T, some @ np.stack([-axes[:, 1], axes[:, 0]], axis=1).T
+    cosine, sine = axes[int((np.ptp(along, axis=0) * np.ptp(across, axis=0)).argmin())]
+    turn = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+    seen = points @ turn.T
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    rotation = (turn @ upright).T
+    return Box(rotation @ ((low + high) / 2), rotation, high - low)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error) or type(error).__name__

@@ -1,0 +1,114 @@
+"""Between the console and whoever does the work: commands in, updates out.
+
+local_backend.py does it for a file, ros/console_backend.py through a running segmenter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from iseg3d_ros.console.updates import Mailbox, Place
+
+POSITIVE, BACKGROUND, NEW_OBJECT = "object", "background", "new object"
+EXPORTS = ("ply", "pcd", "npz", "label")
+
+
+@dataclass(frozen=True)
+class ClickAt:
+    """A click on a point: `meaning` is POSITIVE (on the object `id`), BACKGROUND or NEW_OBJECT."""
+
+    point: Place
+    meaning: str = POSITIVE
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Select:
+    """Make an object the active one; "": none, so that the next click begins a new one."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Remove an object with its clicks."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Give an object another name."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Take the last step back."""
+
+
+@dataclass(frozen=True)
+class Redo:
+    """Do it again."""
+
+
+@dataclass(frozen=True)
+class Clear:
+    """Forget objects and clicks; can be undone."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Hold the newest cloud."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Work with another model, voxel size (0: chosen from the cloud) or way of taking clouds; clicks stay.
+
+    An empty model or mode is the present one.
+    """
+
+    model: str
+    voxel_size: float = 0.0
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write the work ("session") or the labelled cloud (EXPORTS) to a file in the folder of whoever works."""
+
+    name: str
+    format: str
+
+
+Command = ClickAt | Select | Remove | Rename | Undo | Redo | Clear | Capture | Setup | Save
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a work can do: its models, ways of taking clouds (none: the cloud is a file's), where it saves."""
+
+    models: tuple[str, ...]
+    modes: tuple[str, ...]
+    saves_to: str
+
+
+class Work(Protocol):
+    """Who segments. Threads: `send` and `subscribe` may be called from any and never wait."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What can be asked of it."""
+
+    def subscribe(self) -> Mailbox:
+        """Where its updates will be; what holds already is there at once."""
+
+    def send(self, command: Command) -> None:
+        """Ask for something. What becomes of it comes as updates, a refusal as a Message."""
+
+    def close(self) -> None:
+        """Stop working."""

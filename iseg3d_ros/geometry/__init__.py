@@ -1,0 +1,1 @@
+"""Transforms, boxes, and depth images as points."""

@@ -1,0 +1,124 @@
+"""One operator's objects in the next cloud: where every object and click is now, and which objects are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from iseg3d_ros.geometry.transforms import SECOND, apply
+from iseg3d_ros.interaction.association import BACKGROUND, Track, carry, moving, remember
+from iseg3d_ros.interaction.current_cloud import Shown
+
+Place = tuple[float, float, float]
+BACKGROUND_HOLDS = 0.1  # metres from its place within which a background click finds background again, or rests
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A click of the work as the operator gave it: the snapped point at that time, and the object's id (or "")."""
+
+    point: Place
+    id: str
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Where each mark is in the new cloud, labels carried over (indices into `ids`, from 1), and who is lost."""
+
+    places: dict[Mark, Mark]
+    labels: np.ndarray
+    lost: frozenset[str]
+
+
+@dataclass
+class Follower:
+    """Remembers objects and clicks in the fixed frame."""
+
+    tracks: dict[str, Track] = field(default_factory=dict)
+    anchors: dict[Mark, np.ndarray] = field(default_factory=dict)
+    ground: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+
+    def anchor(self, mark: Mark, to_fixed: np.ndarray, point: np.ndarray) -> None:
+        """Notes where a click is in the fixed frame."""
+        self.anchors[mark] = apply(to_fixed, np.asarray(point, np.float64))
+
+    def learn(self, shown: Shown, to_fixed: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> None:
+        """Remembers what the masks of a cloud say; an object without points stays as it was remembered."""
+        time = shown.stamp / SECOND
+        for index, name in enumerate(ids, 1):
+            mine = np.flatnonzero(labels == index)
+            if len(mine):
+                xyz = apply(to_fixed, shown.points.xyz[mine].astype(np.float64))
+                before = self.tracks.get(name)
+                velocity = np.zeros(3) if before is None else before.velocity
+                self.tracks[name] = replace(remember(xyz, time), velocity=velocity)
+        for gone in set(self.tracks) - set(ids):
+            del self.tracks[gone]
+        rest = self._around_objects(shown, to_fixed, np.flatnonzero(labels == 0))
+        self.ground = rest[:: max(1, len(rest) // BACKGROUND)]
+
+    def _around_objects(self, shown: Shown, to_fixed: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """The background near an object: the rest of it cannot be mistaken for one."""
+        xyz = apply(to_fixed, shown.points.xyz[rest].astype(np.float64))
+        near = np.zeros(len(xyz), bool)
+        for track in self.tracks.values():
+            margin = 1.5 * reach_of(track)
+            low, high = track.points.min(0) - margin, track.points.max(0) + margin
+            near |= ((xyz >= low) & (xyz <= high)).all(1)
+        return xyz[near]
+
+    def follow(self, shown: Shown, to_fixed: np.ndarray, ids: Sequence[str], lost_after: float) -> Followed:
+        """Where everything is in a new cloud. `ids` are the objects in order of their labels."""
+        known = [name for name in ids if name in self.tracks]
+        tracks = [self.tracks[name] for name in known]
+        xyz = apply(to_fixed, shown.points.xyz.astype(np.float64))
+        time = shown.stamp / SECOND
+        carried = carry(tracks, self.ground, xyz, time, [reach_of(track) for track in tracks])
+        lost = {name for name, share in zip(known, carried.share, strict=True) if share < lost_after}
+        table = np.zeros(len(known) + 1, np.int32)
+        for index, name in enumerate(known, 1):
+            table[index] = 0 if name in lost else ids.index(name) + 1
+        self._move(dict(zip(known, carried.motion, strict=True)), lost, time)
+        labels = table[carried.labels]
+        places = self._places(shown, to_fixed, labels, {name: ids.index(name) + 1 for name in ids}, lost)
+        return Followed(places, labels, frozenset(lost))
+
+    def _move(self, motions: Mapping[str, np.ndarray], lost: set[str], time: float) -> None:
+        for name, motion in motions.items():
+            track = self.tracks[name]
+            if name in lost:
+                self.tracks[name] = replace(track, lost=True)
+                continue
+            self.tracks[name] = replace(moving(track, motion, time - track.time), lost=False)
+            for mark in self.anchors:
+                if mark.id == name:
+                    self.anchors[mark] = self.anchors[mark] + motion
+
+    def _places(
+        self, shown: Shown, to_fixed: np.ndarray, labels: np.ndarray, indices: Mapping[str, int], lost: set[str]
+    ) -> dict[Mark, Mark]:
+        """Every click's nearest point on its object (or on the background) in the new cloud; without one it rests."""
+        from_fixed = np.linalg.inv(to_fixed)
+        trees: dict[int, tuple[np.ndarray, cKDTree]] = {}
+        out: dict[Mark, Mark] = {}
+        for mark, anchor in self.anchors.items():
+            index = indices.get(mark.id, 0)
+            if mark.id in lost or (mark.id and index == 0):
+                continue
+            if index not in trees:
+                chosen = np.flatnonzero(labels == index)
+                trees[index] = (chosen, cKDTree(shown.points.xyz[chosen]))
+            chosen, tree = trees[index]
+            distance, nearest = tree.query(apply(from_fixed, anchor))
+            if np.isfinite(distance) and (mark.id or distance <= BACKGROUND_HOLDS):
+                x, y, z = (float(v) for v in shown.points.xyz[chosen[nearest]])
+                out[mark] = Mark((x, y, z), mark.id)
+        return out
+
+
+def reach_of(track: Track) -> float:
+    """How far an object may get from one cloud to the next beyond what its speed says: half its own size."""
+    return max(0.5 * float(np.linalg.norm(np.ptp(track.points, axis=0))), 3 * track.spacing, 0.02)

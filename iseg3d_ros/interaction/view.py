@@ -1,0 +1,170 @@
+"""The work as it stands after a change: an immutable value that messages are made from when they are wanted."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from iseg3d_ros.geometry.boxes import Box, oriented_box
+from iseg3d_ros.io import pointcloud2_write as clouds
+from iseg3d_ros.io.pointcloud2_read import Points
+
+GOLDEN = 0.61803398875  # hues that far apart stay distinct however many there are
+FEW = 8  # objects for which looking through all labels each time is quicker than sorting them once
+EMPTY, SEEN, LOST = 0, 1, 2  # ObjectInfo.state
+
+
+@dataclass(frozen=True)
+class ClickView:
+    """A click that counts: where it was snapped to in the cloud, and on which object (an id; empty: background)."""
+
+    point: tuple[float, float, float]
+    id: str
+
+
+@dataclass(frozen=True)
+class ObjectView:
+    """An object of the work; `index` is its label in the cloud, `ordinal` never changes and gives its colour."""
+
+    id: str
+    name: str
+    index: int
+    ordinal: int
+    clicks: tuple[ClickView, ...]
+    lost: bool = False
+
+    @property
+    def colour(self) -> tuple[float, float, float]:
+        """Red, green, blue in 0..1."""
+        return colorsys.hsv_to_rgb((0.02 + GOLDEN * self.ordinal) % 1.0, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured of an object's points."""
+
+    count: int
+    box: Box
+    low: np.ndarray
+    high: np.ndarray
+    centroid: np.ndarray
+    confidence: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """The model's answer for the cloud's points: labels int32 (N,), the rest float32 (N,); `variance` may be None."""
+
+    labels: np.ndarray
+    probability: np.ndarray
+    uncertainty: np.ndarray
+    variance: np.ndarray | None
+    suggested: tuple[tuple[float, float, float], int] | None
+    objects: int
+
+
+class Layouts:
+    """A cloud's bytes in the layouts that are published, made once and kept as long as the cloud is.
+
+    Every result is put into the same bytes: they are its messages' until the next one is made.
+    """
+
+    def __init__(self, points: Points) -> None:
+        self.points = points
+
+    @cached_property
+    def labelled(self) -> clouds.CloudBuffer:
+        """x y z [rgb] with room for the result."""
+        points = self.points
+        return clouds.base(points.xyz, points.rgb, clouds.LABELLED if points.rgb is None else clouds.LABELLED_RGB)
+
+    @cached_property
+    def cpe(self) -> clouds.CloudBuffer:
+        """PointXYZCPE in the message's order, NaN where there was no return."""
+        xyz = self.points.xyz
+        if self.points.kept is not None:
+            xyz = self.points.at_message_places(np.ascontiguousarray(xyz), np.nan)
+        return clouds.base(xyz, None, clouds.XYZCPE)
+
+    @cached_property
+    def plain(self) -> clouds.CloudBuffer:
+        """x y z [rgb]."""
+        return clouds.plain(self.points.xyz, self.points.rgb)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Cloud, masks, objects and clicks that belong together. `serial` grows with every change."""
+
+    serial: int
+    frame: str
+    stamp: int
+    layouts: Layouts
+    up: np.ndarray | None
+    masks: Masks
+    objects: tuple[ObjectView, ...]
+    active: str
+    background: tuple[ClickView, ...]
+    can_undo: bool
+    can_redo: bool
+    mode: str
+    model: str
+    encode_ms: float
+    segment_ms: float
+    message: str
+
+    @property
+    def points(self) -> Points:
+        """The cloud."""
+        return self.layouts.points
+
+    @property
+    def active_object(self) -> ObjectView | None:
+        """The object to which clicks without id go."""
+        return self.object(self.active)
+
+    def object(self, wanted: str) -> ObjectView | None:
+        """By id."""
+        return next((item for item in self.objects if item.id == wanted), None)
+
+    @cached_property
+    def _order(self) -> tuple[np.ndarray, np.ndarray]:
+        """Point indices sorted by label, and where each label begins: one sort serves all objects."""
+        labels = self.masks.labels
+        order = np.argsort(labels.astype(np.uint16), kind="stable")  # a radix sort
+        return order, np.searchsorted(labels[order], np.arange(len(self.objects) + 2))
+
+    def indices(self, index: int) -> np.ndarray:
+        """The points with a label, int64, ascending."""
+        if len(self.objects) <= FEW:
+            return np.flatnonzero(self.masks.labels == index)
+        order, begins = self._order
+        return order[begins[index] : begins[index + 1]]
+
+    @cached_property
+    def _measured(self) -> dict[int, Measures | None]:
+        return {}
+
+    def measures(self, index: int) -> Measures | None:
+        """Of the object with that label, once; None if it has no points."""
+        if index not in self._measured:
+            self._measured[index] = self._measure(self.indices(index))
+        return self._measured[index]
+
+    def _measure(self, chosen: np.ndarray) -> Measures | None:
+        if len(chosen) == 0:
+            return None
+        xyz = np.take(self.points.xyz.T, chosen, axis=1).T
+        return Measures(
+            len(chosen),
+            oriented_box(xyz, self.up),
+            xyz.min(0),
+            xyz.max(0),
+            xyz.mean(0, dtype=np.float64),
+            float(self.masks.probability[chosen].mean()),
+            float(self.masks.uncertainty[chosen].mean()),
+        )

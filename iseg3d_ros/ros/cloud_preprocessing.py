@@ -1,0 +1,127 @@
+"""From a PointCloud2 to the cloud that is segmented: converted, brought into a frame, cropped, capped, its up asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from sensor_msgs.msg import PointCloud2
+
+from iseg3d_ros.geometry.transforms import apply
+from iseg3d_ros.interaction.current_cloud import Shown
+from iseg3d_ros.io.pointcloud2_read import Points, read_points
+from iseg3d_ros.msg import Click
+from iseg3d_ros.ros.frames import Frames, frame_name, wait_for
+from iseg3d_ros.ros.node_support import nanoseconds
+from iseg3d_ros.ros.settings import SegmenterSettings
+
+
+class Intake:
+    """Takes messages in; `warn` hears in words what was cut off."""
+
+    def __init__(self, settings: Callable[[], SegmenterSettings], frames: Frames, warn: Callable[[str], None]) -> None:
+        self._settings, self._frames, self._warn = settings, frames, warn
+
+    def take(self, message: PointCloud2) -> Shown:
+        """The cloud to segment; ValueError or LookupError says in words why there is none."""
+        start = time.perf_counter()
+        points = read_points(message)
+        frame, stamp = frame_name(message.header.frame_id), nanoseconds(message.header.stamp)
+        points = self.capped(self._cropped(points))
+        wanted = self._settings().target_frame
+        if wanted and wanted != frame:
+            points = points.moved(self.transform(wanted, frame, stamp))
+            frame = wanted
+        if len(points) == 0:
+            raise ValueError(f"the cloud holds no points: all {points.total} are NaN, zero, or beyond crop_radius")
+        return Shown(points, frame, stamp, self.up(frame, stamp), 1e3 * (time.perf_counter() - start))
+
+    def transform(self, target: str, source: str, stamp: int) -> np.ndarray:
+        """A transform, waited for as long as tf_timeout says."""
+        return wait_for(self._frames, target, source, stamp, self._settings().tf_timeout)
+
+    def locate(self, shown: Shown, place: np.ndarray, frame: str) -> np.ndarray:
+        """A point of another frame in a shown cloud's; the transform is that of the cloud's time, and remembered."""
+        return apply(self._to(shown, frame), place)
+
+    def axis(self, shown: Shown, frame: str) -> np.ndarray:
+        """The z axis of another frame, in a shown cloud's."""
+        return self._to(shown, frame)[:3, 2]
+
+    def _to(self, shown: Shown, frame: str) -> np.ndarray:
+        if not frame or frame == shown.frame:
+            return np.eye(4)
+        if frame not in shown.transforms:
+            shown.transforms[frame] = self._late(shown, frame)
+        return shown.transforms[frame]
+
+    def _late(self, shown: Shown, frame: str) -> np.ndarray:
+        """The transform at the cloud's time; where that is forgotten already, the newest, and a warning."""
+        try:
+            return self.transform(shown.frame, frame, shown.stamp)
+        except LookupError as error:
+            try:
+                newest = self._frames.lookup(shown.frame, frame, 0)
+            except LookupError:
+                raise error from None
+            if "on only" not in str(error) and "past" not in str(error):
+                raise
+            self._warn(
+                f"the transform from '{frame}' to '{shown.frame}' at the cloud's time is forgotten: the newest one is "
+                "used, which is right only if the sensor has not moved since (otherwise ~/capture a new cloud)"
+            )
+            return newest
+
+    def remember(self, shown: Shown, frames: set[str]) -> None:
+        """Asks for transforms while they are fresh: a frozen cloud is clicked long after TF has forgotten its time."""
+        for frame in frames - {shown.frame, ""} - set(shown.transforms):
+            try:
+                shown.transforms[frame] = self._frames.lookup(shown.frame, frame, shown.stamp)
+            except LookupError:
+                continue  # nobody has asked for it yet; whoever does hears why it is not there
+
+    def up(self, frame: str, stamp: int) -> np.ndarray | None:
+        """Which way is up in a frame, where a parameter names a frame that knows; otherwise None."""
+        wanted = self._settings()
+        name = wanted.up_frame or wanted.target_frame
+        if not name:
+            return None
+        try:
+            return self.transform(frame, name, stamp)[:3, 2]
+        except LookupError as error:
+            self._warn(f"up_frame: {error}; the library finds the ground itself")
+            return None
+
+    def _cropped(self, points: Points) -> Points:
+        radius = self._settings().crop_radius
+        if radius <= 0:
+            return points
+        x, y, z = points.xyz.T
+        near = x * x + y * y + z * z <= np.float32(radius) ** 2
+        return points if near.all() else points.only(near)
+
+    def capped(self, points: Points) -> Points:
+        """The points, thinned evenly where there are more than max_points."""
+        largest = self._settings().max_points
+        if len(points) <= largest:
+            return points
+        self._warn(
+            f"the cloud has {len(points)} points, more than max_points ({largest}): it is thinned evenly; raise "
+            "max_points or set crop_radius to keep more detail"
+        )
+        return points.only(np.linspace(0, len(points) - 1, largest).astype(np.int64))
+
+
+def snap(shown: Shown, intake: Intake, click: Click, frame: str, farthest: float) -> tuple[np.ndarray, float]:
+    """The cloud's point nearest to a click, and how far it is; ValueError says why it hits nothing."""
+    place = np.array([click.point.x, click.point.y, click.point.z])
+    if not np.isfinite(place).all():
+        raise ValueError("the click's coordinates are not finite numbers")
+    index, distance = shown.nearest(intake.locate(shown, place, frame))
+    if distance > farthest:
+        raise ValueError(
+            f"it hit nothing: the cloud's nearest point is {distance:.2f} m away, more than max_snap_distance "
+            f"({farthest:g} m); click on the cloud itself, not on the grid or a marker"
+        )
+    return shown.points.xyz[index], distance

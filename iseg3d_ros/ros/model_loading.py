@@ -1,0 +1,78 @@
+"""From parameters to a model that is ready: loaded by name or path, seeded, warmed up."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn
+
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.interaction.scene_model import Model
+from iseg3d_ros.interaction.session import Session
+from iseg3d_ros.predictor import Predictor
+from iseg3d_ros.ros.settings import SegmenterSettings
+
+
+def load_model(
+    settings: SegmenterSettings, say: Callable[[str], object], warn: Callable[[str], object]
+) -> tuple[Model, Session]:
+    """The model that the parameters name, and an empty session for it."""
+    if settings.threads > 0:
+        torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    if settings.weights and not Path(settings.weights).expanduser().is_file():
+        raise FileNotFoundError(f"the parameter weights names {settings.weights}, where there is no file")
+    start = time.perf_counter()
+    wanted = str(Path(settings.weights).expanduser()) if settings.weights else settings.model or None
+    predictor = Predictor.load(wanted, device=settings.device, voxel_size=settings.voxel_size or None)
+    if settings.adapt:
+        predictor.network = adapting(predictor)
+    _warm_up(predictor)
+    say(f"model {predictor.name} is ready after {time.perf_counter() - start:.1f} s")
+    return Model(predictor, warn), Session(predictor)
+
+
+def adapting(predictor: Predictor) -> Any:
+    """The predictor's network, wrapped so that it learns from the operator's corrections while they are given.
+
+    Of a network that is asked together with the random walker only the network learns.
+    """
+    from iseg3d_ros.models.ensemble import Guided
+
+    network = predictor.network
+    if isinstance(network, Guided):
+        both = copy.copy(network)
+        both.network = _adapted(network.network)
+        return both
+    if not isinstance(network, torch.nn.Module):
+        raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
+    return _adapted(network)
+
+
+def _adapted(network: torch.nn.Module) -> Any:
+    from iseg3d_ros.models.adaptation import Adapted, AdaptedScene
+
+    class Judging(Adapted):
+        """Whose judgement of neighbours, where the network has learned one, still leads the walker."""
+
+        def judges(self, encoded: AdaptedScene) -> Any:
+            """The wrapped network's."""
+            judged: Any = self.network
+            return judged.judges(encoded.encoded)
+
+    return Judging(network) if hasattr(network, "judges") else Adapted(network)
+
+
+def _warm_up(predictor: Predictor) -> None:
+    """One small segmentation, so that the first click does not pay for what is set up once."""
+    side = np.linspace(-0.5, 0.5, 40, dtype=np.float32)
+    x, y = np.meshgrid(side, side)
+    xyz = np.stack([x, y, np.where(np.hypot(x, y) < 0.2, 0.1, 0.0)], -1).reshape(-1, 3).astype(np.float32)
+    scene = predictor.encode(xyz, np.full((len(xyz), 3), 128, np.uint8))
+    predictor.segment(scene, [Click((0.0, 0.0, 0.1), 1)])

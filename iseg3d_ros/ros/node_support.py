@@ -1,0 +1,75 @@
+"""What all nodes share: qualities of service, stamps, mismatches in words, and the main function."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from iseg3d_ros.geometry.transforms import SECOND
+from iseg3d_ros.sparse.freed_memory import keep_freed
+
+CLICKS = QoSProfile(depth=1000)  # a click lost is work lost
+NEWEST = QoSProfile(depth=1)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def quality(reliability: str, depth: int = 1, latched: bool = False) -> QoSProfile:
+    """Keep the newest, with the reliability that a parameter names."""
+    kind = ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+    return QoSProfile(depth=depth, reliability=kind, durability=durability)
+
+
+def nanoseconds(stamp: Any) -> int:
+    """builtin_interfaces/Time as one integer."""
+    return int(stamp.sec) * SECOND + int(stamp.nanosec)
+
+
+def stamp_of(time: int) -> Any:
+    """An integer as builtin_interfaces/Time."""
+    from builtin_interfaces.msg import Time
+
+    return Time(sec=time // SECOND, nanosec=time % SECOND)
+
+
+def mismatch_in_words(node: Node, topic: str, parameter: str) -> SubscriptionEventCallbacks:
+    """Says it when a publisher offers less than the subscription asks, which otherwise looks like silence."""
+
+    def tell(event: Any) -> None:
+        if event.total_count_change > 0:
+            policy = str(event.last_policy_kind).split(".")[-1].lower()
+            node.get_logger().warning(
+                f"a publisher of {node.resolve_topic_name(topic)} offers less than this node asks for ({policy}), so "
+                f"nothing of it arrives: set the parameter {parameter} to what it offers (`ros2 topic info -v` tells)"
+            )
+
+    return SubscriptionEventCallbacks(incompatible_qos=tell)
+
+
+def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
+    """Spins a node until it is told to end; errors at the start are one sentence."""
+    keep_freed()
+    rclpy.init(args=list(args) if args is not None else None)
+    node = None
+    try:
+        node = make()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"iseg3d_ros: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

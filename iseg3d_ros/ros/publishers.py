@@ -1,0 +1,137 @@
+"""The segmenter's publishers. A message is made only for topics that have subscribers, and then once a view."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PointStamped, PoseStamped
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Float64, String
+from visualization_msgs.msg import MarkerArray
+
+from iseg3d_ros.interaction.view import View
+from iseg3d_ros.msg import ClickResult, ObjectIndices, Objects
+from iseg3d_ros.ros import conversion as messages
+from iseg3d_ros.ros import markers
+from iseg3d_ros.ros.node_support import CLICKS, LATCHED, NEWEST, quality, stamp_of
+from iseg3d_ros.ros.settings import SegmenterSettings
+
+TIMES = ("receive_ms", "convert_ms", "encode_ms", "segment_ms", "publish_ms", "total_ms")
+
+
+@dataclass
+class Output:
+    """One topic: its publisher, how its message is made, the view that was published last."""
+
+    publisher: Publisher
+    make: Callable[[View], Any]
+    serial: int = -1
+
+    def wanted(self, view: View) -> bool:
+        """Whether somebody listens who has not been told of this view."""
+        return self.serial != view.serial and self.publisher.get_subscription_count() > 0
+
+    def publish(self, view: View) -> None:
+        """Makes the message and sends it; None is not sent."""
+        message = self.make(view)
+        if message is not None:
+            self.publisher.publish(message)
+        self.serial = view.serial
+
+
+class Outputs:
+    """All publishers of the segmenter; made and destroyed on the executor's thread, published to from the worker's."""
+
+    def __init__(self, node: Node, settings: SegmenterSettings) -> None:
+        self._node = node
+        clouds = quality(settings.clouds_reliability)
+        table: list[tuple[str, Any, QoSProfile, Callable[[View], Any]]] = [
+            # Labels first: who waits for them shall not wait for the rest.
+            ("~/labelled", PointCloud2, LATCHED, messages.labelled),
+            ("~/segmentation", PointCloud2, NEWEST, messages.segmentation_cloud),
+            ("~/objects", Objects, LATCHED, messages.objects),
+            ("~/object_pose", PoseStamped, NEWEST, messages.object_pose),
+            ("~/object_points", PointCloud2, clouds, messages.object_points),
+            ("~/scene_without_object", PointCloud2, clouds, messages.scene_without_object),
+            ("~/object_indices", ObjectIndices, LATCHED, messages.object_indices),
+            ("~/suggested_click", PointStamped, LATCHED, messages.suggested_click),
+            ("~/markers", MarkerArray, LATCHED, markers.markers),
+            ("~/uncertainty", PointCloud2, LATCHED, messages.uncertainty),
+        ]
+        if (vision := vision_messages()) is not None:
+            table.append(
+                ("~/detections", vision.Detection3DArray, NEWEST, lambda view: markers.detections(view, vision))
+            )
+        self._outputs = {n: Output(node.create_publisher(t, n, q), make) for n, t, q, make in table}
+        self._click_results = node.create_publisher(ClickResult, "~/click_result", CLICKS)
+        self._feedback = node.create_publisher(String, "~/feedback", QoSProfile(depth=10))
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
+        self._times = {n: node.create_publisher(Float64, f"~/debug/{n}", QoSProfile(depth=10)) for n in TIMES}
+
+    def close(self) -> None:
+        """Destroys the publishers."""
+        publishers = [output.publisher for output in self._outputs.values()]
+        for publisher in (*publishers, *self._times.values(), self._click_results, self._feedback, self._diagnostics):
+            self._node.destroy_publisher(publisher)
+
+    def behind(self, view: View) -> bool:
+        """Whether a topic has gained its first subscriber since this view was published."""
+        return any(output.wanted(view) for output in self._outputs.values())
+
+    def publish(self, view: View) -> float:
+        """Sends what is wanted of a view; milliseconds that it took."""
+        start = time.perf_counter()
+        for output in self._outputs.values():
+            if output.wanted(view):
+                output.publish(view)
+        return 1e3 * (time.perf_counter() - start)
+
+    def repeat_pose(self, view: View, now: int) -> None:
+        """The active object's pose once more, with the present time: consumers take an old stamp for a lost object."""
+        publisher = self._outputs["~/object_pose"].publisher
+        if publisher.get_subscription_count() > 0 and (pose := messages.object_pose(view)) is not None:
+            pose.header.stamp = stamp_of(now)
+            publisher.publish(pose)
+
+    def tell(self, sentence: str) -> None:
+        """A sentence for the operator."""
+        self._feedback.publish(String(data=sentence))
+
+    def click_result(self, result: ClickResult) -> None:
+        """What became of a click."""
+        self._click_results.publish(result)
+
+    def times(self, **milliseconds: float) -> None:
+        """Figures for ~/debug."""
+        for name, value in milliseconds.items():
+            if self._times[name].get_subscription_count() > 0:
+                self._times[name].publish(Float64(data=float(value)))
+
+    def diagnostics(self, level: int, sentence: str, values: dict[str, Any]) -> None:
+        """The node's state on /diagnostics."""
+        status = DiagnosticStatus(
+            level=bytes([level]),
+            name=f"{self._node.get_fully_qualified_name().lstrip('/')}: segmentation",
+            message=sentence,
+            hardware_id="",
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+
+def vision_messages() -> Any | None:
+    """vision_msgs.msg where it is installed."""
+    try:
+        return import_module("vision_msgs.msg")
+    except ImportError:
+        return None

@@ -1,0 +1,81 @@
+"""Another model, voxel size or mode for a running segmenter: through its lifecycle, with its work kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.node import Node
+from rclpy.parameter import Parameter, parameter_value_to_python
+
+from iseg3d_ros.console.protocol import Setup
+from iseg3d_ros.console.updates import Message, Update
+
+DOWN = {  # what leads from a state to unconfigured; a transition that a state does not have is not asked for
+    State.PRIMARY_STATE_ACTIVE: (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP),
+    State.PRIMARY_STATE_INACTIVE: (Transition.TRANSITION_CLEANUP,),
+}
+NAMES = ("model", "weights", "voxel_size", "scene", "resume")
+
+
+class Reconfigure:
+    """Deactivate, clean up, set parameters, configure, activate; where that fails, back to what was before."""
+
+    def __init__(
+        self, node: Node, segmenter: str, clients: Mapping[str, Any], publish: Callable[[Update], None]
+    ) -> None:
+        self._node, self._clients, self._publish = node, clients, publish
+        self._state = node.create_client(ChangeState, f"{segmenter}/change_state")
+        self._asked = node.create_client(GetState, f"{segmenter}/get_state")
+
+    @property
+    def there(self) -> bool:
+        """Whether the node runs, active or not."""
+        return bool(self._state.service_is_ready())
+
+    def close(self) -> None:
+        """End what was made."""
+        self._node.destroy_client(self._state)
+        self._node.destroy_client(self._asked)
+
+    async def run(self, wanted: Setup, working: bool) -> None:
+        """Carry it out; `working`: there are objects, which are taken up again from the autosaved work."""
+        if not self.there:
+            self._publish(Message("There is no segmenter to set up: nothing was done.", refused=True))
+            return
+        answer = await self._clients["get_parameters"].call_async(GetParameters.Request(names=list(NAMES)))
+        before = dict(zip(NAMES, map(parameter_value_to_python, answer.values), strict=True))
+        after = {**before, "resume": working}
+        if wanted != Setup(""):  # nothing chosen: a segmenter that is not active is brought up as it was started
+            after["voxel_size"] = float(wanted.voxel_size)
+        after |= {"scene": wanted.mode} if wanted.mode else {}
+        after |= {"model": wanted.model, "weights": ""} if wanted.model else {}
+        if await self._restart(after):
+            self._publish(Message("The segmenter works with what was chosen."))
+            return
+        self._publish(
+            Message(f"{wanted.model or 'That'} could not be used; the segmenter's log says why.", refused=True)
+        )
+        await self._restart({**before, "resume": working})
+
+    async def _restart(self, values: dict[str, Any]) -> bool:
+        state = (await self._asked.call_async(GetState.Request())).current_state.id
+        for transition in DOWN.get(state, ()):
+            await self._change(transition)
+        changes = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        answer = await self._clients["set_parameters"].call_async(SetParameters.Request(parameters=changes))
+        refused = [result.reason for result in answer.results if not result.successful]
+        if refused:
+            self._publish(Message(refused[0], refused=True))
+        return (
+            await self._change(Transition.TRANSITION_CONFIGURE)
+            and await self._change(Transition.TRANSITION_ACTIVATE)
+            and not refused
+        )
+
+    async def _change(self, transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return bool((await self._state.call_async(request)).success)

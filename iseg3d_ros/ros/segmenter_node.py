@@ -1,0 +1,270 @@
+"""The node `segmenter`: clouds and clicks in, labelled objects out. A lifecycle node; the work is done in work.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.timer import Timer
+
+from iseg3d_ros.interaction.scene_model import Model
+from iseg3d_ros.interaction.storage import Saving
+from iseg3d_ros.interaction.view import View
+from iseg3d_ros.msg import ClickResult
+from iseg3d_ros.ros.cloud_preprocessing import Intake
+from iseg3d_ros.ros.diagnostics import Health
+from iseg3d_ros.ros.frames import Frames, frames_of
+from iseg3d_ros.ros.inference_thread import Worker
+from iseg3d_ros.ros.model_loading import load_model
+from iseg3d_ros.ros.node_support import run
+from iseg3d_ros.ros.parameters import declare, read, refusal
+from iseg3d_ros.ros.publishers import Outputs
+from iseg3d_ros.ros.services import Services
+from iseg3d_ros.ros.settings import SegmenterSettings
+from iseg3d_ros.ros.subscriptions import Arrival, ClickRequest, Inputs
+from iseg3d_ros.ros.work import Work
+
+CATCH_UP = 0.2  # seconds between two looks for topics that gained a subscriber after the last view
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+@dataclass
+class Parts:
+    """What exists from configure to cleanup."""
+
+    frames: Frames
+    outputs: Outputs
+    intake: Intake
+    model: Model
+    work: Work
+    saving: Saving
+    services: Services
+
+
+@dataclass
+class Running:
+    """What exists from activate to deactivate; the services work with it."""
+
+    work: Work
+    worker: Worker[Arrival]
+    inputs: Inputs
+    saving: Saving
+    intake: Intake
+    model: Model
+    settings: SegmenterSettings
+    timers: list[Timer]
+
+
+class Segmenter(LifecycleNode):
+    """Configure: load the weights, warm up, advertise. Activate: subscribe, begin. Deactivate keeps the work."""
+
+    def __init__(self) -> None:
+        super().__init__("segmenter")
+        declare(self, SegmenterSettings)
+        self.settings = read(self, SegmenterSettings)
+        self.add_on_set_parameters_callback(self._changed)
+        self._parts: Parts | None = None
+        self._running: Running | None = None
+        self._health = Health()
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads and warms up the model, makes publishers and services."""
+        try:
+            self.settings = read(self, SegmenterSettings)
+            self._health = Health()
+            model, session = load_model(self.settings, self.get_logger().info, self.tell)
+        except (ValueError, RuntimeError, OSError, ImportError) as error:
+            self.get_logger().error(f"cannot configure: {error}")
+            return FAILURE
+        frames = frames_of(self)
+        intake = Intake(lambda: self.settings, frames, self.tell)
+        work = Work(model, session, lambda: self.settings, intake, self)
+        outputs = Outputs(self, self.settings)
+        saving = Saving(lambda: self.settings, self.get_fully_qualified_name(), self.tell)
+        services = Services(self, self._active)
+        self._parts = Parts(frames, outputs, intake, model, work, saving, services)
+        if self.settings.resume:
+            saving.resume(work)
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begins to listen and to work."""
+        assert self._parts is not None  # a lifecycle node is configured before it is activated
+        parts, work = self._parts, self._parts.work
+        worker: Worker[Arrival] = Worker(work.cloud, self._settle, self._wake, self._failed)
+        inputs = Inputs(self, self.settings, self._on_cloud, self._on_click, self._on_goal)
+        timers = [
+            self.create_timer(CATCH_UP, self._catch_up),
+            self.create_timer(self.settings.diagnostics_period, self._diagnose),
+        ]
+        if self.settings.pose_rate > 0:
+            timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
+        self._running = Running(work, worker, inputs, parts.saving, parts.intake, parts.model, self.settings, timers)
+        worker.start()
+        worker.call(work.refresh)
+        self.get_logger().info(f"ready: clouds on {self.resolve_topic_name('~/points')}, mode {self.settings.scene}")
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops listening; the work stays in memory."""
+        if self._running is not None:
+            for timer in self._running.timers:
+                self.destroy_timer(timer)
+            self._running.inputs.close()
+            self._running.worker.stop()
+            self._running.saving.finish(self._running.work)
+            self._running = None
+        return SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees the model and everything else; saved work can be resumed."""
+        if self._parts is not None:
+            self._parts.services.close()
+            self._parts.outputs.close()
+            self._parts.frames.close()
+            self._parts = None
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """As deactivate and cleanup."""
+        self.on_deactivate(state)
+        return self.on_cleanup(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured, so that it can be tried again."""
+        return self.on_shutdown(state)
+
+    def _LifecycleNodeMixin__on_change_state(self, request: Any, response: Any) -> Any:  # noqa: N802
+        """rclpy's own handler, which raises where a state has no such transition: that must not end the node."""
+        try:
+            return super()._LifecycleNodeMixin__on_change_state(request, response)  # type: ignore[misc]
+        except RuntimeError as error:
+            self.get_logger().warning(f"the transition {request.transition.id} is refused: {error}")
+            response.success = False
+            return response
+
+    def destroy_node(self) -> None:
+        """Ends the thread as well, and the lifecycle's services, which rclpy leaves waiting for callers."""
+        self.on_deactivate(LifecycleState(0, ""))
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
+    def _active(self) -> Running:
+        if self._running is None:
+            raise RuntimeError("the segmenter is not active: configure and activate it (or start it with autostart)")
+        return self._running
+
+    # What arrives; on the executor's thread
+
+    def _on_cloud(self, arrival: Arrival) -> None:
+        self._health.arrived(arrival)
+        if self.settings.scene != "frozen" and self._running is not None:
+            self._running.worker.offer(arrival)
+
+    def _on_click(self, request: ClickRequest) -> None:
+        running = self._active()
+        running.worker.call(lambda: running.work.click(request))
+
+    def _on_goal(self, goal: PoseStamped, newest: Arrival | None) -> None:
+        running = self._active()
+        running.worker.call(lambda: running.work.goal(goal, newest))
+
+    def _catch_up(self) -> None:
+        running, parts = self._running, self._parts
+        if running is None or parts is None or running.work.view is None:
+            return
+        if parts.outputs.behind(running.work.view):
+            running.worker.call(lambda: parts.outputs.publish(running.work.view) if running.work.view else None)
+
+    def _repeat_pose(self) -> None:
+        running, parts = self._running, self._parts
+        if running is None or parts is None or running.work.view is None or self.settings.scene == "live":
+            return
+        parts.outputs.repeat_pose(running.work.view, self.get_clock().now().nanoseconds)
+
+    def _diagnose(self) -> None:
+        if self._running is not None and self._parts is not None:
+            running = self._running
+            level, sentence, values = self._health.report(
+                running.inputs, running.worker.dropped, running.work.view, self
+            )
+            self._parts.outputs.diagnostics(level, sentence, values)
+
+    def _changed(self, changes: list[Any]) -> SetParametersResult:
+        """Takes what may change at run time; the rest is refused in words while the node is configured."""
+        reason = refusal(SegmenterSettings, changes, active=self._parts is not None)
+        if not reason:
+            known = {change.name: change.value for change in changes if hasattr(self.settings, change.name)}
+            self.settings = replace(self.settings, **known)
+            if self._running is not None:
+                self._running.settings = self.settings
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    # What the work tells; on the inference thread
+
+    def _settle(self) -> None:
+        running = self._running
+        if running is not None and running.work.settle():
+            running.saving.save_if_wanted(running.work)
+
+    def show(self, view: View, since: float, convert_ms: float) -> None:
+        """A new view: published, timed."""
+        assert self._parts is not None
+        publish_ms = self._parts.outputs.publish(view)
+        total = 1e3 * (time.perf_counter() - since)
+        self._health.shown(total)
+        self._parts.outputs.times(
+            receive_ms=self._health.receive_ms,
+            convert_ms=convert_ms,
+            encode_ms=view.encode_ms,
+            segment_ms=view.segment_ms,
+            publish_ms=publish_ms,
+            total_ms=total,
+        )
+
+    def tell(self, sentence: str) -> None:
+        """A sentence for the operator: feedback, log and diagnostics."""
+        self.get_logger().warning(sentence)
+        self._health.told(sentence)
+        if self._parts is not None:
+            self._parts.outputs.tell(sentence)
+
+    def click_result(self, result: ClickResult) -> None:
+        """What became of a click."""
+        if self._parts is not None:
+            self._parts.outputs.click_result(result)
+
+    def _failed(self, error: BaseException) -> None:
+        """A cloud that could not be taken, or a model that failed on one: said, and the node goes on."""
+        if not self.context.ok():
+            return  # ROS was shut down while the model ran: nobody is left to be told
+        self._health.failed(str(error))
+        self.tell(f"a cloud could not be segmented: {error}")
+
+    def _wake(self) -> None:
+        if self.executor is not None:
+            self.executor.wake()
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node."""
+    return run(_started, args)
+
+
+def _started() -> Segmenter:
+    """The node, configured and active if autostart says so."""
+    node = Segmenter()
+    if node.settings.autostart and (node.trigger_configure() != SUCCESS or node.trigger_activate() != SUCCESS):
+        raise RuntimeError("the segmenter could not start by itself: the reason is in its log")
+    return node
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,113 @@
+"""The segmenter's subscriptions. Callbacks note what came and hand it to the inference thread; none of them waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from geometry_msgs.msg import Point, PointStamped, PoseStamped
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from iseg3d_ros.msg import Click
+from iseg3d_ros.ros.frames import frame_name
+from iseg3d_ros.ros.node_support import CLICKS, mismatch_in_words, nanoseconds, quality
+from iseg3d_ros.ros.settings import SegmenterSettings
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A cloud as it arrived: `stamp` by its publisher, `clock` the node's time then (ns), `at` time.perf_counter()."""
+
+    message: PointCloud2
+    stamp: int
+    clock: int
+    at: float
+
+
+@dataclass(frozen=True)
+class ClickRequest:
+    """A click as it arrived, and the newest cloud at that moment: the one the operator may have been looking at."""
+
+    click: Click
+    newest: Arrival | None
+    at: float
+
+    @property
+    def frame(self) -> str:
+        """Frame of the point; empty: the cloud's."""
+        return frame_name(self.click.header.frame_id)
+
+    @property
+    def stamp(self) -> int:
+        """When it was given, or the stamp of the cloud that is meant; 0: the one shown now."""
+        return nanoseconds(self.click.header.stamp)
+
+
+class Inputs:
+    """Clouds, clicks and goals; made and destroyed on the executor's thread."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: SegmenterSettings,
+        on_cloud: Callable[[Arrival], None],
+        on_click: Callable[[ClickRequest], None],
+        on_goal: Callable[[PoseStamped, Arrival | None], None],
+    ) -> None:
+        self._node, self._on_cloud, self._on_click, self._on_goal = node, on_cloud, on_click, on_goal
+        self.enabled = True
+        self.newest: Arrival | None = None
+        self.received = 0
+        events = mismatch_in_words(node, "~/points", "points_reliability")
+        quality_of_points = quality(settings.points_reliability)
+        self._subscriptions: list[Subscription] = [
+            node.create_subscription(PointCloud2, "~/points", self._cloud, quality_of_points, event_callbacks=events),
+            node.create_subscription(Click, "~/click", self._click, CLICKS),
+            self._points("clicked_point", Click.POSITIVE),
+            self._points("~/click/positive", Click.POSITIVE),
+            self._points("~/click/negative", Click.NEGATIVE),
+            self._points("~/click/new_object", Click.NEW_OBJECT),
+            node.create_subscription(PoseStamped, "goal_pose", self._goal, QoSProfile(depth=10)),
+        ]
+
+    def close(self) -> None:
+        """Ends the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def request(self, click: Click) -> ClickRequest:
+        """A click that came by a service."""
+        return ClickRequest(click, self.newest, time.perf_counter())
+
+    def _points(self, topic: str, label: int) -> Subscription:
+        def clicked(message: PointStamped) -> None:
+            self._click(Click(header=message.header, label=label, point=message.point))
+
+        return self._node.create_subscription(PointStamped, topic, clicked, CLICKS)
+
+    def _cloud(self, message: PointCloud2) -> None:
+        clock = self._node.get_clock().now().nanoseconds
+        self.received += 1
+        if self.enabled:
+            self.newest = Arrival(message, nanoseconds(message.header.stamp), clock, time.perf_counter())
+            self._on_cloud(self.newest)
+
+    def _click(self, click: Click) -> None:
+        if self.enabled:
+            self._on_click(self.request(click))
+
+    def _goal(self, message: PoseStamped) -> None:
+        if self.enabled:
+            self._on_goal(message, self.newest)
+
+
+def click_at(point: Any, frame: str, stamp: Any) -> Click:
+    """A positive click on the active object."""
+    place = Point(x=float(point[0]), y=float(point[1]), z=float(point[2]))
+    return Click(header=Header(frame_id=frame, stamp=stamp), label=Click.POSITIVE, point=place)

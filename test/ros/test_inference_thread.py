@@ -1,0 +1,119 @@
+"""The inference thread: order, newest wins, batches, errors, shutting down."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from iseg3d_ros.ros.inference_thread import Worker
+
+
+class Recorder:
+    """A worker whose clouds are numbers, and what it did with them."""
+
+    def __init__(self) -> None:
+        self.clouds: list[int] = []
+        self.settled = 0
+        self.errors: list[BaseException] = []
+        self.woken = 0
+        self.gate = threading.Event()
+        self.worker: Worker[int] = Worker(self.take, self.settle, self.wake, self.errors.append)
+
+    def take(self, cloud: int) -> None:
+        if cloud < 0:
+            raise RuntimeError("a bad cloud")
+        self.clouds.append(cloud)
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def test_calls_keep_their_order_and_settle_once_a_batch() -> None:
+    recorder = Recorder()
+    done: list[int] = []
+
+    def job(i: int) -> int:
+        done.append(i)
+        return i
+
+    answers = [recorder.worker.call(partial(job, i)) for i in range(1000)]
+    recorder.worker.start()
+    assert [answer.result(5) for answer in answers] == list(range(1000)) == done
+    recorder.worker.stop()
+    assert recorder.settled <= 2 and recorder.woken == 1000
+
+
+def test_newest_cloud_wins_and_the_rest_is_counted() -> None:
+    recorder = Recorder()
+    for cloud in range(5):
+        recorder.worker.offer(cloud)
+    recorder.worker.start()
+    recorder.worker.call(lambda: None).result(5)
+    recorder.worker.stop()
+    assert recorder.clouds == [4] and recorder.worker.dropped == 4
+
+
+def test_offering_never_waits_for_the_model() -> None:
+    recorder = Recorder()
+    recorder.worker.start()
+    slow = recorder.worker.call(lambda: recorder.gate.wait(5))
+    start = time.monotonic()
+    for cloud in range(1000):
+        recorder.worker.offer(cloud)
+    assert time.monotonic() - start < 0.5
+    recorder.gate.set()
+    assert slow.result(5)
+    recorder.worker.call(lambda: None).result(5)
+    recorder.worker.stop()
+    assert recorder.clouds == [999] and recorder.worker.dropped == 999
+
+
+def test_errors_reach_the_caller_and_the_thread_goes_on() -> None:
+    recorder = Recorder()
+    recorder.worker.start()
+
+    def fail() -> None:
+        raise ValueError("no such object")
+
+    with pytest.raises(ValueError, match="no such object"):
+        recorder.worker.call(fail).result(5)
+    recorder.worker.offer(-1)
+    recorder.worker.call(lambda: None).result(5)
+    recorder.worker.stop()
+    assert str(recorder.errors[0]) == "a bad cloud"
+
+
+def test_awaiting_yields_until_done() -> None:
+    recorder = Recorder()
+    answer = recorder.worker.call(lambda: 7)
+    waiting = answer.__await__()
+    assert next(waiting) is None and next(waiting) is None
+    recorder.worker.start()
+    assert answer.result(5) == 7
+    with pytest.raises(StopIteration) as stop:
+        next(waiting)
+    assert stop.value.value == 7
+    recorder.worker.stop()
+
+
+def test_nothing_hangs_after_stop() -> None:
+    recorder = Recorder()
+    recorder.worker.start()
+    begun = threading.Event()
+    busy = recorder.worker.call(lambda: begun.set() or recorder.gate.wait(5))  # type: ignore[func-returns-value]
+    assert begun.wait(5)
+    waiting = recorder.worker.call(lambda: 1)
+    threading.Timer(0.1, recorder.gate.set).start()
+    recorder.worker.stop()
+    assert busy.result(1)
+    for answer in (waiting, recorder.worker.call(lambda: 2)):
+        try:
+            assert answer.result(1) == 1
+        except RuntimeError as error:
+            assert "shutting down" in str(error)

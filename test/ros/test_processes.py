@@ -1,0 +1,344 @@
+"""The nodes as processes over DDS, each test with its own: transforms, live scenes, overload, lifecycle, crashes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import NodeProcess, domain, missing_ros
+
+if missing_ros():
+    pytest.skip(missing_ros(), allow_module_level=True)
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped, TransformStamped
+from iseg3d_ros.msg import ObjectInfo
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from ros_operator import Operator, iou, node_process, operator, place, scene, segmenter_process
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_srvs.srv import Trigger
+
+from iseg3d_ros.cloud import Cloud, write_cloud
+from iseg3d_ros.io.pointcloud2_read import read_field, read_points
+from iseg3d_ros.ros.node_support import nanoseconds, stamp_of
+
+tf2 = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
+RED, BLUE = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105)
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def robot() -> Iterator[Operator]:
+    """An operator in a domain of its own."""
+    with domain() as number, operator(number) as one:
+        yield one
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts segmenters with parameters; they end with the test."""
+    processes: list[NodeProcess] = []
+
+    def begin(*parameters: str, node: str = "segmenter", remap: tuple[str, ...] = ()) -> NodeProcess:
+        if node == "segmenter":
+            processes.append(segmenter_process(tmp_path, f"session_directory:={tmp_path}/work", *parameters))
+        else:
+            processes.append(node_process(tmp_path, node, *parameters, remap=remap))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.end()
+
+
+def transform(
+    robot: Operator, parent: str, child: str, place: tuple[float, float, float], stamp: int, static: bool = False
+) -> None:
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id, message.header.stamp = parent, stamp_of(stamp)
+    message.transform.translation.x, message.transform.translation.y, message.transform.translation.z = place
+    topic = "/tf_static" if static else "/tf"
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if static else DurabilityPolicy.VOLATILE
+    qos = QoSProfile(depth=10, durability=durability)
+    robot.publisher(topic, tf2.TFMessage, qos).publish(tf2.TFMessage(transforms=[message]))
+
+
+def test_a_click_in_another_frame_and_time(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    """RViz clicks in its fixed frame with its own time: the transform of the cloud's time is what counts."""
+    start("tf_timeout:=2.0")
+    xyz, rgb, truth = scene()
+    robot.follow("~/labelled", PointCloud2)
+    now = robot.node.get_clock().now().nanoseconds
+    for seconds in (-2, -1, 0):  # the robot drives on while the operator looks at the cloud of one second ago
+        transform(robot, "map", "sensor", (10.0 + seconds, 0.0, 1.0), now + seconds * 10**9)
+    robot.arrive(xyz, rgb, stamp=now - 10**9)
+    result = robot.click((9.0 + RED[0], RED[1], 1.0 + RED[2]), frame="map", stamp=now)
+    assert result is not None and result.accepted and result.distance < 0.01, result
+    labels = read_field(robot.latest("~/labelled", lambda m: read_field(m, "instance").any()), "instance")
+    assert iou(labels == 1, truth == 1) > 0.7
+
+
+def test_a_transform_that_is_late(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    start("tf_timeout:=5.0")
+    now = robot.node.get_clock().now().nanoseconds
+    transform(robot, "map", "sensor", (10.0, 0.0, 0.0), now - 10**9)
+    robot.arrive(*scene()[:2], stamp=now)
+    robot.click((10.0, 0.0, 0.105), frame="map", wait=False)
+    robot.spin(0.5)
+    assert not robot.heard["~/click_result"]
+    transform(robot, "map", "sensor", (10.0, 0.0, 0.0), now + 10**9)
+    robot.latest("~/click_result", lambda m: m.accepted)
+
+
+def test_a_transform_that_never_comes(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    start("tf_timeout:=0.2")
+    now = robot.node.get_clock().now().nanoseconds
+    transform(robot, "map", "base", (0.0, 0.0, 0.0), now)
+    robot.arrive(*scene()[:2])
+    result = robot.click(RED, frame="map")
+    assert result is not None and not result.accepted
+    assert "no transform names the frame 'sensor' (known frames: base, map)" in result.reason
+
+
+def test_target_frame(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    start("target_frame:=base", "tf_timeout:=2.0")
+    robot.follow("~/labelled", PointCloud2)
+    transform(robot, "base", "sensor", (1.0, 2.0, 3.0), 0, static=True)
+    robot.arrive(*scene()[:2])
+    assert robot.click((1.0, 2.0, 3.105)).accepted  # type: ignore[union-attr]
+    message = robot.latest("~/labelled", lambda m: read_field(m, "instance").any())
+    assert message.header.frame_id == "base"
+    np.testing.assert_allclose(read_points(message).xyz, scene()[0] + [1, 2, 3], atol=1e-5)
+
+
+def test_live_objects_keep_their_ids_get_lost_and_are_found(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    """The red cube moves and the sensor too; then the blue one is taken away and put back."""
+    start("scene:=live", "fixed_frame:=map", "tf_timeout:=3.0")
+    robot.follow("~/labelled", PointCloud2)
+    stamp = robot.node.get_clock().now().nanoseconds
+
+    def step(number: int, shift: tuple[float, float], second: bool = True) -> tuple[Any, np.ndarray]:
+        xyz, rgb, truth = scene(number, shift, second)
+        time = stamp + number * 10**8
+        transform(robot, "map", "sensor", (0.02 * number, 0.0, 0.0), time)
+        message = robot.cloud_message(xyz - np.float32([0.02 * number, 0, 0]), rgb, stamp=time)
+
+        def labelled() -> bool:
+            robot.send(message)
+            robot.spin(0.3)
+            return any(m.header.stamp == message.header.stamp for m in robot.heard["~/labelled"])
+
+        robot.until(labelled, 30, f"labels of cloud {number}")
+        found = [m for m in robot.heard["~/labelled"] if m.header.stamp == message.header.stamp][-1]
+        robot.latest("~/objects", lambda m: m.header.stamp == message.header.stamp)
+        return found, truth
+
+    step(0, (0.0, 0.0))
+    assert robot.click(RED, "~/click/new_object").accepted  # type: ignore[union-attr]
+    assert robot.click(BLUE, "~/click/new_object").accepted  # type: ignore[union-attr]
+    ids = [item.id for item in robot.objects(2).objects]
+    for number in range(1, 3):
+        message, truth = step(number, (0.03 * number, -0.01 * number))
+        labels = read_field(message, "instance")
+        assert iou(labels == 1, truth == 1) > 0.6 and iou(labels == 2, truth == 2) > 0.6, number
+    states = {}
+    for number in range(3, 6):
+        gone = number < 5
+        message, truth = step(number, (0.06, -0.02), second=not gone)
+        objects = robot.heard["~/objects"][-1].objects
+        assert [item.id for item in objects] == ids
+        states[number] = objects[1].state
+        assert iou(read_field(message, "instance") == 1, truth == 1) > 0.6
+    assert states[4] == ObjectInfo.LOST and states[5] == ObjectInfo.SEEN, states
+    assert iou(read_field(message, "instance") == 2, truth == 2) > 0.6
+
+
+def test_accumulated_sweeps(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    start("scene:=accumulated", "fixed_frame:=map", "accumulate_voxel:=0.002", "tf_timeout:=3.0")
+    robot.follow("~/labelled", PointCloud2)
+    xyz, rgb, truth = scene()
+    stamp = robot.node.get_clock().now().nanoseconds
+    part = np.arange(len(xyz)) % 4
+    for number in range(8):
+        time = stamp + number * 10**8
+        transform(robot, "map", "sensor", (float(number), 0.0, 0.0), time)
+        chosen = part == number % 4
+        robot.send(robot.cloud_message(xyz[chosen] - np.float32([number, 0, 0]), rgb[chosen], stamp=time))
+        robot.spin(0.25)
+    assert robot.click(RED, frame="map").accepted  # type: ignore[union-attr]
+    message = robot.latest("~/labelled", lambda m: read_field(m, "instance").any())
+    assert message.header.frame_id == "map" and message.width > 1.5 * (part == 0).sum()
+    found = read_points(message).xyz[read_field(message, "instance") == 1]
+    assert np.abs(found[:, :2]).max() < 0.12
+
+
+def test_a_mismatch_of_qualities_is_said(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    process = start("points_reliability:=reliable")
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    robot.node.create_publisher(PointCloud2, "/segmenter/points", best_effort)
+    robot.until(lambda: "set the parameter points_reliability" in process.output, what="a warning")
+
+
+def test_a_storm_of_clicks(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    """A thousand clicks within a second: all of them answered, in few inferences, and the services live."""
+    start("autosave:=true")
+    xyz, rgb, truth = scene()
+    robot.arrive(xyz, rgb)
+    robot.follow("~/labelled", PointCloud2, QoSProfile(depth=100))
+    robot.click(RED)
+    cube = xyz[truth == 1]
+    publisher = robot.publisher("~/click/positive", PointStamped)
+    begin = time.monotonic()
+    for point in cube[:1000]:
+        publisher.publish(PointStamped(point=place(point)))
+        robot.executor.spin_once(timeout_sec=0)
+    assert time.monotonic() - begin < 5
+    assert robot.call("undo", Trigger).success
+    robot.until(lambda: len(robot.heard["~/click_result"]) > 1000, 60, "all results")
+    assert all(result.accepted for result in robot.heard["~/click_result"])
+    robot.latest("~/objects", lambda m: len(m.objects[0].clicks) == 1000)
+    assert len(robot.heard["~/labelled"]) < 100
+
+
+def test_clouds_faster_than_the_model(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    """20 clouds a second into a live scene that takes longer: newest wins, the rest is dropped and counted."""
+    start("scene:=live", "diagnostics_period:=0.5")
+    robot.follow("~/labelled", PointCloud2)
+    robot.follow("/diagnostics", DiagnosticArray, QoSProfile(depth=10))
+    xyz, rgb, _ = scene()
+    robot.arrive(xyz, rgb)
+    robot.click(RED)
+    robot.objects(1)
+    message, lags, seen, end = robot.cloud_message(xyz, rgb), [], 0, time.monotonic() + 20
+    while len(lags) < 6 and time.monotonic() < end:
+        message.header.stamp = robot.node.get_clock().now().to_msg()
+        robot.send(message)
+        robot.spin(0.05)
+        if len(robot.heard["~/labelled"]) > seen:
+            seen = len(robot.heard["~/labelled"])
+            now = robot.node.get_clock().now().nanoseconds
+            lags.append((now - nanoseconds(robot.heard["~/labelled"][-1].header.stamp)) / 1e9)
+    values = {v.key: v.value for v in robot.latest("/diagnostics").status[0].values}
+    assert int(values["clouds dropped"]) > 5
+    assert len(lags) > 2
+    assert max(lags[2:]) < 3 * float(values["total ms (median)"]) / 1e3 + 0.5, (lags, values)
+
+
+def test_lifecycle_cycles(robot: Operator, start: Callable[..., NodeProcess], tmp_path: Path) -> None:
+    """Two rounds of configure, activate, deactivate, cleanup; the work outlives a deactivation, not a cleanup."""
+    process = node_process(tmp_path, "segmenter", "model:=random_walker", f"session_directory:={tmp_path}/work")
+
+    def change(transition: int) -> None:
+        assert robot.call("change_state", ChangeState, 60, transition=Transition(id=transition)).success
+
+    try:
+        for _ in range(2):
+            change(Transition.TRANSITION_CONFIGURE)
+            assert "not active" in robot.call("undo", Trigger).message
+            change(Transition.TRANSITION_ACTIVATE)
+            robot.arrive(*scene()[:2])
+            robot.click(RED)
+            robot.objects(1)
+            change(Transition.TRANSITION_DEACTIVATE)
+            assert not robot.call("clear", Trigger).success
+            robot.forget()
+            change(Transition.TRANSITION_ACTIVATE)
+            robot.objects(1)
+            change(Transition.TRANSITION_DEACTIVATE)
+            change(Transition.TRANSITION_CLEANUP)
+        assert robot.call("get_state", GetState).current_state.id == State.PRIMARY_STATE_UNCONFIGURED
+        assert process.process.poll() is None
+        assert process.end() == 0
+    finally:
+        process.end()
+
+
+def test_a_killed_segmenter_takes_its_work_up_again(
+    robot: Operator, start: Callable[..., NodeProcess], tmp_path: Path
+) -> None:
+    robot.follow("~/labelled", PointCloud2)
+    process = start()
+    robot.arrive(*scene()[:2])
+    robot.click(RED)
+    robot.click(BLUE, "~/click/new_object")
+    before = robot.objects(2)
+    labels = read_field(robot.latest("~/labelled", lambda m: read_field(m, "instance").max() == 2), "instance")
+    saved = tmp_path / "work" / "segmenter" / "last.json"
+    robot.until(lambda: saved.is_file() and saved.read_text().count('"name"') > 2, what="a saved session")
+    robot.spin(0.5)
+    process.end(signal.SIGKILL)
+    robot.forget()
+    process = start("resume:=true")
+    after = robot.objects(2)
+    assert [(o.id, o.name, len(o.clicks)) for o in after.objects] == [
+        (o.id, o.name, len(o.clicks)) for o in before.objects
+    ]
+    assert after.header == before.header
+    again = read_field(robot.latest("~/labelled", lambda m: read_field(m, "instance").max() == 2), "instance")
+    np.testing.assert_array_equal(again, labels)
+    assert robot.call("undo", Trigger).success
+
+
+def test_weights_that_are_not_there(tmp_path: Path, robot: Operator) -> None:
+    process = node_process(tmp_path, "segmenter", "autostart:=true", "weights:=/nowhere/x.safetensors")
+    assert process.process.wait(30) == 1
+    assert "there is no file" in process.output and "Traceback" not in process.output
+
+
+def test_player_to_segmenter(robot: Operator, start: Callable[..., NodeProcess], tmp_path: Path) -> None:
+    xyz, rgb, truth = scene()
+    write_cloud(tmp_path / "scan.ply", Cloud(xyz, rgb))
+    start(f"path:={tmp_path}/scan.ply", "rate:=5.0", node="player", remap=("~/points:=/segmenter/points",))
+    start()
+    robot.follow("~/labelled", PointCloud2)
+    robot.until(lambda: (r := robot.click(RED, frame="map")) is not None and r.accepted, what="a click in map")
+    labels = read_field(robot.latest("~/labelled", lambda m: read_field(m, "instance").any()), "instance")
+    assert iou(labels == 1, truth == 1) > 0.7
+
+
+def test_rgbd_cloud(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    """A tilted plane seen by a camera, in millimetres; colours belong to their points."""
+    start("slop:=0.05", node="rgbd_cloud")
+    clouds: list[PointCloud2] = []
+    robot.node.create_subscription(PointCloud2, "/rgbd_cloud/points", clouds.append, 5)
+    width, height, f = 64, 48, 50.0
+    u, v = np.meshgrid(np.arange(width), np.arange(height))
+    depth = (1000 + 5 * u).astype(np.uint16)
+    depth[:4] = 0
+    colour = np.dstack([4 * u, 5 * v, np.full_like(u, 9)]).astype(np.uint8)
+    info = CameraInfo(width=width, height=height, k=[f, 0.0, 31.5, 0.0, f, 23.5, 0.0, 0.0, 1.0])
+
+    def image(encoding: str, values: np.ndarray, stamp: int) -> Image:
+        message = Image(width=width, height=height, encoding=encoding, step=values.nbytes // height)
+        message.header.frame_id, message.header.stamp = "optical", stamp_of(stamp)
+        message.data = values.tobytes()
+        return message
+
+    publishers = [
+        robot.publisher(f"/rgbd_cloud/{name}", kind)
+        for name, kind in (("camera_info", CameraInfo), ("color", Image), ("depth", Image))
+    ]
+
+    def sent() -> bool:
+        now = robot.node.get_clock().now().nanoseconds
+        publishers[0].publish(info)
+        publishers[1].publish(image("bgr8", np.ascontiguousarray(colour[:, :, ::-1]), now - 10**7))
+        publishers[2].publish(image("16UC1", depth, now))
+        robot.spin(0.3)
+        return bool(clouds)
+
+    robot.until(sent, what="a cloud")
+    points = read_points(clouds[-1])
+    seen = depth > 0
+    z = depth[seen] / 1000
+    expected = np.stack([(u[seen] - 31.5) / f * z, (v[seen] - 23.5) / f * z, z], 1)
+    np.testing.assert_allclose(points.xyz, expected, atol=1e-5)
+    np.testing.assert_array_equal(points.rgb, colour[seen])
+    assert clouds[-1].header.frame_id == "optical"

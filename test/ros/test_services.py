@@ -1,0 +1,167 @@
+"""The segmenter as a process over DDS, in one frozen scene: clicks, goals and services, used and misused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import missing_ros
+
+if missing_ros():
+    pytest.skip(missing_ros(), allow_module_level=True)
+
+from geometry_msgs.msg import PoseStamped
+from iseg3d_ros.msg import Click
+from iseg3d_ros.srv import AddObjects, GetObject, RemoveObject, SaveSession, SegmentCloud, SelectObject
+from ros_operator import BLUE, RED, Operator, Shared, iou, place, scene
+from sensor_msgs.msg import PointCloud2
+from std_srvs.srv import Trigger
+
+from iseg3d_ros.io.pointcloud2_read import read_field, read_points
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.mark.parametrize(
+    ("point", "frame", "words"),
+    [
+        ((9.0, 0.0, 0.0), "", "hit nothing: the cloud's nearest point is 8."),
+        ((float("nan"), 0.0, 0.0), "", "not finite"),
+        (RED, "nowhere", "names the frame 'nowhere'"),
+    ],
+)
+def test_refused_clicks_say_why(robot: Operator, point: Any, frame: str, words: str) -> None:
+    result = robot.click(point, frame=frame)
+    assert result is not None and not result.accepted and words in result.reason
+    robot.until(lambda: any(words in m.data for m in robot.heard["~/feedback"]), what="feedback")
+    assert not robot.call("undo", Trigger).success or robot.call("redo", Trigger).success
+
+
+def test_programs_click_with_ids(robot: Operator) -> None:
+    unknown = robot.program_click(RED, Click.POSITIVE, "cup")
+    assert unknown is not None and not unknown.accepted and "no object 'cup'" in unknown.reason
+    new = robot.program_click(RED, Click.NEW_OBJECT, "cup")
+    assert new is not None and new.accepted and new.id == "cup"
+    again = robot.program_click(RED, Click.NEW_OBJECT, "cup")
+    assert again is not None and not again.accepted and "already" in again.reason
+    more = robot.program_click((0.0, 0.04, 0.105), Click.POSITIVE, "cup")
+    assert more is not None and more.accepted
+    wrong = robot.program_click(RED, 7)
+    assert wrong is not None and not wrong.accepted and "label 7" in wrong.reason
+    assert [
+        len(o.clicks) for o in robot.latest("~/objects", lambda m: m.objects and len(m.objects[0].clicks) == 2).objects
+    ] == [2]
+
+
+def test_objects_come_and_go_and_come_back(robot: Operator) -> None:
+    answer = robot.call(
+        "add_objects",
+        AddObjects,
+        ids=["cup", ""],
+        names=["the cup", "the box"],
+        clicks=[Click(label=1, id="cup", point=place(RED))],
+    )
+    assert answer.success and answer.ids[0] == "cup" and list(answer.indices) == [1, 2]
+    made = answer.ids[1]
+    assert robot.program_click(BLUE, Click.POSITIVE, made).accepted  # type: ignore[union-attr]
+    both = robot.objects(2)
+    assert [o.name for o in both.objects] == ["the cup", "the box"] and both.can_undo
+    assert robot.call("select_object", SelectObject, id="cup").success
+    robot.latest("~/objects", lambda m: m.active_id == "cup")
+    assert robot.call("remove_object", RemoveObject, id="cup").success
+    left = robot.objects(1)
+    assert (left.objects[0].id, left.objects[0].index) == (made, 1)
+    assert robot.call("undo", Trigger).success
+    assert [o.id for o in robot.objects(2).objects] == ["cup", made]
+    assert robot.call("redo", Trigger).success
+    robot.objects(1)
+    for _ in range(2):  # the removal; the selection
+        robot.call("undo", Trigger)
+    robot.call("undo", Trigger)  # the click on the box
+    robot.call("undo", Trigger)  # both objects with the cup's click: one step
+    robot.latest("~/objects", lambda m: not m.objects and m.can_redo)
+
+
+def test_misused_services_answer_in_words(robot: Operator) -> None:
+    for service, kind, fields, words in (
+        ("remove_object", RemoveObject, {"id": "ghost"}, "no object 'ghost'"),
+        ("remove_object", RemoveObject, {}, "no object is active"),
+        ("select_object", SelectObject, {"id": "ghost"}, "no object 'ghost'"),
+        ("get_object", GetObject, {"id": "ghost"}, "no object 'ghost'"),
+        ("add_objects", AddObjects, {}, "names no object"),
+        ("add_objects", AddObjects, {"ids": ["a"], "names": ["x", "y"]}, "1 ids but 2 names"),
+        ("save", SaveSession, {"format": "doc"}, "none of session"),
+        ("save", SaveSession, {"path": "../../outside"}, "outside the session directory"),
+        ("segment", SegmentCloud, {"clicks": [Click(label=1, point=place((50, 0, 0)))]}, "hit nothing"),
+        ("segment", SegmentCloud, {"cloud": PointCloud2(width=3, height=1, point_step=12)}, "truncated"),
+    ):
+        answer = robot.call(service, kind, **fields)
+        assert not answer.success and words in answer.message, (service, answer.message)
+    refused = robot.call("add_objects", AddObjects, ids=["a", "b"], clicks=[Click(label=1, point=place(RED))])
+    assert not refused.success and "without id" in refused.results[0].reason
+
+
+def test_segment_leaves_the_work_alone(robot: Operator) -> None:
+    robot.click(RED)
+    before = robot.objects(1)
+    clicks = [Click(label=1, id="b", point=place(BLUE)), Click(label=1, id="r", point=place(RED))]
+    answer = robot.call("segment", SegmentCloud, clicks=clicks)
+    assert answer.success and [o.id for o in answer.segmentation.objects] == ["b", "r"]
+    labels = np.array(answer.segmentation.labels)
+    truth = scene()[2]
+    assert iou(labels == 1, truth == 2) > 0.7 and iou(labels == 2, truth == 1) > 0.7
+    assert len(answer.segmentation.probability) == len(labels) == len(truth)
+    robot.spin(0.5)
+    assert robot.heard["~/objects"][-1].objects[0].id == before.objects[0].id
+
+
+def test_get_object_feeds_a_grasp_sampler(robot: Operator) -> None:
+    """Antipodal pairs on the object that leave room for fingers in the full cloud: both are needed."""
+    open3d = pytest.importorskip("open3d", reason="open3d is not installed")
+    robot.click(RED)
+    answer = robot.call("get_object", GetObject)
+    assert answer.success and answer.pose.header.frame_id == "sensor"
+    xyz = read_points(answer.cloud).xyz.astype(float)
+    cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(np.ascontiguousarray(xyz)))
+    thing = cloud.select_by_index(list(answer.indices))
+    thing.estimate_normals(open3d.geometry.KDTreeSearchParamHybrid(0.02, 30))
+    points, normals = np.asarray(thing.points), np.asarray(thing.normals)
+    first = np.flatnonzero(np.abs(normals[:, 0]) > 0.95)[::20]
+    grasps = []
+    tree = open3d.geometry.KDTreeFlann(cloud)
+    for index in first:
+        across = points[np.abs(points - points[index] * [-1, 1, 1]).max(1) < 0.02]
+        if len(across) and 0.05 < abs(across[0, 0] - points[index, 0]) < 0.15:
+            outside = points[index] + [0.03 * np.sign(points[index, 0]), 0, 0.02]
+            if tree.search_radius_vector_3d(outside, 0.005)[0] == 0:
+                grasps.append(points[index])
+    assert len(grasps) > 3
+    assert np.abs(np.mean(grasps, 0)[:2]).max() < 0.05
+
+
+def test_goal_pose_chooses_a_column(robot: Operator) -> None:
+    publisher = robot.publisher("/goal_pose", PoseStamped)
+    goal = PoseStamped()
+    goal.header.frame_id = "sensor"
+    goal.pose.position.x, goal.pose.position.y = 0.35, 0.1
+    publisher.publish(goal)
+    made = robot.objects(1)
+    truth = scene()[2]
+    labels = read_field(robot.latest("~/labelled", lambda m: read_field(m, "instance").any()), "instance")
+    assert iou(labels == 1, truth == 2) > 0.7
+    robot.click(RED, "~/click/new_object")
+    robot.latest("~/objects", lambda m: m.active_id != made.active_id)
+    publisher.publish(goal)
+    robot.latest("~/objects", lambda m: m.active_id == made.active_id)
+
+
+def test_saved_files(robot: Operator, shared: Shared) -> None:
+    robot.click(RED)
+    robot.objects(1)
+    for kind in ("ply", "pcd", "npz", "label", "session"):
+        answer = robot.call("save", SaveSession, path=f"mine_{kind}", format=kind)
+        assert answer.success and Path(answer.path).stat().st_size > 1000 * (kind != "session")
+        assert str(shared.folder) in answer.path
+    assert np.fromfile(answer.path.replace("mine_session.json", "mine_label.label"), np.uint32).shape == (28000,)
