@@ -81,7 +81,7 @@ def node_process(folder: Path, node: str, *parameters: str, remap: tuple[str, ..
     """One of our nodes as `python -m`, its output in a file of the folder."""
     arguments = [word for parameter in parameters for word in ("-p", parameter)]
     arguments += [word for rule in remap for word in ("-r", rule)]
-    command = [sys.executable, "-m", f"iseg3d_ros.ros.{node}", "--ros-args", *arguments]
+    command = [sys.executable, "-m", f"iseg3d_ros.ros.{node}_node", "--ros-args", *arguments]
     return NodeProcess(command, folder / f"{node}_{time.monotonic_ns()}.log")
 
 

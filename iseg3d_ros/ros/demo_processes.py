@@ -34,7 +34,7 @@ class Process:
         self.node, self.log = node, folder / f"{node}.log"
         words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
         remap = [] if node == "player" else ["-r", POINTS]
-        command = [sys.executable, "-m", f"iseg3d_ros.ros.{node}", "--ros-args", *words, *remap]
+        command = [sys.executable, "-m", f"iseg3d_ros.ros.{node}_node", "--ros-args", *words, *remap]
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
