@@ -37,6 +37,12 @@ class EvaluationConfig:
     seed: int = 42
     device: str = "auto"
     split: str | None = None
+    objects: str = "largest"  # which of a scene's objects are targets where there are more than most_objects
+
+    @property
+    def draw(self) -> int | None:
+        """The seed that targets are drawn with; None where the largest ones are taken."""
+        return self.seed if self.objects == "random" else None
 
     def __post_init__(self) -> None:
         counts = {"budget": self.budget, "least-points": self.least_points, "most-objects": self.most_objects}
@@ -46,6 +52,8 @@ class EvaluationConfig:
         if self.protocol not in PROTOCOLS or self.rule not in RULES:
             raise ValueError(f"The protocols are {', '.join(PROTOCOLS)}, the rules {', '.join(RULES)}; "
                              f"{self.protocol} with {self.rule} is none of them.")  # fmt: skip
+        if self.objects not in ("largest", "random"):
+            raise ValueError(f"--objects is largest or random, not {self.objects}.")
         if self.rule == "interobject3d" and self.protocol != "single":
             raise ValueError("The rule interobject3d knows one object at a time; add --protocol single.")
         if self.temperature is not None and not 0 <= self.temperature <= 1:
@@ -90,7 +98,9 @@ def _parts(path: str, samples: Samples, index: int, config: EvaluationConfig) ->
         return [Part(path, index, name)]
     sample = samples[index]
     instance = sample.cloud.instance
-    truth, count = choose_objects(instance, config.least_points, config.most_objects, sample.objects or None)
+    truth, count = choose_objects(
+        instance, config.least_points, config.most_objects, sample.objects or None, config.draw
+    )
     ids = [int(instance[truth == k][0]) for k in range(1, count + 1) if (truth == k).any()]
     return [Part(path, index, name, number) for number in ids]
 

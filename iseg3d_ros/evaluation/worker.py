@@ -81,7 +81,9 @@ def task_of(part: Part, config: EvaluationConfig) -> Task:
     """The cloud and the objects that a part names."""
     sample = _sample(part.path, part.index, part.sample, config.split)
     objects = (part.instance,) if part.instance is not None else (sample.objects or None)
-    truth, count = choose_objects(sample.cloud.instance, config.least_points, config.most_objects, objects)
+    truth, count = choose_objects(
+        sample.cloud.instance, config.least_points, config.most_objects, objects, config.draw
+    )
     if count == 0:
         raise ValueError(f"it has no object of at least {config.least_points} points")
     return Task(part.name, sample.cloud.xyz, sample.cloud.rgb, truth, count)

@@ -19,6 +19,10 @@ def build(settings: ModelSettings) -> nn.Module:
 
             return Agile3D(settings)
         case "e2i3d":
+            if settings.decoder == "two_way":
+                from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D
+
+                return TwoWayE2I3D(settings)
             from iseg3d_ros.models.e2i3d import E2I3D
 
             return E2I3D(settings)

@@ -10,6 +10,7 @@ PRESETS = ("paper", "small", "tiny")
 FEATURE_WIDTH = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}  # channels of each voxel feature
 DICE = ("point", "code", "object")
 CLICK_MAPS = ("cube", "distance")
+DECODERS = ("click_attention", "two_way")
 LIMIT = 4096  # no width of ours comes near; keeps a hostile header from asking for memory
 # nor for time
 DEPTHS = {"blocks": 64, "layers": 64, "scale_layers": 64, "heads": 64, "stem_kernel": 7, "samples": 1000}
@@ -57,6 +58,10 @@ class ModelSettings:
     # E2I3D: layers of the click-aware attention at each of its H scales, finest first. Most of them work at the coarse
     # scale, where a layer costs a quarter; five in all make the paper's 40.5 M parameters
     scale_layers: tuple[int, ...] = (1, 4)
+    decoder: str = "click_attention"  # the paper's; "two_way" is ours (models/two_way_e2i3d.py)
+    decoder_width: int = 96
+    decoder_inner: int = 64
+    sharpness: float = 1.0  # power that the shown probabilities are raised to, fitted on validation scenes
     # NPISeg3D
     samples: int = 10
     scene_share: float = 0.2  # alpha of Eq. 7
@@ -119,6 +124,8 @@ def check(settings: ModelSettings) -> None:
         raise ValueError(f"dice is {settings.dice!r}; choose one of {', '.join(DICE)}")
     if settings.latent not in ("paper", "code"):
         raise ValueError(f"latent is {settings.latent!r}; choose paper or code")
+    if settings.decoder not in DECODERS:
+        raise ValueError(f"decoder is {settings.decoder!r}; choose one of {', '.join(DECODERS)}")
     if settings.click_map not in CLICK_MAPS:
         raise ValueError(f"click_map is {settings.click_map!r}; choose one of {', '.join(CLICK_MAPS)}")
     if not settings.features or not set(settings.features) <= set(FEATURE_WIDTH):
