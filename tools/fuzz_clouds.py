@@ -34,7 +34,8 @@ def originals(folder: Path) -> list[Path]:
     cloud = Cloud(rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 256, (40, 3), dtype=np.uint8),
                   rng.random(40).astype(np.float32), rng.integers(0, 4, 40).astype(np.int32))  # fmt: skip
     kinds = [(".ply", "binary"), (".ply", "ascii"), (".ply", "binary_big_endian"), (".pcd", "binary"),
-             (".pcd", "ascii"), (".pcd", "binary_compressed"), (".npz", "binary"), (".npy", "binary"), (".bin", "binary")]  # fmt: skip
+             (".pcd", "ascii"), (".pcd", "binary_compressed"), (".npz", "binary"), (".npy", "binary"),
+             (".bin", "binary")]  # fmt: skip
     paths = []
     for suffix, encoding in kinds:
         paths.append(folder / f"{encoding}{suffix}")

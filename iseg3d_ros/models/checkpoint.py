@@ -23,6 +23,7 @@ from iseg3d_ros.models.build import build, parameters
 from iseg3d_ros.models.layers.attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.weights_check import from_a_stranger, load_file
 
 FORMAT = 1
 HEADER_LIMIT = 4 << 20  # bytes; ours have about a hundred kilobytes
@@ -64,10 +65,9 @@ def save(
         part.unlink(missing_ok=True)
 
 
+@from_a_stranger
 def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> nn.Module:
     """The network of a file, in eval mode and single precision, with its card as `network.card`."""
-    from safetensors.torch import load_file
-
     path = Path(path)
     card, shapes = read_header(path)
     settings = ModelSettings.from_json(card["settings"])
@@ -82,6 +82,7 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> nn
     return network.to(device)
 
 
+@from_a_stranger
 def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a file says about itself, without loading it."""
     return read_header(Path(path))[0]

@@ -44,15 +44,14 @@ def test_the_fuzzer_finds_what_escapes(
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     """A file whose member is all zeros: a thousandth of what it unpacks to."""
-    path, size = tmp_path / "bomb.npz", 40_000_000
+    path, size = tmp_path / "bomb.npz", 36_000_000
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("xyz.npy", "w") as member:
         np.lib.format.write_array_header_1_0(
             member, {"descr": "<f4", "fortran_order": False, "shape": (size // 12, 3)}
         )
         for _ in range(size // 1_000_000):
             member.write(bytes(1_000_000))
-    monkey = path.read_bytes()
-    assert len(monkey) < size / 500
+    assert path.stat().st_size < size / 500
     assert len(read_cloud(path)) == size // 12, "small enough to be let through"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("xyz.npy", "w") as member:
         np.lib.format.write_array_header_1_0(
