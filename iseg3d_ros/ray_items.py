@@ -58,8 +58,10 @@ def _done(ray: Any, remote: Any, work: Any, items: Sequence[Item]) -> Iterator[t
             try:
                 result = ray.get(reference)
             except ray.exceptions.WorkerCrashedError as error:
-                raise RuntimeError(f"The workers for {running[reference]} died {RETRIES + 1} times, most likely for "
-                                   "want of memory; what is done is kept: give the command again.") from error  # fmt: skip
+                raise RuntimeError(
+                    f"The workers for {running[reference]} died {RETRIES + 1} times, most likely for want of memory; "
+                    "what is done is kept: give the command again."
+                ) from error
             except ray.exceptions.RayTaskError as error:
                 raise error.as_instanceof_cause() from None
             yield running.pop(reference), result
