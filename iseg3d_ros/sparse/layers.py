@@ -58,12 +58,15 @@ class SubMConv3d(_Convolution3d):
 
     def __init__(self, cin: int, cout: int, kernel_size: int = 3, bias: bool = False) -> None:
         super().__init__(cin, cout, kernel_size, 1, bias)
+        self._spconv = spconv_convolution.Layer()
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """The same voxels, `cout` channels."""
         if choice.use_spconv(x.features, self.kernel_size):
             self._check(x)
-            out = spconv_convolution.submanifold(x.features, self.weight, x.maps, x.stride, self.kernel_size)
+            out = spconv_convolution.submanifold(
+                x.features, self.weight, x.maps, x.stride, self.kernel_size, self._spconv
+            )
             return x.replace(self._biased(out))
         return x.replace(self._convolve(x, x.maps.submanifold(x.stride, self.kernel_size)))
 

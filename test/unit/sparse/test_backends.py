@@ -82,11 +82,11 @@ def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISEG3D_SPARSE", "torch")
     assert not use_spconv(x, 3)
     monkeypatch.setenv("ISEG3D_SPARSE", "minkowski")
-    with pytest.raises(ValueError, match="torch, spconv"):
+    with pytest.raises(ValueError, match="torch, triton, spconv"):
         use_spconv(x, 3)
     with backend("torch"):
         assert not use_spconv(x, 3)
-    with pytest.raises(ValueError, match="torch, spconv"), backend("fast"):
+    with pytest.raises(ValueError, match="torch, triton, spconv"), backend("fast"):
         pass
 
 
@@ -118,8 +118,8 @@ def test_blocks_do_not_change_the_result(device: str, monkeypatch: pytest.Monkey
     maps, layer = Maps(clouds(2, (900, 300)).to(device)), SubMConv3d(24, 20).double().to(device)
     x = torch.randn(1200, 24, dtype=torch.double, device=device)
     one = run("torch", layer, x, maps)
-    for name in ("CPU_ROWS", "DEVICE_ROWS", "GATHERED"):
-        monkeypatch.setattr(f"iseg3d_ros.sparse.kernel_map.{name}", 37)
+    for name in ("kernel_map.ROWS", "kernel_map.GATHERED", "convolution.GATHERED"):
+        monkeypatch.setattr(f"iseg3d_ros.sparse.{name}", 37)
     for a, b in zip(one, run("torch", layer, x, maps), strict=True):
         assert torch.allclose(a, b)
 
