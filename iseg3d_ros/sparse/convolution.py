@@ -33,15 +33,29 @@ GATHERED = 1 << 26
 
 def convolve(features: Tensor, weight: Tensor, pairs: KernelMap) -> Tensor:
     """Features (inputs, ..., cin) under `weight` (K, cin, cout) to (outputs, ..., cout), with gradients."""
-    device = features.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
-    features, weight = features.to(dtype), weight.to(dtype)
-    if len(weight) == 1 and pairs.centre == 0:
-        return features @ weight[0]
+    features = cast(features)
+    weight = weight.to(features.dtype)
     sets = features.shape[1] if features.ndim == 3 else 1
     flat = features.flatten(1)
     out = _Convolution.apply(flat, weight, pairs, sets)  # type: ignore[no-untyped-call]
     return out.view(pairs.outputs, sets, weight.shape[2]) if features.ndim == 3 else out  # type: ignore[no-any-return]
+
+
+def pointwise(features: Tensor, weight: Tensor) -> Tensor:
+    """The convolution of one offset, (1, cin, cout): a product, for which nothing about neighbours is needed."""
+    features = cast(features)
+    return features @ weight[0].to(features.dtype)
+
+
+def finished(features: Tensor, weight: Tensor, pairs: KernelMap, end: implicit_gemm.Ending) -> Tensor:
+    """Without gradients and in one launch: features (inputs, cin) under `weight`, normalised, residual added, ReLU."""
+    return implicit_gemm.product(cast(features), weight, pairs.plan, pairs.outputs, 1, end)
+
+
+def cast(features: Tensor) -> Tensor:
+    """In autocast's type, where it is on."""
+    device = features.device.type
+    return features.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else features
 
 
 class _Convolution(torch.autograd.Function):

@@ -78,6 +78,10 @@ def weight_gradient(features: Tensor, grad: Tensor, plan: Plan, sets: int) -> Te
 
 
 def _plan(neighbours: Tensor, inputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    if available(neighbours.device.type):
+        from iseg3d_ros.sparse import triton_kernels
+
+        return triton_kernels.plan(neighbours, inputs)
     outputs, offsets = neighbours.shape
     tiles = -(-outputs // TILE)
     order = torch.full((tiles * TILE,), outputs, dtype=torch.int32, device=neighbours.device)
@@ -89,7 +93,7 @@ def _plan(neighbours: Tensor, inputs: int) -> tuple[Tensor, Tensor, Tensor, Tens
         torch.arange(outputs, dtype=torch.int32, device=neighbours.device, out=order[:outputs])
     padded = torch.nn.functional.pad(neighbours, (0, 0, 0, 1), value=inputs)
     table = padded.index_select(0, order).T.contiguous()
-    occupied = (table < inputs).view(offsets, tiles, TILE).any(2).T
+    occupied = (table < inputs).view(offsets, tiles, TILE).any(2).T.contiguous()
     active = occupied.to(torch.int8).argsort(dim=1, descending=True, stable=True).to(torch.int32)
     return order, table, active, occupied.sum(1, dtype=torch.int32)
 

@@ -11,12 +11,33 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from iseg3d_ros.sparse.implicit_gemm import SPLIT, SPLITS, TILE, Ending, Plan
+from iseg3d_ros.sparse.implicit_gemm import ORDERED, SPLIT, SPLITS, TILE, Ending, Plan
 
 if TYPE_CHECKING:
     jit: Callable[[Any], Any]
 else:
     jit = triton.jit
+
+
+def plan(neighbours: Tensor, inputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Two launches and a sort: the bits of every row's occupied offsets, rows sorted by them, tiles of rows."""
+    neighbours = neighbours.contiguous()
+    outputs, offsets = neighbours.shape
+    tiles, width = -(-outputs // TILE), triton.next_power_of_2(offsets)
+    order, counts = neighbours.new_empty(tiles * TILE), neighbours.new_empty(tiles)
+    table, active = neighbours.new_empty(offsets, tiles * TILE), neighbours.new_empty(tiles, offsets)
+    if tiles == 0:
+        return order, table, active, counts
+    with _on(neighbours.device):
+        keys = torch.empty(outputs if offsets <= ORDERED else 0, dtype=torch.int64, device=neighbours.device)
+        if len(keys):
+            _keys_kernel[(tiles,)](neighbours, keys, inputs, outputs, offsets, TILE=TILE, WIDTH=width)
+        rows = keys.argsort(stable=True) if len(keys) else keys
+        _tiles_kernel[(tiles,)](
+            neighbours, rows, order, table, active, counts, inputs, outputs, offsets,
+            SORTED=len(keys) > 0, TILE=TILE, WIDTH=width,
+        )  # fmt: skip
+    return order, table, active, counts
 
 
 def convolution(features: Tensor, weight: Tensor, plan: Plan, outputs: int, sets: int, end: Ending | None) -> Tensor:
@@ -74,6 +95,36 @@ def _precision() -> str:
 
 def _on(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
+
+
+@jit
+def _keys_kernel(neighbours, keys, inputs, outputs, offsets, TILE: tl.constexpr, WIDTH: tl.constexpr):
+    row = tl.program_id(0) * TILE + tl.arange(0, TILE)
+    offset = tl.arange(0, WIDTH)
+    known = (row[:, None] < outputs) & (offset[None, :] < offsets)
+    there = tl.load(neighbours + row[:, None] * offsets + offset[None, :], mask=known, other=inputs) < inputs
+    bits = there.to(tl.int64) << offset[None, :].to(tl.int64)
+    tl.store(keys + row, tl.sum(bits, 1), mask=row < outputs)
+
+
+@jit
+def _tiles_kernel(
+    neighbours, rows, order, table, active, counts, inputs, outputs, offsets,
+    SORTED: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr,
+):  # fmt: skip
+    tile = tl.program_id(0)
+    place = tile * TILE + tl.arange(0, TILE)
+    offset = tl.arange(0, WIDTH)
+    row = tl.load(rows + place, mask=place < outputs, other=outputs) if SORTED else place.to(tl.int64)
+    row = tl.minimum(row, outputs)
+    tl.store(order + place, row.to(tl.int32))
+    known = (row[:, None] < outputs) & (offset[None, :] < offsets)
+    source = tl.load(neighbours + row[:, None] * offsets + offset[None, :], mask=known, other=inputs)
+    padded = tl.num_programs(0) * TILE
+    tl.store(table + offset[None, :].to(tl.int64) * padded + place[:, None], source, mask=offset[None, :] < offsets)
+    there = tl.max((source < inputs).to(tl.int32), 0)
+    tl.store(active + tile * offsets + tl.cumsum(there, 0) - there, offset, mask=there > 0)
+    tl.store(counts + tile, tl.sum(there, 0))
 
 
 @jit
