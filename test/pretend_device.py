@@ -8,7 +8,7 @@ size that depends on data) is a wait, and everything that would start a kernel i
 from __future__ import annotations
 
 import contextlib
-import traceback
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,8 +33,8 @@ WAITS = {
 # They start nothing: another view, or memory alone.
 FREE = {
     "view", "_unsafe_view", "reshape", "_reshape_alias", "t", "transpose", "permute", "slice", "select", "expand",
-    "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind", "detach", "alias", "as_strided", "unfold", "diagonal",
-    "empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "lift_fresh", "view_as_real", "chunk",
+    "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind", "detach", "alias", "as_strided", "unfold",
+    "diagonal", "empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "lift_fresh", "view_as_real", "chunk",
     "_local_scalar_dense", "is_nonzero", "sym_size", "movedim", "narrow", "flatten", "set_", "detach_",
 }  # fmt: skip
 # Operators of ours that start more than one kernel.
@@ -169,9 +169,11 @@ def _inner(tensor: PretendTensor) -> Tensor:
 
 def _place(what: str) -> str:
     """The innermost line of the package that led here, and what it does."""
-    for frame in reversed(traceback.extract_stack()):
-        if "iseg3d_ros/" in frame.filename:
-            return f"{frame.filename.rpartition('iseg3d_ros/')[2]}:{frame.lineno} {what}"
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if "iseg3d_ros/" in frame.f_code.co_filename:
+            return f"{frame.f_code.co_filename.rpartition('iseg3d_ros/')[2]}:{frame.f_lineno} {what}"
+        frame = frame.f_back
     return what
 
 
@@ -196,11 +198,12 @@ def pretend_device() -> Iterator[Counts]:
     real = torch.Generator
     torch._C._set_only_lift_cpu_tensors(True)  # type: ignore[attr-defined]
 
-    def generator(device: Any = "cpu") -> torch.Generator:
-        return real("cpu" if torch.device(device).type == NAME else device)
+    class Generator(real):  # type: ignore[valid-type, misc]
+        def __new__(cls, device: Any = "cpu") -> torch.Generator:
+            return real("cpu" if torch.device(device).type == NAME else device)
 
     try:
-        with mock.patch.object(torch, "Generator", generator), _Mode(counts):
+        with mock.patch.object(torch, "Generator", Generator), _Mode(counts):
             yield counts
     finally:
         torch._C._set_only_lift_cpu_tensors(before)  # type: ignore[attr-defined]

@@ -23,7 +23,7 @@ def offsets(kernel_size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Box:
-    """The smallest and largest batch, x, y, z of some voxels, on the host: every level's box follows from the finest's."""
+    """The smallest and largest batch, x, y, z of some voxels, on the host: a level's box follows from the finest's."""
 
     low: tuple[int, ...]
     high: tuple[int, ...]
@@ -60,8 +60,8 @@ class Packing:
     def of(box: Box, margin: int) -> Packing:
         """The packing of a box."""
         pad = (0, margin, margin, margin)
-        low = tuple(l - p for l, p in zip(box.low, pad))
-        extent = [h + p - l + 1 for h, p, l in zip(box.high, pad, low)]
+        low = tuple(end - p for end, p in zip(box.low, pad))
+        extent = [end + p - start + 1 for end, p, start in zip(box.high, pad, low)]
         cells = extent[0] * extent[1] * extent[2] * extent[3]
         if cells > KEY_LIMIT:
             raise ValueError(

@@ -23,7 +23,6 @@ TILE = 64  # output rows a program
 SPLIT = 4096  # rows that one program of the weight gradient sums over, at least
 SPLITS = 16
 ORDERED = 62  # offsets up to which rows are sorted by the bits of their occupied ones
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
 @lru_cache(maxsize=4)
@@ -31,9 +30,10 @@ def available(device: str) -> bool:
     """Whether Triton is installed and compiles for this type of device (on a CPU: whether it is interpreted)."""
     if importlib.util.find_spec("triton") is None:
         return False
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     if device == "cpu":
-        return INTERPRETED
-    return device == "cuda" and not INTERPRETED and torch.cuda.get_device_capability()[0] >= 7
+        return interpreted
+    return device == "cuda" and not interpreted and torch.cuda.get_device_capability()[0] >= 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ def _plain(
     if mean is not None and variance is not None and scale is not None and shift is not None:
         rows = (rows - mean) * (variance + eps).rsqrt() * scale + shift
         rows = (rows if residual is None else rows + residual.view_as(rows)).relu()
-    return rows.reshape(outputs, -1).to(features.dtype)
+    return rows.reshape(outputs, sets * cout).to(features.dtype)
 
 
 def _convolution_weight(features: Tensor, grad: Tensor, order: Tensor, table: Tensor, sets: int) -> Tensor:
@@ -143,8 +143,8 @@ def _convolution_weight(features: Tensor, grad: Tensor, order: Tensor, table: Te
 _LIBRARY = torch.library.Library("iseg3d", "DEF")
 _LIBRARY.define("convolution_plan(Tensor neighbours, SymInt inputs) -> (Tensor, Tensor, Tensor, Tensor)")
 _LIBRARY.define(
-    "convolution(Tensor features, Tensor weight, Tensor order, Tensor table, Tensor active, Tensor counts, SymInt outputs, "
-    "SymInt sets, Tensor? mean=None, Tensor? variance=None, Tensor? scale=None, Tensor? shift=None, float eps=0.0, "
+    "convolution(Tensor features, Tensor weight, Tensor order, Tensor table, Tensor active, Tensor counts, "
+    "SymInt outputs, SymInt sets, Tensor? mean=None, Tensor? variance=None, Tensor? scale=None, Tensor? shift=None, float eps=0.0, "
     "Tensor? residual=None) -> Tensor"
 )
 _LIBRARY.define("convolution_weight(Tensor features, Tensor grad, Tensor order, Tensor table, SymInt sets) -> Tensor")

@@ -1,5 +1,7 @@
 """The Triton kernels of `iseg3d_ros.sparse.implicit_gemm`, and how they are started."""
 
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 import contextlib
@@ -16,7 +18,7 @@ from iseg3d_ros.sparse.implicit_gemm import ORDERED, SPLIT, SPLITS, TILE, Ending
 if TYPE_CHECKING:
     jit: Callable[[Any], Any]
 else:
-    jit = triton.jit
+    jit = triton.jit(do_not_specialize=["inputs", "outputs", "rows", "each"])  # they differ from cloud to cloud
 
 
 def plan(neighbours: Tensor, inputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
