@@ -34,8 +34,8 @@ WAITS = {
 FREE = {
     "view", "_unsafe_view", "reshape", "_reshape_alias", "t", "transpose", "permute", "slice", "select", "expand",
     "unsqueeze", "squeeze", "split", "split_with_sizes", "unbind", "detach", "alias", "as_strided", "unfold",
-    "diagonal", "empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "lift_fresh", "view_as_real", "chunk",
-    "_local_scalar_dense", "is_nonzero", "sym_size", "movedim", "narrow", "flatten", "set_", "detach_",
+    "diagonal", "empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "lift_fresh", "view_as_real",
+    "chunk", "_local_scalar_dense", "is_nonzero", "sym_size", "movedim", "narrow", "flatten", "set_", "detach_",
 }  # fmt: skip
 # Operators of ours that start more than one kernel.
 LAUNCHES = {"convolution_plan": 3, "convolution_weight": 2}

@@ -144,8 +144,8 @@ _LIBRARY = torch.library.Library("iseg3d", "DEF")
 _LIBRARY.define("convolution_plan(Tensor neighbours, SymInt inputs) -> (Tensor, Tensor, Tensor, Tensor)")
 _LIBRARY.define(
     "convolution(Tensor features, Tensor weight, Tensor order, Tensor table, Tensor active, Tensor counts, "
-    "SymInt outputs, SymInt sets, Tensor? mean=None, Tensor? variance=None, Tensor? scale=None, Tensor? shift=None, float eps=0.0, "
-    "Tensor? residual=None) -> Tensor"
+    "SymInt outputs, SymInt sets, Tensor? mean=None, Tensor? variance=None, Tensor? scale=None, Tensor? shift=None, "
+    "float eps=0.0, Tensor? residual=None) -> Tensor"
 )
 _LIBRARY.define("convolution_weight(Tensor features, Tensor grad, Tensor order, Tensor table, SymInt sets) -> Tensor")
 for _key in ("CPU", "CUDA"):

@@ -160,9 +160,7 @@ class KernelMap:
     def to(self, device: torch.device | str) -> KernelMap:
         """The same map and its transpose on another device, which derives from them what suits it."""
         transposed = None if self._transposed is None else self._transposed.to(device)
-        return KernelMap(
-            self.neighbours.to(device), self.inputs, self.centre, self.symmetric, _transposed=transposed
-        )
+        return KernelMap(self.neighbours.to(device), self.inputs, self.centre, self.symmetric, _transposed=transposed)
 
     def _window(self, rows: slice) -> Window:
         table, offsets = self.neighbours[rows], self.neighbours.shape[1]
