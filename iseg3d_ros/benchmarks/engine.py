@@ -107,9 +107,11 @@ def _against_spconv(coords: Tensor, widths: Sequence[int], repetitions: int) -> 
     for width in widths:
         conv, x = _convolution(maps, width)
 
-        def spconv(conv: SubMConv3d = conv, x: SparseTensor = x) -> Tensor:
+        layer = spconv_convolution.Layer()
+
+        def spconv(conv: SubMConv3d = conv, x: SparseTensor = x, layer: spconv_convolution.Layer = layer) -> Tensor:
             # As spconv comes, with all threads, although its sums race on a CPU.
-            return spconv_convolution.forward(x.features, conv.weight, x.maps, 1, 3)
+            return spconv_convolution.forward(x.features, conv.weight, x.maps, 1, 3, layer)
 
         times = interleaved({"sparse": _torch(conv, x), "spconv": spconv}, repetitions, coords.device)
         figures[f"spconv_ratio_{width}"] = times["spconv"] / times["sparse"]

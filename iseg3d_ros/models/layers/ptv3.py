@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from iseg3d_ros.models.layers.backbone import batch_norm
+from iseg3d_ros.models.layers.encoded_scene import rows_of_clouds
 from iseg3d_ros.models.layers.serialisation import CURVES, Patches, codes, patches
 from iseg3d_ros.models.settings import ModelSettings
 from iseg3d_ros.sparse import Maps, SparseTensor, SubMConv3d, pool, unpool
@@ -60,9 +61,9 @@ class PointTransformer(nn.Module):
 
 def serialise(maps: Maps, size: int) -> dict[int, list[Patches]]:
     """The patches of every level along each curve; one serialisation serves all levels."""
-    found, along = {}, codes(maps.coords(1))
+    found, along, clouds = {}, codes(maps.coords(1)), maps.box(1).high[0] + 1
     for stride in STRIDES:
-        counts = torch.bincount(maps.coords(stride)[:, 0]).tolist()
+        counts = rows_of_clouds(maps.coords(stride), clouds)
         found[stride] = [patches(order, counts, size) for order in along.argsort(1)]
         if stride < STRIDES[-1]:
             coarse = along.new_empty(len(along), len(maps.coords(2 * stride)))
