@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.affinity import Judge
 from iseg3d_ros.models.voxel_graph import (
     Floats,
@@ -50,14 +50,13 @@ class Walks:
     patches: dict[tuple[int, float], NDArray[np.int64]] = field(default_factory=dict)  # another
 
 
-class RandomWalker:
-    """The verbs of a network (`models.base.Network`), but with nothing learned."""
+class RandomWalker(Network):
+    """The training-free one: nothing is learned."""
 
     COLUMNS_KEPT = 256
 
     def __init__(self, settings: RandomWalkerSettings | None = None) -> None:
-        self.settings = settings or RandomWalkerSettings()
-        self.card: dict[str, object] = {}
+        super().__init__(settings or RandomWalkerSettings())
 
     def encode(self, clouds: Sequence[VoxelCloud], judges: Sequence[Judge | None] | None = None) -> list[Walks]:
         """Build and factorise each cloud's graph; a judge of its edges makes those that it doubts harder to cross."""

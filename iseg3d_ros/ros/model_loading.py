@@ -43,10 +43,10 @@ def adapting(predictor: Predictor) -> Any:
 
     Of a network that is asked together with the random walker only the network learns.
     """
-    from iseg3d_ros.models.ensemble import Guided
+    from iseg3d_ros.models.ensemble import NetworkWithWalker
 
     network = predictor.network
-    if isinstance(network, Guided):
+    if isinstance(network, NetworkWithWalker):
         both = copy.copy(network)
         both.network = _adapted(network.network)
         return both

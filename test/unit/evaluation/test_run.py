@@ -242,8 +242,7 @@ def test_a_full_disk_leaves_the_table_and_the_last_figures(
 def test_two_weights_of_one_name_keep_apart(tmp_path: Path) -> None:
     from iseg3d_ros.commands.evaluate import _models
     from iseg3d_ros.models import checkpoint
-    from iseg3d_ros.models.build import build, parameters
-    from iseg3d_ros.models.settings import settings_of
+    from iseg3d_ros.models.build import build, parameters, settings_of
 
     network = build(settings_of("interobject3d", "tiny"))
     for folder in "ab":

@@ -10,7 +10,7 @@ from model_scenes import boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.layers import cpu_attention as folding
 from iseg3d_ros.models.layers.attention import Attention, ClickLayer, best_of_clicks, click_mask, mean_of_clicks, sees
 from iseg3d_ros.models.layers.encoded_scene import children, parents, pool_mean
@@ -19,7 +19,7 @@ from iseg3d_ros.models.layers.latents import Gaussian, Latents
 from iseg3d_ros.models.layers.losses import click_weights, mask_loss, object_dice, point_dice
 from iseg3d_ros.models.layers.position_codes import FourierCode, OrderCode, unit_cube
 from iseg3d_ros.models.layers.relation import closer, nearest_clicks, nearest_other, relations
-from iseg3d_ros.models.settings import ModelSettings, settings_of
+from iseg3d_ros.models.settings import ModelSettings
 from iseg3d_ros.sparse import Maps
 
 

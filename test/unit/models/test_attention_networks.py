@@ -10,11 +10,10 @@ from model_scenes import boxes_on_a_table, first_clicks, logits_of, overfitted
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.models.e2i3d import with_hierarchy
 from iseg3d_ros.models.layers import cpu_attention as folding
 from iseg3d_ros.models.layers.encoded_scene import PAIRS_AT_ONCE
-from iseg3d_ros.models.settings import settings_of
 
 NAMES = ("agile3d", "e2i3d", "npiseg3d")
 BUILDS = [(name, ours) for name in NAMES for ours in (False, True)]

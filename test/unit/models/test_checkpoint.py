@@ -12,8 +12,7 @@ from model_scenes import boxes_on_a_table, first_clicks
 from torch import nn
 
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import NETWORKS, settings_of
+from iseg3d_ros.models.build import NETWORKS, build, settings_of
 
 
 @pytest.fixture(scope="module")

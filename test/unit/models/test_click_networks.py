@@ -11,8 +11,7 @@ from model_scenes import boxes_on_a_table, first_clicks, logits_of, overfitted
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build, parameters
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, parameters, settings_of
 
 NAMES = ("interobject3d", "clickenhance", "fewclick")
 
