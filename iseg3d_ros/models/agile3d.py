@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
-from iseg3d_ros.models.layers import cpu_attention as folding
+from iseg3d_ros.models.layers import cpu_attention
 from iseg3d_ros.models.layers.affinity import Affinity, Judge, judge_of
 from iseg3d_ros.models.layers.attention import best_of_clicks, mean_of_clicks, sees
 from iseg3d_ros.models.layers.backbone import Backbone
@@ -118,7 +118,7 @@ class Agile3D(Network):
             points = cloud.points if parent is None or count is None else pool_mean(cloud.points, parent, count)
             position = self.position(unit_cube(points, cloud.points))
             # A finer scale first looks at what the coarser one found: at inference its points are not projected at all.
-            wanted = coarsest or not folding.usable(own)
+            wanted = coarsest or not cpu_attention.should_fold(own)
             first = attention.first_view(own, position, coarsest) if wanted else None
             scales.append(Scale(own, position, parent, count, first))
         return scales

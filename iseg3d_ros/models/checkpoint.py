@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import Network, VoxelCloud
 from iseg3d_ros.models.build import CLASSES, build, parameters, settings_class, settings_from_json
-from iseg3d_ros.models.layers.attention import Attention
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.models.settings import ModelSettings
 

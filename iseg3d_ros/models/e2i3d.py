@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from iseg3d_ros.models.agile3d import Agile3D
-from iseg3d_ros.models.layers.attention import Attention, ClickLayer
+from iseg3d_ros.models.layers.attention import ClickLayer
 from iseg3d_ros.models.layers.backbone import Residual
 from iseg3d_ros.models.layers.click_attention import ClickAttention
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.settings import MOST_LAYERS, SMALL_ATTENTION, TINY_ATTENTION, ClickAttentionSettings, setting
 
 
@@ -20,7 +21,6 @@ class E2I3DSettings(ClickAttentionSettings):
     """Layers of the click-aware attention at each of its H scales, finest first.
 
     Most of them work at the coarse scale, where a layer costs a quarter; five in all make the paper's 40.5 M.
-   
     """
 
     network = "e2i3d"

@@ -1,7 +1,7 @@
 """A trained network and the random walker together: the product of two experts.
 
 The network knows what objects look like; the walker knows where surfaces end, from geometry and from the network's
-judgement of neighbours where it has learned one (`models.affinity`). A voxel's log-probabilities are the walker's plus
+affinity of neighbours where it has learned one. A voxel's log-probabilities are the walker's plus
 `share` times the network's; every further click an object makes the network's weight smaller, for corrections are local,
 and the probabilities shown sharper: walkers die on the way, so that theirs grow less with the clicks than being right.
 """

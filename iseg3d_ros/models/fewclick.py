@@ -17,11 +17,12 @@ from torch.nn.functional import cross_entropy
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import binary_losses as binary_loss
-from iseg3d_ros.models.layers.attention import Attention, FeedForward, best_of_clicks, mean_of_clicks
+from iseg3d_ros.models.layers.attention import FeedForward, best_of_clicks, mean_of_clicks
 from iseg3d_ros.models.layers.click_unet import stacked
 from iseg3d_ros.models.layers.encoded_scene import check_clicks, children, parents, parts, pool_mean, rows_of_clouds
 from iseg3d_ros.models.layers.heads import MLP, MaskHead
 from iseg3d_ros.models.layers.losses import mean_losses
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.position_codes import FourierCode, unit_cube
 from iseg3d_ros.models.layers.ptv3 import PointTransformer, PointTransformerSettings
 from iseg3d_ros.models.layers.relation import Relation, relations

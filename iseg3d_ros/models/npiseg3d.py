@@ -12,13 +12,14 @@ from torch.nn.functional import linear, normalize, one_hot
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.agile3d import Agile3D, Draft
-from iseg3d_ros.models.layers import cpu_attention as folding
-from iseg3d_ros.models.layers.attention import Attention, ClickLayer, SceneProjections, best_of_clicks
+from iseg3d_ros.models.layers import cpu_attention
+from iseg3d_ros.models.layers.attention import ClickLayer, SceneProjections, best_of_clicks
 from iseg3d_ros.models.layers.click_attention import ClickAttention
 from iseg3d_ros.models.layers.encoded_scene import Encoded, EncodedCloud, Scale, check_clicks, parts
 from iseg3d_ros.models.layers.heads import MLP
 from iseg3d_ros.models.layers.latents import Gaussian, Latents, LatentSettings
 from iseg3d_ros.models.layers.losses import click_weights, mask_loss, mean_losses
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.settings import MOST_LAYERS, SMALL_ATTENTION, TINY_ATTENTION, ClickAttentionSettings, setting
 
 COSINE_SCALE = 10.0  # sharpens Eq. 11's cosines, whose softmax would otherwise stay near uniform
@@ -66,7 +67,7 @@ class PreviousMask(nn.Module):
 
     def forward(self, scale: Scale, layer: ClickLayer, previous: Tensor) -> Scale:
         """The scale with the code added to its features and, by linearity, to the first layer's projections."""
-        if folding.usable(scale.features) and not (previous > 0).any():
+        if cpu_attention.should_fold(scale.features) and not (previous > 0).any():
             return scale
         coded = ((previous < self.labels) & (previous > 0).any()).to(scale.features.dtype)[:, None]
         codes = self.mlp(torch.eye(self.labels, device=previous.device))

@@ -72,7 +72,8 @@ class ModelSettings:
             if name not in known:
                 near = get_close_matches(name, known, 1, 0.0)[0]
                 raise ValueError(f"{cls.network} has no setting {name!r}; the nearest is {near!r}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        arguments: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return cls(**arguments)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from iseg3d_ros.models.layers.attention import Attention, mean_of_clicks
+from iseg3d_ros.models.layers.attention import mean_of_clicks
 from iseg3d_ros.models.layers.heads import MLP
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.settings import ClickAttentionSettings, setting
 
 

@@ -12,7 +12,7 @@ from iseg3d_ros import Click, Predictor
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import build, settings_of
-from iseg3d_ros.models.ensemble import NetworkWithWalker, with_walker, selected
+from iseg3d_ros.models.ensemble import NetworkWithWalker, selected, with_walker
 from iseg3d_ros.models.random_walker import RandomWalker, RandomWalkerSettings
 from iseg3d_ros.preprocessing.features import FEATURES, voxel_cloud
 
@@ -103,7 +103,7 @@ def test_sharper_probabilities_change_no_label(monkeypatch: pytest.MonkeyPatch) 
     clicks = [Click((-0.12, 0.0, 0.1), 1), Click((0.12, 0.0, 0.1), 0), Click((0.0, 0.2, 0.0), 0)]
     sharp = predictor.segment(scene, clicks)
     # a sharpness of one after three clicks on one object
-    monkeypatch.setattr("iseg3d_ros.models.ensemble.SUREST", 1 + 1 / 3)
+    monkeypatch.setattr("iseg3d_ros.models.ensemble.SHARPNESS_AT_MANY_CLICKS", 1 + 1 / 3)
     plain = predictor.segment(scene, clicks)
     np.testing.assert_array_equal(sharp.labels, plain.labels)
     assert (sharp.probability >= plain.probability - 1e-6).all() and sharp.probability.mean() > plain.probability.mean()
