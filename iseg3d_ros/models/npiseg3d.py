@@ -23,7 +23,7 @@ from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.settings import MOST_LAYERS, SMALL_ATTENTION, TINY_ATTENTION, ClickAttentionSettings, setting
 
 COSINE_SCALE = 10.0  # sharpens Eq. 11's cosines, whose softmax would otherwise stay near uniform
-NUMBERS = 16  # a relation's pair holds tens of numbers, a sample's score is one: so many more are worked on together
+PAIRS_PER_SCORE = 16  # a relation's pair holds tens of numbers, a sample's score is one: so many more are worked on together
 DETERMINISTIC = 0.5  # weight of the deterministic context and target branches in the public code
 
 
@@ -198,7 +198,7 @@ class NPISeg3D(Agile3D):
         cosine, scene, worst = self.settings.cosine, process.scene, []
         samples = modulated if cosine else modulated - modulated.mean(0)  # a dot product's mean is known beforehand
         pairs = samples.shape[0] * samples.shape[1]
-        for part in parts(len(scene), max(1, pairs // NUMBERS), scene.device):
+        for part in parts(len(scene), max(1, pairs // PAIRS_PER_SCORE), scene.device):
             values = self.similarity(samples.flatten(0, 1), scene[part]).unflatten(0, samples.shape[:2])
             spread = values.var(0, unbiased=False) if cosine else values.square_().mean(0)
             worst.append(spread.amax(0))

@@ -24,7 +24,7 @@ EYE_HEIGHT_METRES = 1.8  # metres over the floor, of who walks through a room wi
 
 @dataclass(frozen=True)
 class RandomWalkerSettings:
-    """How the walker walks; tuned on table tops of one RGB-D view and on made rooms, checked on LiDAR sweeps."""
+    """How the walker walks; tuned on table tops of one RGB-D view and on synthetic rooms, checked on LiDAR sweeps."""
 
     network: str = "random_walker"
     preset: str = "none"
@@ -93,7 +93,11 @@ class Edges:
 
 
 def neighbour_edges(
-    geometry: VoxelGeometry, tree: cKDTree, support: NDArray[np.bool_], judge: Judge | None, settings: RandomWalkerSettings
+    geometry: VoxelGeometry,
+    tree: cKDTree,
+    support: NDArray[np.bool_],
+    judge: Judge | None,
+    settings: RandomWalkerSettings,
 ) -> Edges:
     """Edges between near voxels, hard to cross over a concave bend, a change of colour, or a judge's doubt."""
     first, second, distance = nearest_pairs(tree, settings.neighbours)

@@ -1,4 +1,4 @@
-"""AGILE3D's attention between clicks and one scale of the scene: layers of click-to-scene, click-to-click and scene-to-click."""
+"""AGILE3D's attention between clicks and one scale of the scene: click-to-scene, click-to-click, scene-to-click."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.sparse.scratch import scratch
 
 BLOCK_NUMBERS = 1 << 18  # a megabyte, so that a few such buffers stay in the cache
-MAX_FOLDED_CLICKS_PER_CHANNEL = 2.0  # folded clicks (heads times clicks) a channel, up to which two wide products beat projecting the points
+MAX_FOLDED_CLICKS_PER_CHANNEL = 2.0  # clicks times heads; more: projecting the points is faster
 MIN_FOLDED_NUMBERS = 1 << 22  # in a scene's features, 33k points of 128; with fewer it was not measured to be faster
 
 

@@ -10,14 +10,14 @@ from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.models.settings import ClickAttentionSettings
 
-FAR, NEAR = 0.8, 2.0  # a point's weight away from the clicks, and at one
+WEIGHT_FAR, WEIGHT_AT_CLICK = 0.8, 2.0  # a point's weight away from the clicks, and at one
 
 
 def click_weights(cloud: VoxelCloud, clicks: VoxelClicks, radius: float) -> Tensor:
     """Weights (V,): 2.0 at a click, falling linearly to 0.8 at `radius` metres from the nearest one."""
     clicked = cloud.points[clicks.voxel]
     nearest = torch.cdist(cloud.points, clicked, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
-    return FAR + (NEAR - FAR) * (1 - nearest.clamp(max=radius) / radius)
+    return WEIGHT_FAR + (WEIGHT_AT_CLICK - WEIGHT_FAR) * (1 - nearest.clamp(max=radius) / radius)
 
 
 def point_dice(logits: Tensor, target: Tensor, zero_when_wrong: bool) -> Tensor:

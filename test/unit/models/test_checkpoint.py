@@ -12,7 +12,8 @@ from model_scenes import boxes_on_a_table, first_clicks
 from torch import nn
 
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.models.build import NETWORKS, build, settings_of
+from iseg3d_ros.models.build import NETWORKS, build, settings_from_json, settings_of
+from iseg3d_ros.predictor import weights_file
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +185,18 @@ def test_diverged_weights_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="diverged"):
         checkpoint.save(tmp_path / "x.safetensors", network)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shipped_files_of_the_first_format_name_their_own_settings_alone(name: str) -> None:
+    card = checkpoint.read_card(weights_file(name))
+    settings = settings_from_json(card["settings"])
+    assert set(settings.to_json()) >= set(card["settings"]), "nothing of another network is left"
+    assert checkpoint.load(weights_file(name)).settings == settings
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ValueError, match="agile3d has no setting 'layer'; the nearest is 'layers'"):
+        settings_of("agile3d", "tiny", layer=2)
+    with pytest.raises(ValueError, match="no setting 'scale_layers'"):
+        settings_of("agile3d", "tiny", scale_layers=(1, 2))

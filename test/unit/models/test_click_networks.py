@@ -162,7 +162,7 @@ def test_memory_bounded_portions_give_the_same(name: str, monkeypatch: pytest.Mo
     cloud, label = boxes_on_a_table(network.settings)
     clicks = first_clicks(label, 1)
     expected = logits_of(network, cloud, clicks)
-    monkeypatch.setattr("iseg3d_ros.models.layers.click_unet.AT_ONCE", 2 * len(cloud))
+    monkeypatch.setattr("iseg3d_ros.models.layers.click_unet.VOXELS_AT_ONCE", 2 * len(cloud))
     torch.testing.assert_close(logits_of(network, cloud, clicks), expected, atol=1e-5, rtol=1e-5)
 
 
