@@ -16,7 +16,7 @@ from scipy import sparse
 from iseg3d_ros.preprocessing.features import Cells
 from iseg3d_ros.preprocessing.voxels import Voxels, neighbour_pairs
 
-POINTS_AT_ONCE = 1 << 17  # points refined at once: what fits a cache
+CHUNK_POINTS = 1 << 17  # points refined at once: what fits a cache
 DISTANCE_SIGMA_VOXELS = 0.5  # voxel edges: standard deviation of the weight by distance
 HEIGHT_SIGMA_VOXELS = 0.2  # voxel edges: … by distance from the neighbour's surface
 COLOUR_SIGMA = 0.12  # … by summed squared difference of colour channels 0..1
@@ -57,7 +57,8 @@ class Refiner:
 
     def probability(self, points: NDArray[np.int64], chance: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, M + 1) probabilities of these points from those of the voxels (V, M + 1)."""
-        parts = [self._chunk(points[start : start + POINTS_AT_ONCE], chance) for start in range(0, len(points), POINTS_AT_ONCE)]
+        starts = range(0, len(points), CHUNK_POINTS)
+        parts = [self._chunk(points[start : start + CHUNK_POINTS], chance) for start in starts]
         return np.concatenate(parts) if parts else np.zeros((0, chance.shape[1]), np.float32)
 
     def _chunk(self, points: NDArray[np.int64], chance: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from iseg3d_ros.preprocessing.voxels import voxelise
 CELLS = 96  # of the coarse grid's longest side: thousands of voxels, whatever the cloud
 CANDIDATES = 96  # normals tried as the plane's
 PARALLEL = np.cos(np.radians(10))
-MIN_COSINE_TO_AXIS = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # how far the plane may lean from the axis
+MIN_COSINE_TO_AXIS = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # of the plane's normal
 SHARE = {"axis": 0.08, "free": 0.3}  # of the voxels that must lie in a plane for it to count
 LAYERS = 10_000  # slices from the lowest point on in which a plane is looked for
 PYRAMID = 1.5  # |x|/z and |y|/z of a camera's points: 112 degrees
