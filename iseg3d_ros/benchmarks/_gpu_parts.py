@@ -19,8 +19,7 @@ from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud
 from iseg3d_ros.demo.scenes import SHIPPED, open_scene
 from iseg3d_ros.io.package_files import weights_dir
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.predictor import Predictor
 from iseg3d_ros.sparse import Maps, SparseTensor, SubMConv3d, backend, choice, implicit_gemm, spconv_convolution
 from iseg3d_ros.training.config import AugmentConfig, ClickConfig, DataConfig, OptimiserConfig

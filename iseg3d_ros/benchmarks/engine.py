@@ -148,8 +148,8 @@ def _network(coords: Tensor, repetitions: int) -> dict[str, float]:
 
 def res16unet34c() -> nn.Module:
     """The published backbone: planes 32, 64, 128, 256 | 256, 128, 96, 96, blocks 2, 3, 4, 6 | 2, 2, 2, 2, stem 5^3."""
+    from iseg3d_ros.models.build import settings_of
     from iseg3d_ros.models.layers.backbone import Backbone
-    from iseg3d_ros.models.settings import settings_of
 
     return Backbone(settings_of("agile3d", "paper"), 3)
 

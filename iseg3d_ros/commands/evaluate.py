@@ -23,7 +23,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--temperature", type=float, help="scatter the clicks by ClickEnhance's Eq. 5, from 0 to 1")
     parser.add_argument("--voxel-size", type=float, help="metres, instead of the model's own choice")
     parser.add_argument("--least-points", type=int, default=50, help="smaller objects are no targets")
-    parser.add_argument("--most-objects", type=int, default=10, help="the largest objects of a scene are its targets")
+    parser.add_argument("--most-objects", type=int, default=10, help="a scene's targets")
+    parser.add_argument("--objects", choices=("largest", "random"), default="largest", help="which ones are targets")
     parser.add_argument("--split", choices=("train", "val"), help="of data with official splits; val without it")
     parser.add_argument("--limit", type=int, help="take the first N scenes of each data set")
     parser.add_argument("--seed", type=int, default=42)
@@ -59,12 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> Any:
-    from iseg3d_ros.evaluation.run import EvaluationConfig
+    from iseg3d_ros.evaluation.config import EvaluationConfig
 
     return EvaluationConfig(
         arguments.protocol, arguments.budget, arguments.rule, arguments.temperature, arguments.least_points,
         arguments.most_objects, arguments.voxel_size, arguments.limit, arguments.seed, arguments.device,
-        arguments.split,
+        arguments.split, arguments.objects,
     )  # fmt: skip
 
 

@@ -121,12 +121,21 @@ def _judge(outcome: Outcome, clicks: int, result: Any, truth: NDArray[np.int32])
 
 
 def choose_objects(
-    instance: NDArray[np.int32], least_points: int = 50, most: int = 10, objects: tuple[int, ...] | None = None
+    instance: NDArray[np.int32],
+    least_points: int = 50,
+    most: int = 10,
+    objects: tuple[int, ...] | None = None,
+    seed: int | None = None,
 ) -> tuple[NDArray[np.int32], int]:
-    """The truth of a task: the given instances, or the largest ones of at least so many points, numbered from 1."""
+    """The truth of a task: the given instances, or some of at least so many points, numbered from 1.
+
+    With a seed they are drawn at random, otherwise the largest ones are taken.
+    """
     ids, counts = np.unique(instance[instance > 0], return_counts=True)
     if objects is None:
         large = ids[counts >= least_points][np.argsort(-counts[counts >= least_points], kind="stable")]
+        if seed is not None:
+            large = np.random.default_rng(seed).permutation(large)
         objects = tuple(int(value) for value in np.sort(large[:most]))
     table = np.zeros(max(int(instance.max(initial=0)), max(objects, default=0)) + 1, np.int32)
     table[list(objects)] = np.arange(1, len(objects) + 1)

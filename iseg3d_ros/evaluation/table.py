@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from iseg3d_ros.evaluation.corrections import corrections
 from iseg3d_ros.evaluation.metrics import average_precision, figures, mean_average_precision
 from iseg3d_ros.evaluation.protocol import Outcome
 
 COLUMNS = (
     "parameters", "IoU@1", "IoU@2", "IoU@3", "IoU@5", "IoU@10", "IoU@15", "NoC@80", "NoC@85", "NoC@90",
-    "AUROC@1", "ECE@1", "encode_seconds", "click_seconds", "peak_mb", "samples",
+    "harm>2", "harm>10", "gain", "AUROC@1", "ECE@1", "encode_seconds", "click_seconds", "peak_mb", "samples",
 )  # fmt: skip
 # Clicks an object at which masks are judged as instance segmentation (InterObject3D's Tab. I, Few-Click's Tab. 2).
 AP_AT = (1, 2, 3, 5, 10, 20)
@@ -20,7 +21,7 @@ AP_AT = (1, 2, 3, 5, 10, 20)
 def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Every figure of one model: fractions for IoU and AP, clicks for NoC, seconds for times; NaN is left out."""
     samples = [outcome.rows for outcome in outcomes]
-    table = figures(samples) | _precision(outcomes) | _times(outcomes) | _calibration(outcomes)
+    table = figures(samples) | corrections(outcomes) | _precision(outcomes) | _times(outcomes) | _calibration(outcomes)
     table |= {"samples": len(outcomes), "objects": sum(outcome.objects for outcome in outcomes)}
     table["peak_mb"] = max((outcome.peak_mb for outcome in outcomes), default=float("nan"))
     return {name: round(float(value), 6) for name, value in table.items() if np.isfinite(value)}

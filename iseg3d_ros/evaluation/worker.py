@@ -19,16 +19,16 @@ import torch
 
 from iseg3d_ros.data.open import open_data
 from iseg3d_ros.data.sample import Sample, Samples
+from iseg3d_ros.evaluation.config import EvaluationConfig, Part
 from iseg3d_ros.evaluation.protocol import Task, choose_objects, evaluate
-from iseg3d_ros.evaluation.run import EvaluationConfig, Part
 from iseg3d_ros.evaluation.user import RULES, Rule, tempered
 from iseg3d_ros.predictor import Predictor
 
 _model, _config = "", EvaluationConfig()
 
 
-def start(model: str, config: EvaluationConfig) -> None:
-    """Settle down in a new process."""
+def initialise_process(model: str, config: EvaluationConfig) -> None:
+    """Process-pool initializer."""
     global _model, _config
     _model, _config = model, config
     torch.set_num_threads(1)
@@ -37,7 +37,7 @@ def start(model: str, config: EvaluationConfig) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def work(part: Part) -> dict[str, Any]:
+def evaluate_part(part: Part) -> dict[str, Any]:
     """One outcome of what this process was started for."""
     return evaluated(_model, part, _config)
 
@@ -81,7 +81,9 @@ def task_of(part: Part, config: EvaluationConfig) -> Task:
     """The cloud and the objects that a part names."""
     sample = _sample(part.path, part.index, part.sample, config.split)
     objects = (part.instance,) if part.instance is not None else (sample.objects or None)
-    truth, count = choose_objects(sample.cloud.instance, config.least_points, config.most_objects, objects)
+    truth, count = choose_objects(
+        sample.cloud.instance, config.least_points, config.most_objects, objects, config.draw
+    )
     if count == 0:
         raise ValueError(f"it has no object of at least {config.least_points} points")
     return Task(part.name, sample.cloud.xyz, sample.cloud.rgb, truth, count)

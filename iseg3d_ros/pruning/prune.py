@@ -14,7 +14,7 @@ from torch import nn
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.layers.attention import Attention
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.pruning.cost import by_cost
 from iseg3d_ros.pruning.groups import heterogeneous_groups

@@ -16,14 +16,52 @@ def geometry(xyz: Floats, size: float, config: AugmentConfig, rng: np.random.Gen
     turn = _yaw(rng.uniform(0, 2 * np.pi)) @ _tilt(np.radians(config.tilt_degrees), rng)
     turn = turn * rng.uniform(*config.scale)
     turn[:, 0] *= rng.choice([-1.0, 1.0])
-    moved = xyz @ turn.T.astype(np.float32)
+    moved = bent(xyz @ turn.T.astype(np.float32), size, config, rng)
     return moved + rng.normal(0, rng.uniform(0, config.noise) * size, moved.shape).astype(np.float32)
+
+
+def bent(xyz: Floats, size: float, config: AugmentConfig, rng: np.random.Generator) -> Floats:
+    """A few long waves of small slope: walls and floors of real scans are not flat."""
+    if config.elastic == 0 or rng.random() >= config.elastic:
+        return xyz
+    out = xyz.copy()
+    for _ in range(4):
+        length = size * 8 * 10 ** rng.random()
+        wave = rng.normal(size=3)
+        wave *= 2 * np.pi / length / np.linalg.norm(wave)
+        push = rng.normal(size=3) * 0.012 * length * rng.random()
+        height = np.sin(xyz @ wave.astype(np.float32) + np.float32(rng.uniform(0, 6.3)))
+        out += height[:, None] * push.astype(np.float32)
+    return out
 
 
 def thin(count: int, config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Which points stay: a random share of at most `drop_points` goes."""
     kept: NDArray[np.bool_] = rng.random(count, dtype=np.float32) >= rng.uniform(0, config.drop_points)
     return kept
+
+
+def relit(
+    rgb: Bytes | None, xyz: Floats, instance: NDArray[np.int32], config: AugmentConfig, rng: np.random.Generator
+) -> Bytes | None:
+    """Light that falls off over metres, a cast, and objects' mean colours drawn towards one palette."""
+    if rgb is None or config.relight == 0 or rng.random() >= config.relight:
+        return rgb
+    values = rgb.astype(np.float32) / 255
+    ids, index = np.unique(instance, return_inverse=True)
+    counts = np.bincount(index)[:, None]
+    means = np.stack([np.bincount(index, values[:, c]) for c in range(3)], 1) / counts
+    palette = means[rng.integers(len(ids), size=3)]
+    nearest = palette[np.linalg.norm(means[:, None] - palette, axis=2).argmin(1)]
+    values += ((nearest - means) * rng.uniform(0, 0.8, (len(ids), 1)))[index].astype(np.float32)
+    extent = float(np.ptp(xyz, axis=0).max()) + 1e-6
+    light = np.zeros(len(xyz), np.float32)
+    for _ in range(3):
+        wave = rng.normal(size=3).astype(np.float32)
+        wave *= 2 * np.pi / (extent * rng.uniform(0.4, 1.5)) / np.linalg.norm(wave)
+        light += np.float32(rng.uniform(0.02, 0.2)) * np.sin(xyz @ wave + np.float32(rng.uniform(0, 6.3)))
+    cast = np.exp(rng.normal(0, 0.08) * np.array([1, 0, -1], np.float32) + np.array([0.06, 0, -0.06], np.float32))
+    return (np.clip(values * np.exp(light)[:, None] * cast, 0, 1) * 255).astype(np.uint8)
 
 
 def colour(rgb: Bytes | None, config: AugmentConfig, rng: np.random.Generator) -> Bytes | None:

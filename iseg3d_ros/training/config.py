@@ -40,6 +40,8 @@ class AugmentConfig:
     drop_points: float = 0.3  # at most this share of the points is left out
     colour_jitter: float = 0.25
     colour_dropout: float = 0.2  # share of the crops that lose their colour
+    elastic: float = 0.0  # share of the crops whose surfaces are bent by a few long waves
+    relight: float = 0.0  # share of the coloured crops that are lit unevenly and share a palette, as real rooms do
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,22 @@ class ClickConfig:
 
 
 @dataclass(frozen=True)
+class DialogueConfig:
+    """Whole dialogues with the operator, for the networks that are trained at every click (`training.dialogues`)."""
+
+    objects: int = 4  # of a crop, each in a dialogue of its own
+    voxels: int = 4096  # of a crop that the decoder sees, drawn evenly
+    lengths: tuple[float, ...] = (0.24, 0.24, 0.2, 0.14, 0.1, 0.04, 0.02, 0.02)  # weights of 1, 2, … clicks
+    least_voxels: int = 8
+    centre_share: float = 0.75  # clicks at the deepest point of an error; the others anywhere in it
+    other_error: float = 0.1  # clicks that do not ask which error is the deeper
+    needless: float = 0.03  # clicks on what is right already
+    shows_mask: float = 0.75  # dialogues in which the network sees its last mask
+    right_weight: float = 1.0  # added to the weight of voxels that were right before the click
+    middle_weight: float = 0.4  # of the masks after the coarse scale
+
+
+@dataclass(frozen=True)
 class OptimiserConfig:
     """AdamW or SGD under a one-cycle schedule."""
 
@@ -63,6 +81,7 @@ class OptimiserConfig:
     clip_norm: float = 1.0
     accumulate: int = 1
     ema: float = 0.999
+    backbone_rate: float = 1.0  # the backbone's learning rate, as a share of the decoder's
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,7 @@ class TrainConfig:
     network: str = "e2i3d"
     preset: str = "small"
     options: dict[str, Any] = field(default_factory=dict)
-    walker: float = 0.0  # the network's share beside the random walker at inference (`guided`); 0: without the walker
+    walker: float = 0.0  # the network's share beside the random walker at inference; 0: without the walker
     start: str = ""  # weights to start from: a pruned network's file, or an earlier run's
     steps: int = 8000
     batch: int = 1
@@ -88,6 +107,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     clicks: ClickConfig = field(default_factory=ClickConfig)
+    dialogues: DialogueConfig = field(default_factory=DialogueConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
 
 

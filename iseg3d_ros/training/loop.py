@@ -14,8 +14,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
 from iseg3d_ros.models import checkpoint
+from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D
 from iseg3d_ros.training import distributed, state
 from iseg3d_ros.training.config import TrainConfig
+from iseg3d_ros.training.dialogues import DialogueStep
 from iseg3d_ros.training.log import Log
 from iseg3d_ros.training.samples import Crops, TrainingSample
 from iseg3d_ros.training.schedule import learning_rate, make_optimiser
@@ -23,7 +25,7 @@ from iseg3d_ros.training.start import first_network
 from iseg3d_ros.training.step import Step
 from iseg3d_ros.training.validate import validate
 
-PRIME = 1_000_003  # spreads the seeds of neighbouring runs
+SEED_STRIDE = 1_000_003  # spreads the seeds of neighbouring runs
 
 
 def train(config: TrainConfig, *, stop_after: int | None = None) -> Path:
@@ -45,7 +47,7 @@ def _trained(config: TrainConfig, world: distributed.World, stop_after: int | No
     progress = state.Progress()
     if (out / "state.safetensors").exists():
         progress = state.restore(out / "state.safetensors", network, average, optimiser)
-    step = _parallel(Step(network, config.clicks), world, device)
+    step = _parallel(_step(network, config), world, device)
     log = Log(out, config) if world.first else None
     started, saved = time.monotonic() - progress.seconds, time.monotonic()
     last = min(config.steps, stop_after or config.steps)
@@ -79,10 +81,17 @@ def _device(config: TrainConfig, world: distributed.World) -> torch.device:
     return torch.device("cuda", world.local) if name == "cuda" else torch.device(name)
 
 
-def _parallel(step: Step, world: distributed.World, device: torch.device) -> nn.Module:
+def _step(network: nn.Module, config: TrainConfig) -> nn.Module:
+    """The losses of a batch, as the network wants to be trained."""
+    if isinstance(network, TwoWayE2I3D):
+        return DialogueStep(network, config.dialogues)
+    return Step(network, config.clicks)
+
+
+def _parallel(step: nn.Module, world: distributed.World, device: torch.device) -> nn.Module:
     if world.size == 1:
         return step
-    distributed.synced(step.network)
+    distributed.synced(step.network)  # type: ignore[arg-type]
     devices = [device.index] if device.type == "cuda" else None
     return DistributedDataParallel(step, devices, find_unused_parameters=True, broadcast_buffers=False)
 
@@ -124,11 +133,11 @@ def _optimise(
 ) -> dict[str, Tensor]:
     """One optimiser step over its accumulated batches; a step with a loss that is not finite changes nothing."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["share"]
     optimiser.zero_grad(set_to_none=True)
     losses: dict[str, Tensor] = {}
     for part, batch in enumerate(batches):
-        seed = config.seed * PRIME + number * len(batches) + part
+        seed = config.seed * SEED_STRIDE + number * len(batches) + part
         first = (seed * world.size + world.rank) * config.batch
         with torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext():
             losses = step([sample.to(device) for sample in batch], seed, range(first, first + config.batch))

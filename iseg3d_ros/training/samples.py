@@ -1,4 +1,4 @@
-"""From a made scene to a training sample: augment, cut a crop, quantise, choose the objects to be clicked."""
+"""From a synthetic scene to a training sample: augment, cut a crop, quantise, choose the objects to be clicked."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def make_sample(
     most_voxels = round(least * (data.max_voxels / least) ** rng.random())
     inside = crop(xyz, instance, size / change.scale[1], most_voxels, rng)  # it may be stretched afterwards
     xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
+    rgb = augment.relit(rgb, xyz, instance, change, rng)
     cloud, voxels = voxel_cloud(
         augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,13 +14,16 @@ from iseg3d_ros.training.config import OptimiserConfig
 
 def make_optimiser(network: nn.Module, config: OptimiserConfig) -> Optimizer:
     """AdamW or SGD; norms, biases and other vectors are not decayed."""
-    wide = [p for p in network.parameters() if p.requires_grad and p.dim() > 1]
-    flat = [p for p in network.parameters() if p.requires_grad and p.dim() <= 1]
-    groups = [{"params": wide, "weight_decay": config.weight_decay}, {"params": flat, "weight_decay": 0.0}]
+    groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+    for name, parameter in network.named_parameters():
+        slow, wide = config.backbone_rate != 1 and name.startswith("backbone."), parameter.dim() > 1
+        group = groups.setdefault((slow, wide), {"params": [], "weight_decay": config.weight_decay if wide else 0.0})
+        group["share"] = config.backbone_rate if slow else 1.0
+        group["params"] += [parameter] if parameter.requires_grad else []
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+        return torch.optim.AdamW(list(groups.values()), lr=config.learning_rate, fused=True)
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
+        return torch.optim.SGD(list(groups.values()), lr=config.learning_rate, momentum=0.9, nesterov=True)
     raise ValueError(f"optimiser.name must be adamw or sgd, but is {config.name!r}.")
 
 

@@ -20,9 +20,8 @@ from iseg3d_ros.interaction.storage import Saving, Snapshot, Writer, _read_cloud
 from iseg3d_ros.interaction.tracking import Mark
 from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.models.adaptation import Adapted
-from iseg3d_ros.models.build import build
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.checkpoint import save
-from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.ros.model_loading import load_model
 from iseg3d_ros.ros.settings import SegmenterSettings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,20 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 from iseg3d_ros.models.layers.backbone import batch_norm
 from iseg3d_ros.models.layers.encoded_scene import rows_of_clouds
 from iseg3d_ros.models.layers.serialisation import CURVES, Patches, codes, patches
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import QuerySettings
 from iseg3d_ros.sparse import Maps, SparseTensor, SubMConv3d, pool, unpool
 
 STRIDES = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True)
+class PointTransformerSettings(QuerySettings):
+    """`stem`, `planes` and `blocks` are its channels and depths."""
+
+    stem_blocks: int = 2
+    head_width: int = 16
+    patch: int = 1024
+    drop_path: float = 0.3
 
 
 class PointTransformer(nn.Module):
@@ -23,7 +34,7 @@ class PointTransformer(nn.Module):
     `forward` gives the features of every decoder level, coarse to fine: strides 8, 4, 2 and 1.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: PointTransformerSettings) -> None:
         super().__init__()
         down = (settings.stem, *settings.planes[:4])
         up = (settings.planes[3], *settings.planes[4:])

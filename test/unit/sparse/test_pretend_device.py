@@ -14,9 +14,8 @@ from pretend_device import NAME, Counts, pretend_device
 
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.adaptation import Adapted
-from iseg3d_ros.models.build import build
+from iseg3d_ros.models.build import NETWORKS, build, settings_of
 from iseg3d_ros.models.checkpoint import load
-from iseg3d_ros.models.settings import NETWORKS, settings_of
 from iseg3d_ros.pruning.importance import importance
 from iseg3d_ros.pruning.prune import PruneConfig, forward, mask, prune, surroundings
 from iseg3d_ros.pruning.trace import dependencies

@@ -146,7 +146,7 @@ WORKER = """
 import gc, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_training_loop import CURVE, quick
+from test_loop import CURVE, quick
 from iseg3d_ros.training.loop import train
 import torch
 
@@ -165,7 +165,7 @@ CURVE = {"steps": 3, "log_steps": 1, "clicks": ClickConfig(rounds=0)}
 
 
 def test_two_processes_train_as_one_with_twice_the_batch(folder: Path, tmp_path: Path) -> None:
-    here = str(Path(__file__).resolve().parents[2])
+    here = str(Path(__file__).resolve().parent)
     environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": "2"}
     environment["GLOO_SOCKET_IFNAME"] = "lo"
     arguments = [sys.executable, "-c", WORKER, here, str(folder), str(tmp_path / "two")]

@@ -1,0 +1,261 @@
+"""E2I3D with a promptable decoder: its pruned backbone and click attention over two scales, one dialogue an object.
+
+From the paper (Cong et al., AAAI 2026): a backbone pruned by heterogeneous groups, then click-aware attention at H = 2
+scales (Eq. 5), whose refined scenes are summed at full resolution (Eq. 6), and everything fine-tuned. Ours: positions
+relative to an object's first click, a mask and a not-mask token beside one token a click, the object's last mask as an
+input, and a loss at every click of a simulated dialogue (`training.dialogues`).
+
+Every object has a dialogue of its own: its clicks, and those clicks elsewhere that hit its mask. A click that concerns
+no other object changes no other object. Masks compete at the end by their logits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
+from iseg3d_ros.models.layers.backbone import Backbone
+from iseg3d_ros.models.layers.click_position import ClickPosition, distance_features
+from iseg3d_ros.models.layers.encoded_scene import children, parents, pool_mean, rows_of_clouds
+from iseg3d_ros.models.layers.two_way import CrossAttention, TwoWayBlock
+from iseg3d_ros.models.settings import MOST_LAYERS, SMALL, TINY, ModelSettings, check_heads, setting
+from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
+
+REMEMBERED_BYTES = 256 << 20  # of masks and voxels that a scene keeps for the dialogues held on it
+
+Dialogue = tuple[tuple[int, int], ...]  # (voxel, 1 for the object or 0 against it), in the order of the clicks
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """The voxels that a decoder works on, at both scales; `parent` (V,) is the coarse row of every fine one."""
+
+    fine: Tensor
+    coarse: Tensor
+    points: Tensor
+    coarse_points: Tensor
+    parent: Tensor
+    size: float
+
+    def only(self, rows: Tensor) -> Voxels:
+        """A part of the fine voxels with what of the coarse ones they need."""
+        kept, parent = torch.unique(self.parent[rows], return_inverse=True)
+        coarse, coarse_points = self.coarse[kept], self.coarse_points[kept]
+        return Voxels(self.fine[rows], coarse, self.points[rows], coarse_points, parent, self.size)
+
+    def pooled(self, values: Tensor) -> Tensor:
+        """Means of fine values (B, V) in the coarse voxels (B, V2)."""
+        total = values.new_zeros(len(values), len(self.coarse)).index_add(1, self.parent, values)
+        return total / children(self.parent, len(self.coarse))
+
+
+class Memory:
+    """Results by key, the least recently used forgotten first; shared by threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._bytes, self._lock = limit, 0, threading.Lock()
+        self._kept: OrderedDict[object, tuple[Tensor, ...]] = OrderedDict()
+
+    def get(self, key: object) -> tuple[Tensor, ...] | None:
+        """What was kept under this key, if it still is."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: object, *tensors: Tensor) -> None:
+        """Keep tensors that nobody will change."""
+        with self._lock:
+            if key not in self._kept:
+                self._bytes += _bytes_of(tensors)
+            self._kept[key] = tensors
+            while self._bytes > self._limit and len(self._kept) > 1:
+                self._bytes -= _bytes_of(self._kept.popitem(last=False)[1])
+
+
+def _bytes_of(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@dataclass(frozen=True)
+class EncodedScene:
+    """One cloud's voxels, and the masks of the dialogues held on it so far."""
+
+    voxels: Voxels
+    memory: Memory = field(default_factory=lambda: Memory(REMEMBERED_BYTES), compare=False)
+
+
+@dataclass(frozen=True)
+class EncodedScenes:
+    """Clouds that went through the backbone together."""
+
+    clouds: tuple[EncodedScene, ...]
+
+
+@dataclass(frozen=True)
+class TwoWayE2I3DSettings(ModelSettings):
+    """Sizes of the decoder: `decoder_width` channels outside the attention, `decoder_inner` inside it."""
+
+    network = "e2i3d"
+    presets: ClassVar = {"small": SMALL | {"heads": 4}, "tiny": TINY | {"heads": 2}}
+
+    decoder: str = setting("two_way", one_of=("two_way",))
+    heads: int = setting(8, most=MOST_LAYERS)
+    decoder_width: int = 96
+    decoder_inner: int = 64
+    sharpness: float = 1.0  # power that the shown probabilities are raised to, fitted on validation scenes
+
+    def check(self) -> None:
+        """Heads must divide the attention's width, too."""
+        super().check()
+        check_heads(self.decoder_inner, self.heads)
+
+
+class TwoWayE2I3D(Network):
+    """The network. It keeps its own masks, click by click, and takes no previous ones."""
+
+    settings_class = TwoWayE2I3DSettings
+    settings: TwoWayE2I3DSettings
+
+    def __init__(self, settings: TwoWayE2I3DSettings) -> None:
+        super().__init__(settings)
+        width, inner, heads = settings.decoder_width, settings.decoder_inner, settings.heads
+        self.backbone = Backbone(settings)
+        self.project = nn.ModuleList(nn.Linear(channels, width) for channels in settings.planes[4:])
+        self.norm = nn.LayerNorm(width)
+        self.position = ClickPosition(width)
+        self.mask_tokens = nn.Parameter(torch.randn(2, width) * 0.5)  # mask, not mask
+        self.sign = nn.Parameter(torch.randn(2, width) * 0.5)  # click against, click on the object
+        self.order = nn.Parameter(torch.zeros(2, width))  # the first, the newest click
+        self.last_mask = nn.Parameter(torch.randn(width) * 0.02)
+        self.coarse_block, self.fine_block = TwoWayBlock(width, inner, heads), TwoWayBlock(width, inner, heads)
+        self.final = CrossAttention(width, inner, heads)
+        self.token_norm, self.voxel_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.voxel_mlp = _mlp(width)
+        self.heads = nn.ModuleList(_mlp(width) for _ in range(2))  # of the mask and of the not-mask token
+        self.bias = nn.Parameter(torch.tensor(-1.0))
+
+    # Encoding
+
+    def encode(self, clouds: Sequence[VoxelCloud]) -> EncodedScenes:
+        """Features of every voxel at both scales; expensive, once per cloud."""
+        maps = Maps(sparse_batch([cloud.coords for cloud in clouds]))
+        levels = self.backbone(SparseTensor(torch.cat([cloud.features for cloud in clouds]), maps))
+        stride8, stride4, stride2, own = (p(level.features) for p, level in zip(self.project, levels, strict=True))
+        above2 = maps.parent(2)
+        coarse = stride2 + (stride4 + stride8[maps.parent(4)])[above2]
+        parent = parents(maps, 2)
+        count = children(parent, len(coarse))
+        fine = self.norm(own + coarse[parent])
+        coarse = self.norm(coarse + pool_mean(own, parent, count))
+        points = torch.cat([cloud.points for cloud in clouds])
+        coarse_points = pool_mean(points, parent, count)
+        sizes, coarse_sizes = [len(cloud) for cloud in clouds], rows_of_clouds(levels[2].coords, len(clouds))
+        scenes, at, coarse_at = [], 0, 0
+        for cloud, size, coarse_size in zip(clouds, sizes, coarse_sizes, strict=True):
+            rows, coarse_rows = slice(at, at + size), slice(coarse_at, coarse_at + coarse_size)
+            scenes.append(EncodedScene(Voxels(
+                fine[rows], coarse[coarse_rows], cloud.points, coarse_points[coarse_rows],
+                parent[rows] - coarse_at, cloud.size,
+            )))  # fmt: skip
+            at, coarse_at = at + size, coarse_at + coarse_size
+        return EncodedScenes(tuple(scenes))
+
+    # Decoding
+
+    def decode(
+        self, encoded: EncodedScenes, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+    ) -> list[Prediction]:
+        """Masks of every cloud. `previous` is not used: the masks before the last click follow from the clicks."""
+        return [self._masks(scene, given) for scene, given in zip(encoded.clouds, clicks, strict=True)]
+
+    def _masks(self, scene: EncodedScene, clicks: VoxelClicks) -> Prediction:
+        """The objects' masks after all clicks, one click after the other; what was computed before is remembered."""
+        dialogues: list[Dialogue] = [()] * clicks.objects
+        masks: list[Tensor | None] = [None] * clicks.objects
+        for voxel, label in zip(clicks.voxel.tolist(), clicks.label.tolist(), strict=True):
+            for index, mask in enumerate(masks):
+                own = index + 1 == label
+                if own or (mask is not None and bool(mask[voxel] > 0)):
+                    dialogues[index] += ((voxel, int(own)),)
+                    masks[index] = self.mask(scene, dialogues[index])
+        background = scene.voxels.points.new_zeros(len(scene.voxels.points))
+        columns = [background, *(torch.full_like(background, -20.0) if mask is None else mask for mask in masks)]
+        return Prediction(torch.stack(columns, 1), sharpness=self.settings.sharpness)
+
+    def mask(self, scene: EncodedScene, dialogue: Dialogue) -> Tensor:
+        """The logits (V,) of one object after its dialogue."""
+        kept = scene.memory.get(dialogue)
+        if kept is not None:
+            return kept[0]
+        before = None if len(dialogue) == 1 else self.mask(scene, dialogue[:-1])[None]
+        voxel, sign = torch.tensor(dialogue, device=scene.voxels.points.device).T[:, None]
+        start = self._started(scene, voxel[:, 0])
+        logits = self.masks(start, scene.voxels, voxel, sign, before)[-1][0]
+        scene.memory.keep(dialogue, logits)
+        return logits
+
+    def _started(self, scene: EncodedScene, first: Tensor) -> tuple[Tensor, Tensor]:
+        key = ("started", int(first))
+        kept = scene.memory.get(key)
+        if kept is None:
+            kept = self.start(scene.voxels, first)
+            scene.memory.keep(key, *kept)
+        return kept[0], kept[1]
+
+    def start(self, voxels: Voxels, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Fine and coarse voxels (B, V, C) as each of B objects sees them: relative to its first click (B,)."""
+        origin = voxels.points[first][:, None]
+        fine = voxels.fine + self.position(voxels.points - origin, voxels.size)
+        return fine, voxels.coarse + self.position(voxels.coarse_points - origin, voxels.size)
+
+    def masks(
+        self, start: tuple[Tensor, Tensor], voxels: Voxels, clicked: Tensor, sign: Tensor, before: Tensor | None
+    ) -> list[Tensor]:
+        """Logits (B, V) of B objects' masks after the coarse scale and at the end, from K clicks each (B, K).
+
+        `before` (B, V) are the logits that the operator saw when giving the newest click; None at the first one.
+        """
+        fine, coarse = start
+        tokens = first = self._tokens(fine, clicked, sign)
+        if before is not None:
+            seen = 2 * before.sigmoid() - 1
+            fine = fine + seen[..., None] * self.last_mask
+            coarse = coarse + voxels.pooled(seen)[..., None] * self.last_mask
+        place = voxels.points[clicked]
+        near = distance_features(voxels.coarse_points, place, voxels.size)
+        tokens, found = self.coarse_block(tokens, first, coarse, near, sign)
+        fine = self.coarse_block.norm4(fine + found[:, voxels.parent])  # Eq. 6: the scales' scenes summed
+        logits = [self._logits(tokens, fine)] if torch.is_grad_enabled() else []
+        near = distance_features(voxels.points, place, voxels.size)
+        tokens, found = self.fine_block(tokens, first, fine, near, sign)
+        fine = self.fine_block.norm4(fine + found)
+        tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, fine))
+        fine = self.voxel_norm(fine + self.voxel_mlp(fine))
+        return [*logits, self._logits(tokens, fine)]
+
+    def _tokens(self, fine: Tensor, clicked: Tensor, sign: Tensor) -> Tensor:
+        """Mask, not-mask, and one token a click: its voxel as the object sees it, its sign, first or newest."""
+        at_clicks = fine.gather(1, clicked[..., None].expand(-1, -1, fine.shape[2])) + self.sign[sign]
+        count = clicked.shape[1]
+        first, newest = (pad(row[None], (0, 0, at, count - 1 - at)) for row, at in zip(self.order, (0, count - 1)))
+        return torch.cat([self.mask_tokens.expand(len(fine), -1, -1), at_clicks + first + newest], 1)
+
+    def _logits(self, tokens: Tensor, fine: Tensor) -> Tensor:
+        """How much more a voxel is like the mask token than like the not-mask token."""
+        direction = self.heads[0](tokens[:, 0]) - self.heads[1](tokens[:, 1])
+        scores = (fine @ direction[..., None])[..., 0]
+        return scores.float() * (4 / fine.shape[2] ** 0.5) + self.bias
+
+
+def _mlp(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))

@@ -1,0 +1,88 @@
+"""Dialogues in training: where the operator clicks, and a network that learns to answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from iseg3d_ros.models.build import build, settings_of
+from iseg3d_ros.preprocessing.features import voxel_cloud
+from iseg3d_ros.training import augment
+from iseg3d_ros.training.config import AugmentConfig, DialogueConfig, OptimiserConfig
+from iseg3d_ros.training.dialogues import DialogueStep, Operator, choose_objects
+from iseg3d_ros.training.samples import TrainingSample
+from iseg3d_ros.training.schedule import make_optimiser
+
+EXACT = DialogueConfig(centre_share=1.0, other_error=0.0, needless=0.0)
+
+
+def line(*labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels one metre apart along x, and which of them are the object."""
+    points = np.zeros((len(labels), 3), np.float32)
+    points[:, 0] = np.arange(len(labels))
+    return points, np.array([labels], bool)
+
+
+def test_the_first_click_is_inside_and_corrections_answer_the_deeper_error() -> None:
+    points, truth = line(0, 0, 1, 1, 1, 0, 0, 0, 0, 0)
+    operator = Operator(points, truth, EXACT, np.random.default_rng(0))
+    voxel, sign = operator.click(np.zeros_like(truth))
+    assert (voxel.tolist(), sign.tolist()) == ([[3]], [[1]])
+    spilled = np.array([[0, 0, 0, 1, 1, 1, 1, 1, 1, 1]], bool)  # one voxel is missing, five are too much
+    voxel, sign = operator.click(spilled)
+    assert sign.tolist() == [[1, 0]]
+    assert 5 <= voxel[0, 1] <= 9
+    assert operator.click(truth)[1].shape == (1, 3)  # nothing is wrong: it clicks all the same
+
+
+def test_objects_are_drawn_alike_and_crumbs_are_left_out() -> None:
+    instance = np.array([1] * 500 + [2] * 20 + [3] * 2 + [0] * 50)
+    drawn = np.concatenate([choose_objects(instance, EXACT, np.random.default_rng(k)) for k in range(200)])
+    assert set(drawn) == {1, 2}
+    assert 0.4 < (drawn == 1).mean() < 0.6
+
+
+def sample() -> TrainingSample:
+    rng = np.random.default_rng(0)
+    floor = np.c_[rng.uniform(0, 1, (3000, 2)), np.zeros(3000)]
+    box = rng.uniform([0.3, 0.3, 0.02], [0.6, 0.6, 0.3], (2000, 3))
+    xyz = np.concatenate([floor, box]).astype(np.float32)
+    instance = np.repeat([0, 1], [3000, 2000])
+    cloud, voxels = voxel_cloud(xyz, None, 0.05, ("rgb", "has_colour", "one", "offset", "normal"))
+    labels = torch.from_numpy(instance[voxels.representative])
+    return TrainingSample(cloud, labels, labels, torch.tensor([0]), 1, "room")
+
+
+def test_a_network_learns_the_dialogue_by_heart() -> None:
+    torch.manual_seed(0)
+    network = build(settings_of("e2i3d", "tiny", decoder="two_way", decoder_width=32, decoder_inner=16, heads=2))
+    step = DialogueStep(network, DialogueConfig(objects=2, voxels=600, lengths=(0, 1)))  # type: ignore[arg-type]
+    optimiser = make_optimiser(network, OptimiserConfig(learning_rate=5e-3, backbone_rate=0.5))
+    crop, totals = sample(), []
+    for number in range(40):
+        losses = step([crop], number, [number])
+        optimiser.zero_grad()
+        losses["total"].backward()
+        optimiser.step()
+        totals.append(float(losses["total"].detach()))
+    assert np.mean(totals[-5:]) < 0.5 * np.mean(totals[:5])
+    assert {"iou_first", "iou_last", "harm"} < set(losses)
+
+
+def test_the_backbone_learns_at_its_own_rate() -> None:
+    network = build(settings_of("e2i3d", "tiny", decoder="two_way", decoder_width=32, decoder_inner=16, heads=2))
+    groups = make_optimiser(network, OptimiserConfig(backbone_rate=0.5)).param_groups
+    assert sorted({group["share"] for group in groups}) == [0.5, 1.0]
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+
+
+def test_light_and_bent_surfaces_keep_what_they_are_given_where_they_are_off() -> None:
+    rng, xyz = np.random.default_rng(0), np.random.default_rng(1).uniform(0, 5, (400, 3)).astype(np.float32)
+    rgb, instance = np.full((400, 3), 128, np.uint8), np.repeat([1, 2], 200).astype(np.int32)
+    still = AugmentConfig()
+    assert augment.relit(rgb, xyz, instance, still, rng) is rgb
+    assert augment.bent(xyz, 0.05, still, rng) is xyz
+    lively = AugmentConfig(elastic=1.0, relight=1.0)
+    lit = augment.relit(rgb, xyz, instance, lively, rng)
+    assert lit is not None and lit.std() > 2
+    assert 0 < np.abs(augment.bent(xyz, 0.05, lively, rng) - xyz).max() < 0.5
