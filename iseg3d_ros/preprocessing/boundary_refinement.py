@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from iseg3d_ros.preprocessing.features import Cells
-from iseg3d_ros.preprocessing.voxels import Voxels, neighbour_pairs
+from iseg3d_ros.preprocessing.voxels import Voxels, neighbour_table
 
 CHUNK_POINTS = 1 << 17  # points refined at once: what fits a cache
 DISTANCE_SIGMA_VOXELS = 0.5  # voxel edges: standard deviation of the weight by distance
@@ -38,15 +38,13 @@ class Refiner:
     @classmethod
     def of(cls, cells: Cells) -> Refiner:
         """Neighbours, mean points, colours and normals of the voxels of a cloud."""
-        voxels, coords = cells.voxels, cells.voxels.coords
-        first, second = neighbour_pairs(coords, 1)
-        table = np.full((len(voxels), 27), -1, np.int32)
-        table[:, 13] = np.arange(len(voxels))
-        place = (coords[second] - coords[first] + 1) @ np.array([9, 3, 1])
-        table[first, place], table[second, 26 - place] = second, first
-        pairs = np.concatenate([first, second]), np.concatenate([second, first])
-        ones = np.ones(len(pairs[0]), np.float32)
-        adjacency = sparse.csr_matrix((ones, pairs), shape=(len(voxels),) * 2)
+        voxels = cells.voxels
+        table = neighbour_table(voxels.coords)
+        there = table >= 0
+        there[:, 13] = False
+        begin = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+        ones, shape = np.ones(begin[-1], np.float32), (len(voxels),) * 2
+        adjacency = sparse.csr_matrix((ones, table[there], begin), shape=shape)
         local = cells.local.astype(np.float32, copy=False)
         return cls(voxels, local, cells.rgb, cells.means, cells.colours, cells.normals, table, adjacency)
 
