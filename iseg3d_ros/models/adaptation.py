@@ -67,6 +67,11 @@ class Adapted(nn.Module):
         """What the wrapped network's file says, if it came from one."""
         return getattr(self.network, "card", None)
 
+    @property
+    def uses_previous(self) -> bool:
+        """As the wrapped network."""
+        return bool(getattr(self.network, "uses_previous", False))
+
     def encode(self, clouds: Sequence[VoxelCloud]) -> AdaptedScene:
         """As the wrapped network, which has learned nothing about these clouds yet."""
         with torch.inference_mode(False), torch.no_grad():  # what is kept must be fit for a gradient later

@@ -42,6 +42,7 @@ class Guided:
         self.walker = RandomWalker()
         self.max_voxels = self.walker.settings.max_voxels  # what the walker takes: larger voxels rather than no walker
         self.settings, self.card, self.parameters = network.settings, network.card, network.parameters
+        self.uses_previous = bool(getattr(network, "uses_previous", False))
 
     def encode(self, clouds: Sequence[VoxelCloud]) -> GuidedScene:
         """Encode with both."""

@@ -118,6 +118,11 @@ class NPISeg3D(Agile3D):
         """NPISeg3D's order of layers."""
         return ProcessAttention(settings, layers)
 
+    @property
+    def uses_previous(self) -> bool:
+        """Whether masks depend on the previous ones."""
+        return self.previous is not None
+
     def draft(self, encoded: EncodedCloud, clicks: VoxelClicks, previous: Tensor | None) -> Draft:
         """Mean mask over samples from the prior, and its variance where no gradient is kept."""
         process = self.process(encoded, clicks, previous)
