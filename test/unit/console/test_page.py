@@ -188,6 +188,23 @@ def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Pat
     assert state.objects == () and not labels.labels.any()
 
 
+def test_a_restart_brings_the_work_back(work: LocalWork, tmp_path: Path) -> None:
+    before, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), "cube"), new=True), Rename("cube", "the cube"))
+    work.close()
+    xyz, rgb, _ = table()
+
+    def load(model: str, size: float) -> Predictor:
+        return Predictor.load(model or "random_walker", "cpu", size or 0.02)
+
+    again, other = LocalWork(Cloud(xyz, rgb), load, "", tmp_path), LocalWork(Cloud(xyz + 1), load, "", tmp_path)
+    state, labels, _ = told(again)
+    assert [(item.id, item.name) for item in state.objects] == [("cube", "the cube")]
+    assert state.objects[0].points == before.objects[0].points == (labels.labels == 1).sum() > 0
+    assert told(other)[0].objects == (), "another cloud's work is its own"
+    again.close()
+    other.close()
+
+
 def test_what_cannot_be_done_is_said(work: LocalWork) -> None:
     _, _, messages = told(work, AddClick(Click((9.0, 9.0, 9.0), ""), new=True), Setup("no_such_model"))
     assert any("from the nearest point" in message.text and message.refused for message in messages)
