@@ -144,7 +144,7 @@ class LocalWork:
         if self._session is not None:
             session.take_up(self._session)
         elif (self._storage.folder / f"{LAST}.json").is_file():
-            self._storage.resume(session)
+            self._storage.resume(session, self._current)
         self._session = session
         for note in notes:
             if issubclass(note.category, UserWarning):

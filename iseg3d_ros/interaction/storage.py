@@ -75,10 +75,15 @@ class Storage:
             self._writer.finish()
             self._writer = None
 
-    def resume(self, session: InteractiveSession) -> tuple[CurrentCloud, dict[Click, Click]] | None:
-        """Take up the session that was saved last, if there is any: its cloud, and where its clicks are in it."""
+    def resume(
+        self, session: InteractiveSession, given: CurrentCloud | None = None
+    ) -> tuple[CurrentCloud, dict[Click, Click]] | None:
+        """Take up the session that was saved last, if there is any: its cloud, and where its clicks are in it.
+
+        `given`: the same cloud, where the caller has it already.
+        """
         try:
-            cloud, places = _read_cloud(self.folder / f"{LAST}.npz")
+            stored, places = _read_cloud(self.folder / f"{LAST}.npz")
             session.restore(self.folder / f"{LAST}.json")
         except FileNotFoundError:
             self._notify(f"there is no saved work in {self.folder}: beginning anew")
@@ -86,6 +91,7 @@ class Storage:
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             self._notify(f"the saved work cannot be taken up, beginning anew: {error}")
             return None
+        cloud = given or stored
         self._take_up_masks(session, cloud)
         self._notify(f"took up {len(session.objects)} objects with {len(session.clicks)} clicks from {self.folder}")
         return cloud, {click: places.get(click, click) for click in session.clicks}

@@ -18,6 +18,7 @@ from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.geometry.transforms import SECOND, TransformTree, apply
 from iseg3d_ros.interaction.cloud_source import CloudSource, PlacedCloud, SourceSettings
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.object_messages import OBJECTS, ObjectMessages
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.view import View, list_objects
@@ -25,7 +26,6 @@ from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.bags import CLOUD, TF, Bag, Record
 from iseg3d_ros.io.pointcloud2_read import read_points
 from iseg3d_ros.predictor import Predictor
-from iseg3d_ros.ros.object_messages import OBJECTS, ObjectMessages
 
 LOST_AFTER = 0.3  # as the node's parameter of that name
 FARTHEST_METRES = 0.1  # metres from a click to the cloud

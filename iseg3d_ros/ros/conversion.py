@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,26 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from iseg3d_ros.geometry.boxes import Box
+from iseg3d_ros.interaction.object_messages import ObjectMessages
 from iseg3d_ros.interaction.view import ObjectView, View
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.msg import ObjectIndices, ObjectInfo, Objects, Segmentation
 from iseg3d_ros.ros.node_support import stamp_of
-from iseg3d_ros.ros.object_messages import ObjectMessages, RosTypes
 from iseg3d_ros.ros.point_cloud2 import cloud_message, uncopied
+
+
+class RosTypes:
+    """The generated classes of the ROS installation."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, Any] = {}
+
+    def __getitem__(self, name: str, /) -> Any:
+        if name not in self._classes:
+            package, kind, message = name.split("/")
+            self._classes[name] = getattr(import_module(f"{package}.{kind}"), message)
+        return self._classes[name]
+
 
 MESSAGES = ObjectMessages(RosTypes())
 

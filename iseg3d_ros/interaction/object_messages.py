@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any, Protocol
 
 from iseg3d_ros.clicks import Click
@@ -21,19 +20,6 @@ class Types(Protocol):
 
     def __getitem__(self, name: str, /) -> Any:
         """The class of that name."""
-
-
-class RosTypes:
-    """The generated classes of the ROS installation."""
-
-    def __init__(self) -> None:
-        self._classes: dict[str, Any] = {}
-
-    def __getitem__(self, name: str, /) -> Any:
-        if name not in self._classes:
-            package, kind, message = name.split("/")
-            self._classes[name] = getattr(import_module(f"{package}.{kind}"), message)
-        return self._classes[name]
 
 
 class ObjectMessages:
