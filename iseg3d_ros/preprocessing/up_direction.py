@@ -18,7 +18,7 @@ from iseg3d_ros.preprocessing.voxels import voxelise
 CELLS = 96  # of the coarse grid's longest side: thousands of voxels, whatever the cloud
 CANDIDATES = 96  # normals tried as the plane's
 PARALLEL = np.cos(np.radians(10))
-LEAN = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # how far the plane may lean from the axis
+MIN_COSINE_TO_AXIS = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # how far the plane may lean from the axis
 SHARE = {"axis": 0.08, "free": 0.3}  # of the voxels that must lie in a plane for it to count
 LAYERS = 10_000  # slices from the lowest point on in which a plane is looked for
 PYRAMID = 1.5  # |x|/z and |y|/z of a camera's points: 112 degrees
@@ -40,7 +40,7 @@ def find_up(xyz: np.ndarray) -> NDArray[np.float64]:
     points, directions = _surface(xyz)
     if len(points) < 50:
         return axis
-    plane = dominant_plane(points, directions, axis, LEAN["optical" if optical else "z"])
+    plane = dominant_plane(points, directions, axis, MIN_COSINE_TO_AXIS["optical" if optical else "z"])
     if plane is not None and plane.share >= SHARE["axis"]:
         return plane.normal if plane.normal @ axis > 0 else -plane.normal
     plane = dominant_plane(points, directions, axis, 0.0)

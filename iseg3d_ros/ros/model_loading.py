@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,19 +44,17 @@ def adapting(predictor: Predictor) -> Any:
 
     Of a network that is asked together with the random walker only the network learns.
     """
-    from iseg3d_ros.models.ensemble import Guided
+    from iseg3d_ros.models.ensemble import NetworkWithWalker
 
     network = predictor.network
-    if isinstance(network, Guided):
-        both = copy.copy(network)
-        both.network = _adapted(network.network)
-        return both
-    if not isinstance(network, torch.nn.Module):
+    if isinstance(network, NetworkWithWalker):
+        return NetworkWithWalker(_adapted(network.network), network.share)
+    if not predictor.parameters:
         raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
     return _adapted(network)
 
 
-def _adapted(network: torch.nn.Module) -> Any:
+def _adapted(network: Any) -> Any:
     from iseg3d_ros.models.adaptation import Adapted, AdaptedScene
 
     class Judging(Adapted):

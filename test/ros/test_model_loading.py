@@ -19,9 +19,8 @@ from iseg3d_ros.interaction.session import Session
 from iseg3d_ros.interaction.storage import Snapshot, Storage, Writer, _read_cloud, _write_cloud
 from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.models.adaptation import Adapted
-from iseg3d_ros.models.build import build
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.checkpoint import save
-from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.ros.model_loading import load_model
 from iseg3d_ros.ros.segmenter_node import session_folder
 from iseg3d_ros.ros.settings import SegmenterSettings

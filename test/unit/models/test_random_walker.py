@@ -10,7 +10,7 @@ from conftest import REALSET, needs_realset
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.random_walker import RandomWalker
-from iseg3d_ros.models.voxel_graph import Edges, factorised, nearest_pairs, one_view, supporting_surface
+from iseg3d_ros.models.voxel_graph import Edges, factorised, is_single_view, nearest_pairs, supporting_surface
 from iseg3d_ros.preprocessing.features import voxel_cloud
 
 
@@ -93,8 +93,8 @@ def test_support_and_view() -> None:
     assert support[:2000].all()
     assert not support[2000:].any()
     seen = floor + [0, 0, -1.5]
-    assert one_view(seen)
-    assert not one_view(np.concatenate([seen, seen * 1.7]))
+    assert is_single_view(seen)
+    assert not is_single_view(np.concatenate([seen, seen * 1.7]))
 
 
 @needs_realset
