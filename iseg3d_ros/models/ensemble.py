@@ -41,6 +41,7 @@ class NetworkWithWalker(Network):
         if not 0 < share <= 100:
             raise ValueError(f"The network's share in the product must lie between 0 and 100, but is {share}.")
         self.network, self.share = network, float(share)
+        self.uses_previous = network.uses_previous
         self.walker = RandomWalker()
         self.max_voxels = self.walker.settings.max_voxels  # what the walker takes: larger voxels rather than no walker
 
