@@ -41,6 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would nodes
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What tools/slow_tests.py has measured as slow is marked so: `-m "not slow"` leaves it out."""
+    names = set((REPOSITORY / "test" / "slow_tests.txt").read_text(encoding="utf-8").split())
+    for item in items:
+        if item.nodeid.split("[")[0] in names:
+            item.add_marker("slow")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where everything can be installed, as on the machine of `.ci/run`, any other skip than these is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
