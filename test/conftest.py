@@ -22,8 +22,11 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 import pytest
 import torch
+from pretend_device import register
 
 from iseg3d_ros.sparse.spconv_convolution import available
+
+register()  # torch counts the devices when it first goes backward: it must be there by then
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REALSET = REPOSITORY.parent / "shared" / "realset"
