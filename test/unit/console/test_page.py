@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from tables import table
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, read_cloud
 from iseg3d_ros.console.display import Display, palette, thin
 from iseg3d_ros.console.local_backend import LocalWork, inside, upright_box
 from iseg3d_ros.console.picking import pick
 from iseg3d_ros.console.protocol import (
-    BACKGROUND,
-    NEW_OBJECT,
-    ClickAt,
+    AddClick,
     Command,
     Redo,
     Remove,
@@ -169,7 +168,7 @@ def told(work: LocalWork, *commands: Command) -> tuple[StateUpdate, LabelsUpdate
 def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Path) -> None:
     _, _, truth = table()
     red, ground = (0.0, 0.0, 0.105), (-0.4, -0.4, 0.0)
-    state, labels, _ = told(work, ClickAt(red, NEW_OBJECT), ClickAt(ground, BACKGROUND))
+    state, labels, _ = told(work, AddClick(Click(red, ""), new=True), AddClick(Click(ground, "")))
     assert [item.id for item in state.objects] == ["object_1"] and state.active == "object_1"
     assert len(state.background) == 1 and state.objects[0].points == (labels.labels == 1).sum()
     assert ((labels.labels == 1) & (truth == 1)).sum() > 0.7 * (truth == 1).sum()
@@ -187,11 +186,28 @@ def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Pat
     assert state.objects == () and not labels.labels.any()
 
 
+def test_a_restart_brings_the_work_back(work: LocalWork, tmp_path: Path) -> None:
+    before, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), "cube"), new=True), Rename("cube", "the cube"))
+    work.close()
+    xyz, rgb, _ = table()
+
+    def load(model: str, size: float) -> Predictor:
+        return Predictor.load(model or "random_walker", "cpu", size or 0.02)
+
+    again, other = LocalWork(Cloud(xyz, rgb), load, "", tmp_path), LocalWork(Cloud(xyz + 1), load, "", tmp_path)
+    state, labels, _ = told(again)
+    assert [(item.id, item.name) for item in state.objects] == [("cube", "the cube")]
+    assert state.objects[0].points == before.objects[0].points == (labels.labels == 1).sum() > 0
+    assert told(other)[0].objects == (), "another cloud's work is its own"
+    again.close()
+    other.close()
+
+
 def test_what_cannot_be_done_is_said(work: LocalWork) -> None:
-    _, _, messages = told(work, ClickAt((9.0, 9.0, 9.0), NEW_OBJECT), Setup("no_such_model"))
+    _, _, messages = told(work, AddClick(Click((9.0, 9.0, 9.0), ""), new=True), Setup("no_such_model"))
     assert any("from the nearest point" in message.text and message.refused for message in messages)
     assert any("no_such_model" in message.text for message in messages)
-    state, _, _ = told(work, ClickAt((0.0, 0.0, 0.105), NEW_OBJECT))
+    state, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), ""), new=True))
     assert len(state.objects) == 1, "it goes on with the model it had"
 
 
