@@ -30,6 +30,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; 0: this one alone")
+    parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="work on a Ray cluster; alone: here")
     parser.add_argument("--json", type=Path, help="write {model: {figure: value}}; an interrupted run goes on")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, errors and uncertainty")
     parser.add_argument("--maps", type=int, default=3, metavar="N", help="scenes that --plot draws, the worst first")
@@ -49,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     _prepare(arguments)
     parts = plan(arguments.data, config)
     kept = arguments.json.with_suffix(ROWS) if arguments.json else None
-    found = {name: outcomes(model, parts, config, arguments.workers, kept) for name, (model, _) in models.items()}
+    how = (arguments.workers, kept, arguments.ray)
+    found = {name: outcomes(model, parts, config, *how) for name, (model, _) in models.items()}
     tables = {name: {"parameters": models[name][1], **summary(rows)} for name, rows in found.items()}
     print(text(tables), flush=True)
     if arguments.json:
