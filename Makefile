@@ -1,5 +1,6 @@
 # Without ROS: `make demo` and `make test` set everything up in .venv and run. With ROS: colcon build.
-#   make demo [SCENE=room|tabletop|street|FILE]    make test [ARGS="-k clicks"]    make clean
+#   make demo [SCENE=room|tabletop|street|FILE]    make test [ARGS="-k clicks"]
+#   make test-fast    make test-long    make lint    make docs    make colcon    make clean
 #   PYTHON=python3.12 chooses the Python (3.11 or 3.12 for the ROS part; 3.10 and 3.13 give the library)
 
 # .venv is complete in itself: a sourced ROS, or another environment's libraries, must not mix with it.
@@ -13,10 +14,10 @@ SCENE ?= room
 ARGS ?=
 SETUP = "$$(command -v python3 || command -v python3.12 || command -v python3.11 || echo python3)" tools/environment.py --python "$(PYTHON)"
 
-.PHONY: help setup demo test lint docs-check pictures colcon clean
+.PHONY: help setup demo test test-fast test-long lint docs docs-pages docs-check pictures wheel colcon clean
 
 help:
-	@sed -n '2,4p' Makefile
+	@sed -n '2,5p' Makefile
 
 setup:
 	@$(SETUP)
@@ -28,8 +29,23 @@ test:
 	@$(SETUP) --browser
 	@tools/check.sh $(ARGS)
 
+# Unit tests without the slow ones (test/slow_tests.txt): 90 s on two cores at most.
+test-fast: setup
+	@$(BIN)/python -m pytest test/unit -q -m "not slow" -n 2 $(ARGS)
+
+# What takes long (tools/long.sh): kill -9, fuzzing, soak, tests beside a busy machine; the output is left in out/long/.
+test-long: setup
+	@tools/long.sh $(ARGS)
+
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/mypy
+
+# The site, in out/site. The tables and the picture that are made from the source are brought up to date first.
+docs: setup docs-pages
+	@$(BIN)/python -m mkdocs build --strict
+
+docs-pages: setup
+	@$(BIN)/python tools/docs_pages.py
 
 # Every command and every piece of Python in the documentation.
 docs-check: setup
@@ -39,6 +55,10 @@ docs-check: setup
 pictures:
 	@$(SETUP) --browser
 	@$(BIN)/python tools/pictures.py
+
+# The wheel, built, installed into an empty environment and used there.
+wheel: setup
+	@$(BIN)/python tools/wheel_trial.py
 
 # The package built and tested as on a robot: colcon, plain and with symlinks, on the wheels.
 colcon: setup

@@ -36,8 +36,10 @@ EXTRAS = {
     "bags": ["rosbags"],
     "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags"],
     "ros-build": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS_BUILD] + ["empy<4", "catkin_pkg", "lark"],
-    "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "types-PyYAML", "playwright", "colcon-common-extensions"]
-    + ["setuptools", "wheel", "numpy<2.5", f"spconv; {LINUX} and python_version <= '3.13'"],
+    "docs": ["mkdocs-material", "mkdocstrings[python]"],
+    "dev": ["pytest", "pytest-timeout", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "playwright"]
+    + ["colcon-common-extensions", "build", "setuptools", "wheel", "numpy<2.5"]
+    + [f"spconv; {LINUX} and python_version <= '3.13'"],
 }
 
 

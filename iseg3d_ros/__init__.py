@@ -16,7 +16,7 @@ __all__ = ["Click", "Cloud", "Predictor", "Scene", "Segmentation", "Session", "r
 
 # The generated message modules (iseg3d_ros.msg, iseg3d_ros.srv) may live in another folder of the same name.
 __path__ = extend_path(__path__, __name__)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Click": "clicks", "Cloud": "cloud", "read_cloud": "cloud", "write_cloud": "cloud",

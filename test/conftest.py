@@ -22,8 +22,11 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 import pytest
 import torch
+from pretend_device import register
 
 from iseg3d_ros.sparse.spconv_convolution import available
+
+register()  # torch counts the devices when it first goes backward: it must be there by then
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REALSET = REPOSITORY.parent / "shared" / "realset"
@@ -39,6 +42,14 @@ DOMAINS = range(1, 102)  # what DDS' port numbers allow on Linux besides the eph
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would nodes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What tools/slow_tests.py has measured as slow is marked so: `-m "not slow"` leaves it out."""
+    names = set((REPOSITORY / "test" / "slow_tests.txt").read_text(encoding="utf-8").split())
+    for item in items:
+        if item.nodeid.split("[")[0] in names:
+            item.add_marker("slow")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

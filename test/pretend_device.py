@@ -178,7 +178,7 @@ def _place(what: str) -> str:
 
 
 @cache
-def _registered() -> None:
+def register() -> None:
     """Torch's own stand-in for a back end written in Python, under our name; once a process."""
     from torch.utils import backend_registration
 
@@ -192,7 +192,7 @@ def _registered() -> None:
 @contextlib.contextmanager
 def pretend_device() -> Iterator[Counts]:
     """Within the block the device "pretend" exists; what happens on it is counted."""
-    _registered()
+    register()
     counts = Counts()
     before = torch._C._only_lift_cpu_tensors()  # type: ignore[attr-defined]
     real = torch.Generator

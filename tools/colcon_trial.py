@@ -16,7 +16,7 @@ from progress import Failed, environment, run
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = "CMakeLists.txt package.xml setup.py pyproject.toml README.md LICENSE msg srv iseg3d_ros launch config weights "
-PARTS += "test"
+PARTS += "test tools"
 
 # What a user of the installed workspace does, with nothing of the source tree on the path.
 CHECK = """

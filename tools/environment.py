@@ -32,6 +32,7 @@ OPTIONAL = {  # extras of setup.py, and what does not work without them
     "bags": "reading and writing rosbag2 and mcap files",
     "train": "plots of training and evaluation",
     "dev": "make test and make lint",
+    "docs": "make docs",
 }
 ROS_EXTRAS = ("ros", "ros-build")
 

@@ -111,8 +111,8 @@ def main() -> int:
         write(arguments.write, arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         figures = trial(Path(folder) / "work", arguments.times, arguments.seed)
-    moments = ", ".join(f"{figures.during.count(letter)} {word}" for letter, word in
-                        (("c", "while clicking"), ("s", "while compacting"), ("e", "while ending or starting")))  # fmt: skip
+    words = {"c": "while clicking", "s": "while compacting", "e": "while ending or starting"}
+    moments = ", ".join(f"{figures.during.count(letter)} {word}" for letter, word in words.items())
     print(f"{figures.kills} kill -9 ({moments}): {figures.acknowledged} actions acknowledged, {figures.lost} lost, "
           f"{figures.refused} starts refused, {figures.damaged} with damage other than a cut tail")  # fmt: skip
     return 1 if figures.lost or figures.refused or figures.damaged else 0

@@ -55,6 +55,7 @@ class Adapted(Network):
     ) -> None:
         super().__init__(network.settings, network.card)
         self.network = network
+        self.uses_previous = network.uses_previous
         self.learning_rate, self.keep, self.steps = learning_rate, keep, steps
 
     def encode(self, clouds: Sequence[VoxelCloud]) -> AdaptedScene:

@@ -24,6 +24,7 @@ from iseg3d_ros.models.build import CLASSES, build, parameters, settings_class, 
 from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.weights_check import from_a_stranger, load_file
 
 FORMAT = 2  # 1, of version 0.1, listed the settings of all networks: see `settings_of_first_format`
 HEADER_LIMIT = 4 << 20  # bytes; ours have about a hundred kilobytes
@@ -65,10 +66,9 @@ def save(
         part.unlink(missing_ok=True)
 
 
+@from_a_stranger
 def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Network:
     """The network of a file, in eval mode and single precision, with its card as `network.card`."""
-    from safetensors.torch import load_file
-
     path = Path(path)
     card, shapes = read_header(path)
     settings = settings_from_json(card["settings"])
@@ -83,6 +83,7 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Ne
     return network.to(device)
 
 
+@from_a_stranger
 def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a file says about itself, without loading it."""
     return read_header(Path(path))[0]

@@ -3,7 +3,8 @@
 The network knows what objects look like; the walker knows where surfaces end, from geometry and from the network's
 affinity of neighbours where it has learned one. A voxel's log-probabilities are the walker's plus
 `share` times the network's; every further click an object makes the network's weight smaller, for corrections are
-local, and the probabilities shown sharper: walkers die on the way, so that theirs grow less with the clicks than being right.
+local, and the probabilities shown sharper: walkers die on the way, so that theirs grow less with the clicks than
+being right.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class NetworkWithWalker(Network):
         if not 0 < share <= 100:
             raise ValueError(f"The network's share in the product must lie between 0 and 100, but is {share}.")
         self.network, self.share = network, float(share)
+        self.uses_previous = network.uses_previous
         self.walker = RandomWalker()
         self.max_voxels = self.walker.settings.max_voxels  # what the walker takes: larger voxels rather than no walker
 

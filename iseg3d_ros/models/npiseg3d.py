@@ -23,7 +23,7 @@ from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.settings import MOST_LAYERS, SMALL_ATTENTION, TINY_ATTENTION, ClickAttentionSettings, setting
 
 COSINE_SCALE = 10.0  # sharpens Eq. 11's cosines, whose softmax would otherwise stay near uniform
-PAIRS_PER_SCORE = 16  # a relation's pair holds tens of numbers, a sample's score is one: so many more are worked on together
+PAIRS_PER_SCORE = 16  # a relation's pair holds tens of numbers, a sample's score is one
 DETERMINISTIC = 0.5  # weight of the deterministic context and target branches in the public code
 
 

@@ -163,7 +163,8 @@ class RandomWalker(Network):
         patch = np.union1d(near[flat & alike & (height < 0.7 * walks.geometry.size)], [voxel])
         if len(patch) >= self.settings.least_patch or reach < self.settings.patch:
             return patch
-        nearest = walks.tree.query(walks.geometry.means[voxel], min(self.settings.least_patch, len(walks.geometry.means)))[1]
+        means = walks.geometry.means
+        nearest = walks.tree.query(means[voxel], min(self.settings.least_patch, len(means)))[1]
         return np.union1d(patch, nearest)
 
 

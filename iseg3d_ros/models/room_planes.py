@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 SAMPLED_VOXELS = 5000  # voxels on which planes are looked for
 MAX_PLANES = 16
-HALF_THICKNESS_VOXELS = 0.7  # voxel edges to either side
+HALF_THICK_VOXELS = 0.7  # voxel edges to either side
 MIN_NORMAL_COSINE = np.cos(np.radians(18))
 MAX_SHARE_BEHIND = 0.04  # share of the cloud that may lie behind a wall, seen through a door or a window
 
@@ -22,15 +22,15 @@ def room_planes_of(means: Floats, normals: Floats, size: float, least: float) ->
     left = np.random.default_rng(0).permutation(len(means))[:SAMPLED_VOXELS]
     sought = max(least / size**2 * len(left) / max(len(means), 1), 3)  # voxels of the sample
     for _ in range(MAX_PLANES):
-        plane = dominant_plane(means[left], normals[left], np.array([0.0, 0.0, 1.0]), 0.0, HALF_THICKNESS_VOXELS * size)
+        plane = dominant_plane(means[left], normals[left], np.array([0.0, 0.0, 1.0]), 0.0, HALF_THICK_VOXELS * size)
         if plane is None or plane.share * len(left) < sought:
             break
         height = means @ plane.normal - plane.offset
         if min((height > 2 * size).mean(), (height < -2 * size).mean()) < MAX_SHARE_BEHIND:
-            inside = (np.abs(height) < HALF_THICKNESS_VOXELS * size) & (np.abs(normals @ plane.normal) > MIN_NORMAL_COSINE)
+            inside = (np.abs(height) < HALF_THICK_VOXELS * size) & (np.abs(normals @ plane.normal) > MIN_NORMAL_COSINE)
             surface[inside & (surface < 0)] = number
             number += 1
-        left = left[np.abs(height[left]) > HALF_THICKNESS_VOXELS * size]
+        left = left[np.abs(height[left]) > HALF_THICK_VOXELS * size]
     return surface
 
 

@@ -109,7 +109,9 @@ def neighbour_edges(
     return Edges(first, second, weight * np.where(support[first] != support[second], settings.contact, 1.0))
 
 
-def resistance(geometry: VoxelGeometry, first: Rows, second: Rows, distance: Floats, settings: RandomWalkerSettings) -> Floats:
+def resistance(
+    geometry: VoxelGeometry, first: Rows, second: Rows, distance: Floats, settings: RandomWalkerSettings
+) -> Floats:
     """What makes each edge hard to cross, in nats, without a judge; `distance` in voxel edges."""
     bends = bends_seen if geometry.single_view else bends_of_unknown_side
     bend = bends(first, second, geometry.means, geometry.normals, settings.convex)
@@ -163,7 +165,8 @@ def bends_of_unknown_side(first: Rows, second: Rows, means: Floats, normals: Flo
     """
     level = np.abs(normals[first, 2]) >= np.abs(normals[second, 2])
     base, other = np.where(level, first, second), np.where(level, second, first)
-    facing = np.where(means[base, 2] - np.percentile(means[:, 2], 5) < EYE_HEIGHT_METRES, 1.0, -1.0) * np.sign(normals[base, 2])
+    below_eyes = means[base, 2] - np.percentile(means[:, 2], 5) < EYE_HEIGHT_METRES
+    facing = np.where(below_eyes, 1.0, -1.0) * np.sign(normals[base, 2])
     rise = ((means[other] - means[base]) * normals[base]).sum(axis=1) * facing
     side = np.where(np.abs(normals[base, 2]) < 0.5, 0.5, np.where(rise < 0, convex, 1.0))
     return (1 - np.abs((normals[first] * normals[second]).sum(axis=1))) * side

@@ -20,7 +20,7 @@ from iseg3d_ros.preprocessing.up_direction import find_up, is_optical, rotation_
 from iseg3d_ros.preprocessing.voxels import Voxels, lowest, voxelise
 
 VOXEL_SIZES = {"tabletop": 0.01, "room": 0.05, "street": 0.15}
-MAX_FLOAT32_METRES = 1e4  # metres from the origin at which float32 rounds to a millimetre: beyond it an origin is subtracted
+MAX_FLOAT32_METRES = 1e4  # metres from the origin beyond which an origin is subtracted: float32 rounds to a millimetre
 MAX_SNAP_VOXELS = 8.0  # voxel edges from a click to the nearest point, at most
 
 

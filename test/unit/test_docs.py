@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from iseg3d_ros.ros import topics
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import docs_pages  # noqa: E402
+
 SCRIPT = ROOT / "tools" / "docs_check.py"
 
 
@@ -18,12 +21,35 @@ def test_what_the_documentation_says_can_be_typed() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_readme_has_every_topic_and_service() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert topics.markdown_topics(topics.SUBSCRIBED) in text
-    assert topics.markdown_topics(topics.PUBLISHED) in text
-    assert topics.markdown_services(topics.SERVICES) in text
-    assert len(text.splitlines()) <= 250
+def test_pages_made_from_the_source_are_up_to_date() -> None:
+    behind = [path.name for path, text in docs_pages.wanted().items() if path.read_text(encoding="utf-8") != text]
+    assert not behind, "run make docs-pages"
+
+
+@pytest.mark.parametrize("name", ["parameters segmenter", "published topics", "services", "messages"])
+def test_a_change_of_the_source_changes_the_page(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "ros.md").read_text(encoding="utf-8")
+    monkeypatch.setitem(docs_pages.PARTS, name, lambda: "| something | else |")
+    assert "| something | else |" in docs_pages.filled(page) != page
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160
+
+
+def test_every_page_is_in_the_site() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert not [page for page in pages if f": {page}\n" not in navigation]
+
+
+def test_the_hosted_checks_use_what_there_is() -> None:
+    """Scripts and targets that the workflows name exist; the fast tests run on every Python that setup.py names."""
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all((ROOT / name).is_file() for name in re.findall(r"\btools/\w+\.py", workflow))
+    assert all(f"\n{target}:" in makefile for target in re.findall(r"run: make ([\w-]+)", workflow))
+    assert '["3.10", "3.11", "3.12", "3.13"]' in workflow
 
 
 def test_what_the_deployment_page_quotes_is_what_the_code_says() -> None:

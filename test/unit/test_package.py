@@ -18,6 +18,9 @@ from iseg3d_ros.commands.run import NODES
 from iseg3d_ros.io import package_files as paths
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tools"))
+import architecture  # noqa: E402
+
 PACKAGE = Path(iseg3d_ros.__file__).parent
 INTERFACES = sorted([*REPOSITORY.glob("msg/*.msg"), *REPOSITORY.glob("srv/*.srv")])
 ROS_MODULES = re.compile(
@@ -66,6 +69,12 @@ def test_only_the_ros_folder_imports_ros() -> None:
         if ROS_MODULES.match(module) or (_is_library(path) and module.startswith("iseg3d_ros.ros."))
     ]
     assert not guilty
+
+
+def test_imports_go_down_the_floors() -> None:
+    """The layers of docs/architecture.md: a part imports what stands below it. So there is no circle."""
+    assert not architecture.homeless(), "enter a new sub-package in FLOORS of tools/architecture.py"
+    assert not architecture.upward()
 
 
 def _is_library(path: Path) -> bool:  # programs may start what is in ros/

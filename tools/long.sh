@@ -1,0 +1,28 @@
+#!/bin/bash
+# The long trials, one after the other: kill -9 at any moment, mutated clouds, hours of soak, tests beside a busy machine.
+# tools/long.sh [NAME …] runs those of that name only. MINUTES (default 30) is what a trial that knows no end may take.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+python=.venv/bin/python
+minutes=${MINUTES:-30}
+mkdir -p out/long
+declare -A trials=(
+    [kill]="$python tools/kill_trial.py"
+    [fuzz]="$python tools/fuzz_clouds.py"
+    [soak]="$python tools/soak.py"
+    [stress]="tools/stress_tests.sh 50 test/ros test/unit/test_demo.py"
+)
+failed=0
+for name in "${@:-kill fuzz soak stress}"; do
+    for one in $name; do
+        command=${trials[$one]:-}
+        script=$(echo "$command" | grep -oE 'tools/[a-z_]+\.(py|sh)')
+        if [ -z "$script" ] || [ ! -f "$script" ]; then echo "$one: there is no ${script:-such trial}"; failed=1; continue; fi
+        echo "== $one: $command"
+        timeout --kill-after=60 $((minutes * 60)) $command 2>&1 | tee "out/long/$one.log"
+        code=${PIPESTATUS[0]}
+        [ "$code" = 0 ] || [ "$code" = 124 ] || failed=1
+        echo "== $one ended with $code"
+    done
+done
+exit $failed
