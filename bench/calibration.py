@@ -13,13 +13,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from asked import asked, shown
+from common_arguments import common_arguments, shown
 from numpy.typing import NDArray
 
 from iseg3d_ros import Predictor
 from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
+from iseg3d_ros.evaluation.config import EvaluationConfig
 from iseg3d_ros.evaluation.protocol import evaluate
-from iseg3d_ros.evaluation.run import EvaluationConfig, plan
+from iseg3d_ros.evaluation.run import plan
 from iseg3d_ros.evaluation.worker import rule_of, seed_of, task_of
 
 POWERS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
@@ -44,7 +45,7 @@ class Observed(Predictor):
 
 def main() -> None:
     """Print a Markdown row for every count of clicks."""
-    model, data, config = asked(__doc__)
+    model, data, config = common_arguments(__doc__)
     predictor = Observed.load(model, voxel_size=config.voxel_size)
     assert isinstance(predictor, Observed)
     moments = [moment for part in plan(data, config) for moment in observed(predictor, part, config)]

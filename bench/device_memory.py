@@ -18,7 +18,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from iseg3d_ros.benchmarks.models import measure, network, room
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.models.layers import cpu_attention as folding
+from iseg3d_ros.models.layers import cpu_attention
 from iseg3d_ros.models.layers import encoded_scene as scene
 from iseg3d_ros.predictor import weights_file
 from iseg3d_ros.sparse import coordinates, kernel_map, scratch
@@ -52,7 +52,7 @@ def as_on_a_gpu() -> None:
     kernel_map.GATHERED = 1 << 40
     scratch.KEPT = 0
     coordinates.CPU_CHUNK = coordinates.DEVICE_CHUNK
-    folding.MANY = 1 << 60
+    cpu_attention.MIN_FOLDED_NUMBERS = 1 << 60
     scene.PAIRS_AT_ONCE["cpu"] = scene.PAIRS_AT_ONCE["cuda"]
 
 

@@ -13,15 +13,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from asked import asked, shown
+from common_arguments import common_arguments, shown
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
 from iseg3d_ros import Predictor
+from iseg3d_ros.evaluation.config import EvaluationConfig
 from iseg3d_ros.evaluation.metrics import iou_at
 from iseg3d_ros.evaluation.protocol import Task, evaluate
-from iseg3d_ros.evaluation.run import EvaluationConfig, plan
+from iseg3d_ros.evaluation.run import plan
 from iseg3d_ros.evaluation.worker import rule_of, seed_of, task_of
 
 Points = NDArray[np.floating[Any]]
@@ -95,7 +96,7 @@ WAYS: dict[str, Callable[[Task, np.random.Generator], Task]] = {
 
 def main() -> None:
     """Print a Markdown row for every way of spoiling."""
-    model, data, config = asked(__doc__)
+    model, data, config = common_arguments(__doc__)
     predictor, parts, counts = Predictor.load(model, voxel_size=config.voxel_size), plan(data, config), shown(config)
     print("| scans | " + " | ".join(f"IoU@{count}" for count in counts) + " |")
     print("|---" * (len(counts) + 1) + "|")

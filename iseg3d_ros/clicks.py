@@ -10,10 +10,21 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Click:
-    """A point in the cloud's own frame, in metres, and the object it belongs to (0 = background, 1..M = objects)."""
+    """A point in metres and the object it is on; a list of clicks is in the order in which they were given.
+
+    `object`: a number for the library's calls (0 is the background, 1, 2, … are objects), an id in sessions ("" is the
+    background). `frame`: empty for the cloud's own. `time` in seconds where it is known.
+    """
 
     point: tuple[float, float, float]
-    object: int = 1
+    object: int | str = 1
+    frame: str = ""
+    time: float | None = None
+
+    @property
+    def id(self) -> str:
+        """The object's id; "" for the background."""
+        return str(self.object) if self.object else ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ __all__ = ["READABLE", "WRITABLE", "Cloud", "read_cloud", "write_cloud"]
 
 READABLE = (".ply", ".pcd", ".npz", ".npy", ".bin")
 WRITABLE = (*READABLE, ".label")
+REMEDY = "Write the file again with the program that it comes from, or convert it to a binary PLY."
 
 
 def read_cloud(path: str | os.PathLike[str], labels: str | os.PathLike[str] | None = None) -> Cloud:
@@ -24,10 +25,23 @@ def read_cloud(path: str | os.PathLike[str], labels: str | os.PathLike[str] | No
     `labels` names a SemanticKITTI .label file that belongs to it. NaN points are kept: the order is the file's own.
     """
     path = Path(path)
-    cloud = _read(path)
+    try:
+        cloud = _read(path)
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        raise
+    except Exception as error:  # a damaged file may be wrong in any way, and libraries raise as many kinds of errors
+        raise ValueError(_sentence(path, error)) from error
     if len(cloud.xyz) == 0:
         raise ValueError(f"{path} holds no points.")
     return cloud if labels is None else cloud.with_labels(kitti.read_labels(Path(labels), len(cloud.xyz)))
+
+
+def _sentence(path: Path, error: Exception) -> str:
+    """What is wrong with which file, and what to do, in one line."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, ValueError) or str(path) not in reason:
+        reason = f"{path} is damaged, or no {path.suffix} file ({reason})."
+    return f"{reason[:600].rstrip('.')}. {REMEDY}" if path.suffix.lower() in READABLE else reason
 
 
 def _read(path: Path) -> Cloud:

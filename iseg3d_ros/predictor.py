@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ class Numbering:
                     "A click's object must be a whole number, 0 for background and 1, 2, … for objects, "
                     f"not {click.object!r}."
                 )
-        return cls(np.unique([click.object for click in clicks if click.object > 0]).astype(np.int64))
+        return cls(np.unique([int(click.object) for click in clicks if click.object]).astype(np.int64))
 
     def compact(self, labels: np.ndarray) -> NDArray[np.int64]:
         """Given numbers to the network's; 0 for those that are not used."""
@@ -124,10 +126,10 @@ class Predictor:
 
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
         from iseg3d_ros.models.checkpoint import load
-        from iseg3d_ros.models.ensemble import guided
+        from iseg3d_ros.models.ensemble import with_walker
 
         path = weights_file(name)
-        return cls(guided(load(path, place)), path.stem, place, voxel_size, crop_radius, max_voxels)
+        return cls(with_walker(load(path, place)), path.stem, place, voxel_size, crop_radius, max_voxels)
 
     @property
     def parameters(self) -> int:
@@ -135,8 +137,26 @@ class Predictor:
         count = getattr(self.network, "parameters", None)
         return sum(parameter.numel() for parameter in count()) if count else 0
 
+    @property
+    def uses_previous(self) -> bool:
+        """Whether the network's masks depend on the masks before the last click."""
+        return bool(getattr(self.network, "uses_previous", False))
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the network's settings and weights: what was computed with others may look different."""
+        digest = hashlib.sha256(f"{self.name} {self.network.settings!r}".encode())
+        network = self.network
+        while not hasattr(network, "state_dict") and hasattr(network, "network"):
+            network = network.network
+        weights = network.state_dict() if hasattr(network, "state_dict") else {}
+        for name in sorted(weights):
+            digest.update(name.encode())
+            digest.update(weights[name].detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
+
     def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:
-        """All that does not depend on clicks: dear, once a cloud.
+        """All that does not depend on clicks: expensive; once per cloud.
 
         `xyz` (N, 3) metres, float32 or float64, in any frame; `rgb` uint8 (N, 3) or None; `up` the up direction in
         that frame where it is known, otherwise it is found from the dominant plane. NaN and infinite points are left
@@ -161,7 +181,7 @@ class Predictor:
         voxels = [scene.voxel_of(click) for click in clicks]
         if len(numbering.used) == 0:
             return _nothing(scene, start)
-        label = numbering.compact(np.array([click.object for click in clicks]))
+        label = numbering.compact(np.array([int(click.object) for click in clicks]))
         prediction = self._decode(scene, voxels, label, numbering, previous)
         chance = torch.softmax(prediction.logits.float(), dim=1).cpu().numpy()
         chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays

@@ -22,14 +22,19 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 import pytest
 import torch
+from pretend_device import register
 
 from iseg3d_ros.sparse.spconv_convolution import available
 
+register()  # torch counts the devices when it first goes backward: it must be there by then
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 REALSET = REPOSITORY.parent / "shared" / "realset"
-# What the set-up cannot bring, or does not: a GPU, launch, others' scenes and models, a browser where apt may not
+# What the set-up cannot bring, or does not: a GPU and what only that needs, launch, others' scenes and models, a
+# browser where apt may not
 BEYOND_REACH = (
-    "no CUDA", "launch_ros is not", "the real scenes are not", "the furniture models are not", "no chromium is",
+    "no CUDA", "no spconv for CUDA", "triton is not", "launch_ros is not", "the real scenes are not",
+    "the furniture models are not", "no chromium is",
 )  # fmt: skip
 DOMAINS = range(1, 102)  # what DDS' port numbers allow on Linux besides the ephemeral ports
 

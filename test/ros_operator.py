@@ -29,6 +29,7 @@ from visualization_msgs.msg import MarkerArray
 
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.ros.node_support import stamp_of
+from iseg3d_ros.ros.point_cloud2 import cloud_message
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SEGMENTER = "/segmenter"
@@ -134,7 +135,7 @@ class Operator:
     ) -> PointCloud2:
         """A cloud, stamped now unless told otherwise."""
         now = self.node.get_clock().now().nanoseconds
-        return clouds.plain(xyz, rgb).message(Header(frame_id=frame, stamp=stamp_of(stamp or now)))
+        return cloud_message(clouds.plain(xyz, rgb), Header(frame_id=frame, stamp=stamp_of(stamp or now)))
 
     def send(self, message: PointCloud2) -> None:
         """Publishes a cloud."""

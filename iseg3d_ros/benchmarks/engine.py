@@ -107,9 +107,11 @@ def _against_spconv(coords: Tensor, widths: Sequence[int], repetitions: int) -> 
     for width in widths:
         conv, x = _convolution(maps, width)
 
-        def spconv(conv: SubMConv3d = conv, x: SparseTensor = x) -> Tensor:
+        layer = spconv_convolution.Layer()
+
+        def spconv(conv: SubMConv3d = conv, x: SparseTensor = x, layer: spconv_convolution.Layer = layer) -> Tensor:
             # As spconv comes, with all threads, although its sums race on a CPU.
-            return spconv_convolution.forward(x.features, conv.weight, x.maps, 1, 3)
+            return spconv_convolution.forward(x.features, conv.weight, x.maps, 1, 3, layer)
 
         times = interleaved({"sparse": _torch(conv, x), "spconv": spconv}, repetitions, coords.device)
         figures[f"spconv_ratio_{width}"] = times["spconv"] / times["sparse"]
@@ -146,8 +148,8 @@ def _network(coords: Tensor, repetitions: int) -> dict[str, float]:
 
 def res16unet34c() -> nn.Module:
     """The published backbone: planes 32, 64, 128, 256 | 256, 128, 96, 96, blocks 2, 3, 4, 6 | 2, 2, 2, 2, stem 5^3."""
+    from iseg3d_ros.models.build import settings_of
     from iseg3d_ros.models.layers.backbone import Backbone
-    from iseg3d_ros.models.settings import settings_of
 
     return Backbone(settings_of("agile3d", "paper"), 3)
 

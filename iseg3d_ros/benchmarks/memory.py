@@ -14,8 +14,7 @@ import resource, sys
 import numpy as np
 from iseg3d_ros import Click, Predictor
 from iseg3d_ros.sparse.freed_memory import keep_freed
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.random_walker import RandomWalker
 points, name, preset = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 if sys.argv[4] == "keep":  # as the command and the nodes do

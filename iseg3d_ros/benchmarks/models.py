@@ -20,8 +20,7 @@ import torch
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build, parameters
-from iseg3d_ros.models.settings import NETWORKS, settings_of
+from iseg3d_ros.models.build import NETWORKS, build, parameters, settings_of
 from iseg3d_ros.pruning.prune import PruneConfig, prune
 
 OBJECTS = 5

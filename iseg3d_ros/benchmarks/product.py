@@ -15,8 +15,7 @@ import numpy as np
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud
 from iseg3d_ros.demo.scenes import open_scene
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.predictor import Predictor
 
 OBJECTS = 5

@@ -17,8 +17,7 @@ from torch import nn
 from iseg3d_ros.benchmarks.models import labelled_room
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build, parameters
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.pruning.cost import multiplications
 from iseg3d_ros.pruning.importance import importance
 from iseg3d_ros.pruning.prune import PruneConfig, forward, kept, prune, size_of

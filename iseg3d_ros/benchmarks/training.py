@@ -19,8 +19,7 @@ import numpy as np
 import torch
 
 from iseg3d_ros.data.folder import LabelledCloud, write_scene
-from iseg3d_ros.models.build import build, parameters
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.training.config import AugmentConfig, ClickConfig, DataConfig, OptimiserConfig
 from iseg3d_ros.training.samples import Crops, TrainingSample
 from iseg3d_ros.training.schedule import make_optimiser

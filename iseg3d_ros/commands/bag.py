@@ -49,11 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
                 out.copy(record)
             for result in Offline(predictor, clicks, arguments.fixed_frame, _say).run(bag, topic):
                 out.labelled(f"{topic}/labelled", result)
-                out.objects(f"{topic}/objects", result, predictor.name)
+                out.objects(f"{topic}/objects", result)
                 if arguments.export:
                     export(folder, arguments.export, result)
-                points = np.bincount(result.masks.labels, minlength=len(result.ids) + 1)[1:]
-                seen = ", ".join(f"{name} {count}" for name, count in zip(result.ids, points, strict=False))
+                ids, labels = [item.id for item in result.view.objects], result.view.result.labels
+                points = np.bincount(labels, minlength=len(ids) + 1)[1:]
+                seen = ", ".join(f"{name} {count}" for name, count in zip(ids, points, strict=False))
                 print(f"\r{result.number + 1}/{total} {seen or 'no objects yet'}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(arguments.output)

@@ -1,4 +1,4 @@
-"""`iseg3d bench WHAT [--json]`: measure something, in one run, and print figure names and numbers."""
+"""`iseg3d bench WHAT [--json] [--device NAME] [--quick]`: measure something, in one run, and print its figures."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument(
         "--option", action="append", default=[], type=option, metavar="NAME=VALUE", help="an option of the benchmark"
     )
+    parser.add_argument("--device", help="where to measure: cpu, cuda; the same as --option device=NAME")
+    parser.add_argument("--quick", action="store_true", help="a rehearsal at small sizes, where a benchmark has one")
     parser.set_defaults(run=run)
 
 
@@ -41,12 +43,17 @@ def option(text: str) -> tuple[str, object]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark; whatever it prints goes to standard error, the figures to standard output."""
+    options = dict(arguments.option)
+    if arguments.device:
+        options["device"] = arguments.device
+    if arguments.quick:
+        options["quick"] = True
     module = importlib.import_module(f"iseg3d_ros.benchmarks.{arguments.what}")
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            figures = module.run(**dict(arguments.option))
+            figures = module.run(**options)
         except TypeError as error:
-            if arguments.option and "argument" in str(error):
+            if options and "argument" in str(error):
                 raise ValueError(f"The benchmark {arguments.what!r} does not take these options: {error}.") from error
             raise
     if arguments.json:

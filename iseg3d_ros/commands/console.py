@@ -11,11 +11,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Declare the arguments."""
     parser = subparsers.add_parser("console", help="open the operator's console in a browser", description=__doc__)
     parser.add_argument("cloud", type=Path, nargs="?", help="PLY, PCD, npz, npy or KITTI .bin file")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; others than this machine's own need a token"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all of the machine's")
     parser.add_argument("--port", type=int, default=8080, help="default: %(default)s, or the next free one")
-    parser.add_argument("--token", default="", help="the token to ask for; made and printed where one is needed")
     parser.add_argument("--export", type=Path, default=Path("out"), help="folder for saved files (default: out)")
     parser.add_argument("--model", default="", help="shipped weights by name, a weights file, or random_walker")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
@@ -35,10 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
     from iseg3d_ros.console.server import serve
 
     cloud = read_cloud(arguments.cloud)
-    server = serve(arguments.host, arguments.port, arguments.token)
+    server = serve(arguments.host, arguments.port)
     work = LocalWork(cloud, loader(arguments), arguments.model, arguments.export)
     console = Console(work, server)
     print(f"The console is at {server.address} (Ctrl-C ends it)", flush=True)
+    print(f"For looking only: {server.view_address}", flush=True)
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
@@ -61,9 +59,9 @@ def loader(arguments: argparse.Namespace) -> Any:
 
 
 def _with_ros(arguments: argparse.Namespace) -> int:
-    """The node, with the same address and token."""
+    """The node, with the same address."""
     from iseg3d_ros.commands.run import main_of
 
-    given = {"host": arguments.host, "port": arguments.port, "token": arguments.token}
+    given = {"host": arguments.host, "port": arguments.port}
     words = [word for name, value in given.items() if value for word in ("-p", f"{name}:={value}")]
     return main_of("console")(["console", "--ros-args", *words]) or 0

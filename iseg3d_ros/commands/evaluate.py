@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> Any:
-    from iseg3d_ros.evaluation.run import EvaluationConfig
+    from iseg3d_ros.evaluation.config import EvaluationConfig
 
     return EvaluationConfig(
         arguments.protocol, arguments.budget, arguments.rule, arguments.temperature, arguments.least_points,

@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def models() -> list[dict[str, Any]]:
     """Shipped weights as they are, and every network at each preset that has none."""
-    from iseg3d_ros.models.settings import NETWORKS, PRESETS
+    from iseg3d_ros.models.build import NETWORKS
+    from iseg3d_ros.models.settings import PRESETS
 
     rows = [_shipped(path) for path in _files()]
     there = {(row["name"], row["preset"]) for row in rows}
@@ -71,8 +72,7 @@ def _built(name: str, preset: str) -> dict[str, Any]:
     """Counted on the meta device: nothing is allocated."""
     import torch
 
-    from iseg3d_ros.models.build import build, parameters
-    from iseg3d_ros.models.settings import settings_of
+    from iseg3d_ros.models.build import build, parameters, settings_of
 
     with torch.device("meta"):
         count = parameters(build(settings_of(name, preset)))

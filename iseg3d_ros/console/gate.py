@@ -1,7 +1,8 @@
-"""Who may open the page: other sites' scripts never, other machines with the token only.
+"""Who may open the page: those who have the token, on this machine too, and no other site's scripts.
 
-A page of another site can open a web socket to 127.0.0.1, and a name that resolves to it can be given to a page
-(DNS rebinding): so the Origin of a web socket must be the page's own, and without a token the Host this machine.
+Any user of this machine, and any page that his browser shows, can open a connection to 127.0.0.1. So a token is always
+asked for; it comes in a link, and what the browser keeps is a cookie that scripts cannot read and that expires. The
+Origin of a web socket must be the page's own. A second token opens the page for looking only.
 """
 
 from __future__ import annotations
@@ -10,14 +11,37 @@ import gzip
 import hashlib
 import hmac
 import http
-import ipaddress
+import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 Process = Callable[[Any, Any], Any]
+Role = Literal["work", "view"]
 TOKEN_BYTES = 16
+SESSION = 12 * 3600.0  # seconds that a browser is known for
+FREE_GUESSES, LONGEST_WAIT = 5, 60.0  # wrong tokens from an address without a wait; seconds of the longest wait
+ADDRESSES = 1000  # whose wrong tokens are remembered
+
+# viser's page is one file with its scripts, styles and workers in it; it draws into data and blob addresses.
+POLICY = "; ".join([
+    "default-src 'none'", "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob: data:",
+    "style-src 'self' 'unsafe-inline'", "img-src 'self' data: blob:", "font-src 'self' data:",
+    "connect-src 'self' data: blob:", "worker-src 'self' blob: data:", "media-src 'self' data: blob:",
+    "manifest-src 'self' data:", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
+])  # fmt: skip
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+log = logging.getLogger(__name__)
 
 # Put into the page: a sentence where it cannot be drawn; and taps, which viser would take for drags of its handles, for
 # a browser captures every touch for what it began on.
@@ -37,65 +61,124 @@ aria-label="token" style="font:inherit"> <button style="font:inherit">Open</butt
 
 
 class Gate:
-    """Answers requests that may not pass; `token` empty: this machine only, which needs none."""
+    """Answers requests that may not pass."""
 
-    def __init__(self, token: str = "") -> None:
-        self.token = token
-        self._ticket = hashlib.sha256(token.encode()).hexdigest()  # a cookie holds no spaces, a token may
+    def __init__(self, token: str, clock: Callable[[], float] = time.time) -> None:
+        if not token:
+            raise ValueError("The console needs a token.")
+        self.tokens: dict[Role, str] = {"work": token, "view": _signed(token, "view")[: 2 * TOKEN_BYTES]}
+        self._clock = clock
+        self._guesses = Guesses(clock)
 
     def guard(self, serve: Process) -> Process:
         """The same server behind this gate."""
 
         def process(connection: Any, request: Any) -> Any:
-            refusal = self.answer(connection, request)
+            try:
+                refusal = self.answer(connection, request)
+            except (ValueError, LookupError):  # headers that nobody sends in earnest: several of one name, no numbers …
+                refusal = _response(http.HTTPStatus.BAD_REQUEST, "This request cannot be understood.")
             if refusal is not None:
                 return refusal
-            return _with_notice(serve(connection, request))
+            return _as_page(serve(connection, request))
 
         return process
 
     def answer(self, connection: Any, request: Any) -> Any | None:
         """A refusal or a redirection; None lets the request pass."""
-        headers, port = request.headers, connection.local_address[1]
+        headers = request.headers
         upgrade = "websocket" in headers.get("Upgrade", "").lower()
         if upgrade and not same_origin(headers.get("Origin"), headers.get("Host")):
             return _response(http.HTTPStatus.FORBIDDEN, "A page of another site may not open this console.")
-        if not self.token:
-            if is_this_machine(headers.get("Host", "")):
-                return None
-            return _response(http.HTTPStatus.FORBIDDEN, "Open this console as http://127.0.0.1, or with --host.")
-        if _same(_cookie(headers.get("Cookie", ""), f"iseg3d_{port}"), self._ticket):
+        if self.role(connection, request):
             return None
         given = parse_qs(urlsplit(request.path).query).get("token", [""])[0]
-        if not upgrade and _same(given, self.token):
-            cookie = f"iseg3d_{port}={self._ticket}; HttpOnly; SameSite=Lax; Path=/"
-            # Away from the address with the token, which would stay in the browser's history.
-            return _response(http.HTTPStatus.FOUND, "", {"Location": "/", "Set-Cookie": cookie})
-        sentence = "That is not the token of this console." if given else "This console asks for its token."
-        return _response(http.HTTPStatus.FORBIDDEN, ASK.format(sentence=f"{sentence} It was printed at the start."))
+        if upgrade or not given:
+            return _asks("This console asks for its token.")
+        return self._try(str(connection.remote_address[0]), given, connection.local_address[1])
+
+    def role(self, connection: Any, request: Any) -> Role | None:
+        """What the browser may do by its cookie, if it has one of ours that has not expired."""
+        ticket = _cookie(request.headers.get("Cookie", ""), _cookie_name(connection.local_address[1]))
+        text, _, signature = ticket.rpartition(".")
+        if not _same(signature, _signed(self.tokens["work"], text)):
+            return None
+        role, _, until = text.partition(".")
+        return ("view" if role == "view" else "work") if self._clock() < int(until) else None
+
+    def _try(self, address: str, given: str, port: int) -> Any:
+        wait = self._guesses.wait(address)
+        if wait:
+            return _response(http.HTTPStatus.TOO_MANY_REQUESTS, f"Too many wrong tokens: wait {wait} seconds.",
+                             {"Retry-After": str(wait)})  # fmt: skip
+        for role, token in self.tokens.items():
+            if _same(given, token):
+                self._guesses.right(address)
+                return self._enter(role, port)
+        self._guesses.wrong(address)
+        return _asks("That is not the token of this console.")
+
+    def _enter(self, role: Role, port: int) -> Any:
+        """Away from the address with the token, which would stay in the browser's history."""
+        text = f"{role}.{int(self._clock() + SESSION)}"
+        ticket = f"{text}.{_signed(self.tokens['work'], text)}"
+        rules = f"HttpOnly; SameSite=Lax; Path=/; Max-Age={int(SESSION)}"
+        cookie = f"{_cookie_name(port)}={ticket}; {rules}"
+        return _response(http.HTTPStatus.FOUND, "", {"Location": "/", "Set-Cookie": cookie})
+
+
+@dataclass
+class _Failures:
+    count: int = 0
+    until: float = 0.0
+
+
+class Guesses:
+    """Wrong tokens by address: after a few of them, ever longer waits, and a line in the log whenever one begins."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._failures: dict[str, _Failures] = {}
+
+    def wait(self, address: str) -> int:
+        """Seconds until the next guess is looked at; 0: now."""
+        failures = self._failures.get(address)
+        return 0 if failures is None else max(0, int(failures.until - self._clock() + 0.999))
+
+    def wrong(self, address: str) -> None:
+        """Another wrong one."""
+        failures = self._failures.pop(address, None) or _Failures()
+        self._failures[address] = failures  # the newest stand last
+        if len(self._failures) > ADDRESSES:
+            del self._failures[next(iter(self._failures))]
+        failures.count += 1
+        over = failures.count - FREE_GUESSES
+        if over >= 0:
+            seconds = min(2.0 ** min(over, 30), LONGEST_WAIT)
+            failures.until = self._clock() + seconds
+            log.warning("%d wrong tokens from %r: the next is looked at in %d s", failures.count, address, seconds)
+
+    def right(self, address: str) -> None:
+        """The right one: what was before is forgotten."""
+        self._failures.pop(address, None)
+
+
+def _cookie_name(port: int) -> str:
+    return f"iseg3d_{port}"  # cookies are kept by host: consoles on two ports must not share one
+
+
+def _signed(token: str, text: str) -> str:
+    return hmac.new(token.encode(), text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 def _same(given: str, right: str) -> bool:
-    return hmac.compare_digest(given.encode(), right.encode())  # takes as long whatever is wrong
+    # As long whatever is wrong; a surrogate of an odd header is no reason to fail.
+    return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
 
 
 def same_origin(origin: str | None, host: str | None) -> bool:
     """Whether a web socket comes from the page that this server gave; programs without a page send no Origin."""
     return origin is None or urlsplit(origin).netloc == host
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a Host header, or an address to listen on, means this machine alone."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _cookie(header: str, name: str) -> str:
@@ -106,6 +189,10 @@ def _cookie(header: str, name: str) -> str:
     return "" if value is None else value.value
 
 
+def _asks(sentence: str) -> Any:
+    return _response(http.HTTPStatus.FORBIDDEN, ASK.format(sentence=f"{sentence} It was printed at the start."))
+
+
 def _response(status: http.HTTPStatus, text: str, more: dict[str, str] | None = None) -> Any:
     from websockets.datastructures import Headers
     from websockets.http11 import Response
@@ -113,12 +200,18 @@ def _response(status: http.HTTPStatus, text: str, more: dict[str, str] | None = 
     body = text.encode()
     kind = "text/html" if text.startswith("<") else "text/plain"
     headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
-    return Response(status.value, status.phrase, Headers({**headers, **(more or {})}), body)
+    return Response(status.value, status.phrase, Headers({**headers, **HEADERS, **(more or {})}), body)
 
 
-def _with_notice(response: Any) -> Any:
-    """The page, fit for touch, with a sentence for browsers that cannot draw it; not inside another site's frame."""
-    if response is None or response.status_code != 200 or "html" not in response.headers.get("Content-Type", ""):
+def _as_page(response: Any) -> Any:
+    """What the server answers, with the rules for browsers; its page also fit for touch and for those without WebGL."""
+    if response is None:
+        return None
+    for name, value in HEADERS.items():
+        if name in response.headers:
+            del response.headers[name]
+        response.headers[name] = value
+    if response.status_code != 200 or "html" not in response.headers.get("Content-Type", ""):
         return response
     packed = response.headers.get("Content-Encoding") == "gzip"
     page = gzip.decompress(response.body) if packed else response.body
@@ -126,6 +219,4 @@ def _with_notice(response: Any) -> Any:
     response.body = gzip.compress(page, 6) if packed else page
     del response.headers["Content-Length"]
     response.headers["Content-Length"] = str(len(response.body))
-    response.headers["X-Frame-Options"] = "SAMEORIGIN"
-    response.headers["Referrer-Policy"] = "no-referrer"
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 import time
@@ -11,15 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.console.protocol import (
-    BACKGROUND,
-    EXPORTS,
-    NEW_OBJECT,
     Abilities,
+    AddClick,
     Capture,
     Clear,
-    ClickAt,
     Command,
     Redo,
     Remove,
@@ -41,9 +40,12 @@ from iseg3d_ros.console.updates import (
     StateUpdate,
     Suggestion,
 )
-from iseg3d_ros.interaction.session import Session
+from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.session import InteractiveSession
+from iseg3d_ros.interaction.storage import EXPORTS, LAST, Snapshot, Storage, inside
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.io.picture import PALETTE
+from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.predictor import TRAINING_FREE, Predictor, Segmentation
 
 REFUSALS = (ValueError, RuntimeError, OSError, LookupError)
@@ -54,10 +56,13 @@ class LocalWork:
 
     def __init__(self, cloud: Cloud, load: Callable[[str, float], Predictor], model: str, folder: Path) -> None:
         self._cloud, self._load, self._folder = cloud, load, folder
-        self._session: Session | None = None
+        self._board = Board()
+        points = Points(cloud.xyz, cloud.rgb, cloud.intensity, None, (1, len(cloud.xyz)))
+        self._current = CurrentCloud(points, "", 0, None)
+        self._storage = Storage(folder / ".work" / digest_of(cloud), self._say)
+        self._session: InteractiveSession | None = None
         self._encode_ms = 0.0
         self._ordinals: dict[str, int] = {}
-        self._board = Board()
         self._commands: queue.Queue[Command | None] = queue.Queue()
         self._commands.put(Setup(model))
         self._board.publish(CloudUpdate(0, cloud.xyz, cloud.rgb))
@@ -82,6 +87,7 @@ class LocalWork:
         """End after the command under way."""
         self._commands.put(None)
         self._thread.join(5)
+        self._storage.finish()
 
     def _run(self) -> None:
         while (command := self._commands.get()) is not None:
@@ -102,9 +108,9 @@ class LocalWork:
             return
         session = self._ready()
         match command:
-            case ClickAt():
+            case AddClick(click, new):
                 with session.step():
-                    session.click(command.point, self._target(session, command))
+                    session.click(click.point, session.add(id=click.id) if new else click.id)
             case Select(id):
                 session.select(id)
             case Remove(id):
@@ -122,30 +128,23 @@ class LocalWork:
             case Capture():
                 raise ValueError("The cloud comes from a file: there is none to capture.")
 
-    def _ready(self) -> Session:
+    def _ready(self) -> InteractiveSession:
         if self._session is None:
             raise RuntimeError("There is no model yet; choose one.")
         return self._session
-
-    @staticmethod
-    def _target(session: Session, click: ClickAt) -> str:
-        """The id that a click goes to; a new object is made here, also where none is active."""
-        if click.meaning == BACKGROUND:
-            return ""
-        if click.meaning == NEW_OBJECT or not (click.id or session.active):
-            return session.add(id=click.id)
-        return click.id or session.active
 
     def _set_up(self, wanted: Setup) -> None:
         """Another predictor for the same clicks; where it cannot be had, all stays as it is."""
         with warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
-            session = Session(self._load(wanted.model, wanted.voxel_size))
+            session = InteractiveSession(self._load(wanted.model, wanted.voxel_size))
             start = time.perf_counter()
-            session.set_cloud(self._cloud.xyz, self._cloud.rgb)
+            session.prepare(self._current)
             self._encode_ms = 1e3 * (time.perf_counter() - start)
         if self._session is not None:
             session.take_up(self._session)
+        elif (self._storage.folder / f"{LAST}.json").is_file():
+            self._storage.resume(session, self._current)
         self._session = session
         for note in notes:
             if issubclass(note.category, UserWarning):
@@ -163,10 +162,11 @@ class LocalWork:
         except Exception as error:
             self._board.publish(Message(f"The model failed: {_sentence(error)} Undo the last click.", refused=True))
             return
+        self._storage.autosave(session, self._current, self._places(session))
         self._board.publish(self._state(session, result))
         self._board.publish(LabelsUpdate(0, result.labels, result.probability, result.uncertainty))
 
-    def _state(self, session: Session, result: Segmentation) -> StateUpdate:
+    def _state(self, session: InteractiveSession, result: Segmentation) -> StateUpdate:
         suggested = result.suggested_click
         ids = ["", *(item.id for item in session.objects)]
         return StateUpdate(
@@ -175,7 +175,7 @@ class LocalWork:
             ),
             active=session.active,
             background=tuple(click.point for click in session.clicks if not click.id),
-            suggestion=None if suggested is None else Suggestion(suggested.point, ids[suggested.object]),
+            suggestion=None if suggested is None else Suggestion(suggested.point, ids[int(suggested.object)]),
             can_undo=session.can_undo,
             can_redo=session.can_redo,
             mode="file",
@@ -184,7 +184,7 @@ class LocalWork:
             segment_ms=result.milliseconds,
         )
 
-    def _object(self, session: Session, result: Segmentation, id: str, name: str, label: int) -> ObjectState:
+    def _object(self, session: InteractiveSession, result: Segmentation, id: str, name: str, label: int) -> ObjectState:
         chosen = np.flatnonzero(result.labels == label)
         ordinal = self._ordinals.setdefault(id, len(self._ordinals))
         red, green, blue = (int(value) for value in PALETTE[ordinal % len(PALETTE)])
@@ -196,32 +196,33 @@ class LocalWork:
         sure = float(result.probability[chosen].mean())
         return ObjectState(id, name, label, (red, green, blue), len(chosen), sure, False, clicks, box)
 
-    def _save(self, session: Session, name: str, kind: str) -> Path:
+    def _save(self, session: InteractiveSession, name: str, kind: str) -> Path:
         if kind != "session" and kind not in EXPORTS:
             raise ValueError(f"The format {kind!r} is none of session, {', '.join(EXPORTS)}.")
-        target = inside(self._folder, name, "json" if kind == "session" else kind)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        result = session.segment()
         if kind == "session":
-            session.save(target)
-        else:
-            result = session.segment()
-            fields = {"probability": result.probability, "uncertainty": result.uncertainty}
-            write_cloud(target, self._cloud.with_labels(result.labels), {} if kind == "label" else fields)
+            now = Snapshot.of(session, self._current, self._places(session))
+            return Path(Storage(self._folder, self._say, "folder").save(name, kind, now, result))
+        target = inside(self._folder, name, kind)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fields = {"probability": result.probability, "uncertainty": result.uncertainty}
+        write_cloud(target, self._cloud.with_labels(result.labels), {} if kind == "label" else fields)
         return target
 
+    def _say(self, sentence: str) -> None:
+        self._board.publish(Message(sentence[:1].upper() + sentence[1:] + "."))
 
-def inside(folder: Path, name: str, suffix: str) -> Path:
-    """A file of that name in the folder, or below it; ValueError where the name leads out of it."""
-    name = name.strip() or time.strftime("%Y-%m-%d_%H-%M-%S")
-    if "\0" in name:
-        raise ValueError("A file's name holds no zero byte.")
-    folder = folder.resolve()
-    target = (folder / name).resolve()
-    if target.suffix != f".{suffix}":
-        target = target.with_name(f"{target.name}.{suffix}")
-    if folder not in target.parents:
-        raise ValueError(f"{name!r} lies outside the folder {folder}; give a name inside it.")
-    return target
+    @staticmethod
+    def _places(session: InteractiveSession) -> dict[Click, Click]:
+        """Where the clicks are: the cloud never changes."""
+        return {click: click for click in session.clicks}
+
+
+def digest_of(cloud: Cloud) -> str:
+    """What tells a cloud from another: work is kept under it."""
+    digest = hashlib.sha256(cloud.xyz.tobytes())
+    digest.update(b"" if cloud.rgb is None else cloud.rgb.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def shipped() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.console.browser import HELD, Browser
 from iseg3d_ros.console.display import MOST, Display
@@ -24,9 +25,9 @@ from iseg3d_ros.console.picking import pick
 from iseg3d_ros.console.protocol import (
     NEW_OBJECT,
     POSITIVE,
+    AddClick,
     Capture,
     Clear,
-    ClickAt,
     Command,
     Redo,
     Remove,
@@ -184,7 +185,7 @@ class Console:
         """A click on no active object begins one; the id is sent, for another operator may choose another meanwhile."""
         if meaning == POSITIVE and not id:
             meaning = NEW_OBJECT
-        self._send(ClickAt(point, meaning, id if meaning == POSITIVE else ""))
+        self._send(AddClick(Click(point, id if meaning == POSITIVE else ""), meaning == NEW_OBJECT))
 
     # What the panel calls
 
@@ -212,7 +213,7 @@ class Console:
         suggestion = self._state.suggestion
         if suggestion is not None:
             self._clicked_at = time.perf_counter()
-            self._send(ClickAt(suggestion.point, POSITIVE if suggestion.id else "background", suggestion.id))
+            self._send(AddClick(Click(suggestion.point, suggestion.id)))
 
     def select(self, id: str) -> None:
         """Make an object the active one: by its id, or "#3" by its number."""

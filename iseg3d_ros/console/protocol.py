@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from iseg3d_ros.console.updates import Mailbox, Place
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.console.updates import Mailbox
 
 POSITIVE, BACKGROUND, NEW_OBJECT = "object", "background", "new object"
 EXPORTS = ("ply", "pcd", "npz", "label")
 
 
 @dataclass(frozen=True)
-class ClickAt:
-    """A click on a point: `meaning` is POSITIVE (on the object `id`), BACKGROUND or NEW_OBJECT."""
+class AddClick:
+    """A click on an object by its id, on the background (""), or, where it is `new`, on an object that it begins."""
 
-    point: Place
-    meaning: str = POSITIVE
-    id: str = ""
+    click: Click
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Save:
     format: str
 
 
-Command = ClickAt | Select | Remove | Rename | Undo | Redo | Clear | Capture | Setup | Save
+Command = AddClick | Select | Remove | Rename | Undo | Redo | Clear | Capture | Setup | Save
 
 
 @dataclass(frozen=True)

@@ -4,42 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import secrets
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from iseg3d_ros.console.gate import TOKEN_BYTES, Gate, is_this_machine
+from iseg3d_ros.console.gate import TOKEN_BYTES, Gate
 
 PORT = 8080
+TOKEN_VARIABLE = "ISEG3D_CONSOLE_TOKEN"  # an argument, or a parameter of a node, would be shown to everybody
+LONGEST_MESSAGE = 1 << 20  # bytes from a browser; its clicks and widgets send hundreds
+LOOKING = ("ViewerCameraMessage",)  # all that a page for looking only may send
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server, the address to open, and the token that is part of it where one is needed."""
+    """A running server, the address to open with the token in it, and the address for looking only."""
 
     viser: Any
     address: str
     token: str
+    view_address: str
 
 
 def serve(host: str = "127.0.0.1", port: int = PORT, token: str = "") -> Server:
-    """Listen; on other addresses than this machine's own a token is needed, and made where none is given.
+    """Listen; the token is the given one, that of the environment's ISEG3D_CONSOLE_TOKEN, or made.
 
     Where the port is taken, the next free one is used.
     """
     check_address(host, port)
-    if not token and not is_this_machine(_bracketed(host)):
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-    with _guarded(Gate(token)), contextlib.redirect_stdout(io.StringIO()):  # viser prints an address without the token
+    gate = Gate(token or os.environ.get(TOKEN_VARIABLE, "") or secrets.token_urlsafe(TOKEN_BYTES))
+    with _guarded(gate), contextlib.redirect_stdout(io.StringIO()):  # viser prints an address without the token
         import viser
 
         server = viser.ViserServer(host, port, label="iseg3d", verbose=False)
-    _close_tunnel(server)
+    _close_side_doors(server)
     name = socket.gethostname() if host in ("0.0.0.0", "::") else _bracketed(host)
-    address = f"http://{name}:{server.get_port()}/"
-    return Server(server, f"{address}?token={token}" if token else address, token)
+    page = f"http://{name}:{server.get_port()}/?token="
+    return Server(server, page + quote(gate.tokens["work"]), gate.tokens["work"], page + gate.tokens["view"])
 
 
 def check_address(host: str, port: int) -> None:
@@ -70,7 +75,13 @@ def _guarded(gate: Gate) -> Iterator[None]:
 
     def guarded(handler: Any, *places: Any, process_request: Any, **options: Any) -> Any:
         caught.append(True)
-        return original(handler, *places, process_request=gate.guard(process_request), **options)
+
+        async def handle(connection: Any) -> None:
+            looks = gate.role(connection, connection.request) == "view"
+            await handler(_Looking(connection) if looks else connection)
+
+        options["max_size"] = LONGEST_MESSAGE
+        return original(handle, *places, process_request=gate.guard(process_request), **options)
 
     websockets.serve = guarded  # type: ignore[assignment,misc]
     try:
@@ -81,11 +92,32 @@ def _guarded(gate: Gate) -> Iterator[None]:
         raise RuntimeError("This version of viser cannot be guarded; install one that is tested: viser 1.1.")
 
 
-def _close_tunnel(server: Any) -> None:
-    """viser's pages may ask for a public address of the server, past the gate: not here."""
+class _Looking:
+    """A connection whose messages reach the server only where they are the camera's."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def recv(self) -> bytes:
+        """The next message that a page for looking only may send."""
+        import msgspec
+
+        while True:
+            raw = await self._connection.recv()
+            with contextlib.suppress(msgspec.DecodeError, AttributeError, TypeError):
+                if msgspec.msgpack.decode(raw).get("type") in LOOKING:
+                    return bytes(raw)
+
+
+def _close_side_doors(server: Any) -> None:
+    """Not here: a public address of the server, past the gate; files sent to widgets that take none, kept in memory."""
     from viser import _messages
 
-    for name in ("ShareUrlRequest", "ShareUrlDisconnect"):
+    for name in ("ShareUrlRequest", "ShareUrlDisconnect", "FileTransferStartUpload", "FileTransferPart"):
         kind = getattr(_messages, name, None)
         if kind is not None:
-            server._websock_server.unregister_handler(kind)
+            with contextlib.suppress(AssertionError):  # this version has no handler of it
+                server._websock_server.unregister_handler(kind)

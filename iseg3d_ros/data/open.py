@@ -1,4 +1,4 @@
-"""One door to all labelled data: made scenes, public data sets in their official formats, AGILE3D's lists, your own."""
+"""Opens all labelled data: synthetic scenes, public data sets in official formats, AGILE3D's lists, your own."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def open_data(path: str | os.PathLike[str], kind: str = "auto", split: str | Non
 
     `kind` is one of KINDS, or "auto" to go by the files that are there (ScanNet then in its 40-class view); a path
     may also begin with a kind and a colon, as in scannet20:DIR. `split` is "train" or "val" where the data set has
-    official splits; without it the official validation part is taken, of made scenes those of held-out models, if any.
+    official splits; without it the official validation part is taken; of synthetic scenes those of held-out
+    models, if any.
     """
     path, kind = place_of(os.fspath(path), kind)
     if not path.exists():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from iseg3d_ros.data.folder import LabelledCloud
 from iseg3d_ros.io.columns import Cloud
 
-_FAR = 1000.0  # metres: beyond it float32 loses millimetres, so the cloud is moved to its lowest corner
+_MAX_FLOAT32_METRES = 1000.0  # metres: beyond it float32 loses millimetres, so the cloud is moved to its lowest corner
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def labelled(name: str, cloud: Cloud, ids: NDArray[Any], names: Mapping[int, str
     xyz, ids = np.asarray(cloud.xyz[finite]), np.maximum(np.asarray(ids)[finite].astype(np.int64), 0)
     if len(xyz) == 0:
         raise ValueError(f"{name} holds no point with finite coordinates.")
-    corner = xyz.min(axis=0) if np.abs(xyz).max() > _FAR else np.zeros(3)
+    corner = xyz.min(axis=0) if np.abs(xyz).max() > _MAX_FLOAT32_METRES else np.zeros(3)
     present, instance = np.unique(np.append(ids, 0), return_inverse=True)
     classes = tuple(names.get(int(value), "object") for value in present[1:])
     rgb = None if cloud.rgb is None else cloud.rgb[finite]

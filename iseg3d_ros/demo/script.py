@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.display import thin
-from iseg3d_ros.console.protocol import BACKGROUND, NEW_OBJECT, POSITIVE, ClickAt, Work
+from iseg3d_ros.console.protocol import BACKGROUND, AddClick, Work
 from iseg3d_ros.console.updates import CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, Message, Place, StateUpdate
 from iseg3d_ros.demo.scenes import DemoScene
 from iseg3d_ros.evaluation.user import error_regions, largest
@@ -85,7 +86,7 @@ class Operator:
         """Somebody segments, and there is a cloud."""
         self._until(lambda: all(self._ready), "a segmenter and a cloud")
 
-    def click(self, click: ClickAt) -> tuple[StateUpdate, NDArray[np.int32], float]:
+    def click(self, click: AddClick) -> tuple[StateUpdate, NDArray[np.int32], float]:
         """The state and the labels with that click, and how long they took."""
         end = time.monotonic() + PATIENCE
         while not (answer := self._try(click)):
@@ -94,7 +95,7 @@ class Operator:
             time.sleep(0.5)
         return answer
 
-    def _try(self, click: ClickAt) -> tuple[StateUpdate, NDArray[np.int32], float] | None:
+    def _try(self, click: AddClick) -> tuple[StateUpdate, NDArray[np.int32], float] | None:
         """One attempt; None where it was refused."""
         before, seen, self._refused = click_count(self._state), self._labels, ""
         start = time.perf_counter()
@@ -132,11 +133,11 @@ def play(work: Work, scene: DemoScene, say: Callable[[str], None]) -> Result:
     operator, targets, result = Operator(work, say), targets_of(scene), Result()
     operator.wait_until_ready()
     for target in targets:
-        click = ClickAt(target.point, NEW_OBJECT, target.id)
+        click = AddClick(Click(target.point, target.id), new=True)
         _note(result, scene, targets, target.id, *operator.click(click))
     correction = correct(scene, targets, result)
     if correction is not None:
-        name = correction.id or BACKGROUND
+        name = correction.click.id or BACKGROUND
         _note(result, scene, targets, name, *operator.click(correction))
     return result
 
@@ -155,18 +156,18 @@ def targets_of(scene: DemoScene) -> list[Target]:
     return [_target(scene, label, number) for number, label in enumerate(chosen, 1)]
 
 
-def correct(scene: DemoScene, targets: list[Target], result: Result) -> ClickAt | None:
+def correct(scene: DemoScene, targets: list[Target], result: Result) -> AddClick | None:
     """The click that answers the largest error; without truth the one that the model suggests."""
     labels, truth = result.labels, _wanted(scene, targets)
     if labels is None or truth is None or len(truth) != len(labels):
         hint = result.state.suggestion
-        return None if hint is None else ClickAt(hint.point, POSITIVE if hint.id else BACKGROUND, hint.id)
+        return None if hint is None else AddClick(Click(hint.point, hint.id))
     some = _sample(scene.cloud.xyz)
     region = largest(error_regions(scene.cloud.xyz[some], truth[some], labels[some].astype(np.int64)))
     if region is None:
         return None
     point = _place(scene.cloud.xyz[some[region.voxel]])
-    return ClickAt(point, POSITIVE, targets[region.truth - 1].id) if region.truth else ClickAt(point, BACKGROUND)
+    return AddClick(Click(point, targets[region.truth - 1].id if region.truth else ""))
 
 
 def click_count(state: StateUpdate) -> int:

@@ -15,8 +15,8 @@ from iseg3d_ros.evaluation.protocol import Outcome
 
 RESAMPLES = 1000
 HARMS = {"harm>2": 0.02, "harm>10": 0.10}  # IoU lost at a click, more than
-GAIN = 0.005  # IoU that a click must add to have helped
-NEVER = (0.5, 0.8)  # IoU that an object may never reach within the budget
+MIN_IOU_GAIN = 0.005  # IoU that a click must add to have helped
+UNREACHED_IOUS = (0.5, 0.8)  # IoU that an object may never reach within the budget
 
 
 def corrections(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, float]:
@@ -27,7 +27,7 @@ def corrections(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, float]:
     counted = np.array([_counts(group) for group in scenes.values()])
     if len(counted) == 0 or counted[:, 0].sum() == 0:
         return {}
-    names = [*HARMS, "gain", *(f"never {quality:g}" for quality in NEVER)]
+    names = [*HARMS, "gain", *(f"never {quality:g}" for quality in UNREACHED_IOUS)]
     whole = _shares(counted.sum(0))
     rng = np.random.default_rng(seed)
     drawn = counted[rng.integers(len(counted), size=(RESAMPLES, len(counted)))].sum(1)
@@ -48,8 +48,8 @@ def _counts(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
         best.append(ious.max(0) if len(ious) else np.zeros(outcome.objects))
     change, reached = np.concatenate(changes), np.concatenate(best)
     harmed = [(change < -least).sum() for least in HARMS.values()]
-    missed = [(reached < quality).sum() for quality in NEVER]
-    return np.array([len(change), *harmed, (change > GAIN).sum(), len(reached), *missed], float)
+    missed = [(reached < quality).sum() for quality in UNREACHED_IOUS]
+    return np.array([len(change), *harmed, (change > MIN_IOU_GAIN).sum(), len(reached), *missed], float)
 
 
 def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:

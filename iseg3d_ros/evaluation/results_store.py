@@ -16,10 +16,10 @@ from typing import Any
 
 ROWS = ".rows.jsonl"
 _PACKAGE = Path(__file__).resolve().parents[1]
-_NO_PART = ("benchmarks", "commands", "console", "pruning", "ros", "scenes", "training")  # they decide no figure
+_WITHOUT_EFFECT = ("benchmarks", "commands", "console", "pruning", "ros", "scenes", "training")  # they decide no figure
 
 
-class Kept:
+class ResultsStore:
     """Rows by key; in memory alone where there is no file, or where it can no longer be written."""
 
     def __init__(self, path: Path | None) -> None:
@@ -59,14 +59,15 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @cache
-def of_code() -> str:
+def hash_of_code() -> str:
     """A hash of the code that decides figures."""
-    files = [path for path in sorted(_PACKAGE.rglob("*.py")) if path.relative_to(_PACKAGE).parts[0] not in _NO_PART]
-    return _hash(*(path.read_bytes() for path in files))
+    files = sorted(_PACKAGE.rglob("*.py"))
+    deciding = [path for path in files if path.relative_to(_PACKAGE).parts[0] not in _WITHOUT_EFFECT]
+    return _hash(*(path.read_bytes() for path in deciding))
 
 
 @cache
-def of_weights(model: str) -> str:
+def hash_of_weights(model: str) -> str:
     """A hash of the weights of a model given by name or path; the empty one for models without."""
     from iseg3d_ros.predictor import TRAINING_FREE, weights_file
 
@@ -74,7 +75,7 @@ def of_weights(model: str) -> str:
 
 
 @cache
-def of_data(path: str) -> str:
+def hash_of_data(path: str) -> str:
     """A hash of the names, sizes and times of the files at a path, besides what evaluations write."""
     from iseg3d_ros.data.open import place_of
 

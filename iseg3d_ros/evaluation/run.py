@@ -9,70 +9,15 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from iseg3d_ros.data.sample import Samples
-from iseg3d_ros.evaluation import results_store as keep
+from iseg3d_ros.evaluation import results_store
+from iseg3d_ros.evaluation.config import EvaluationConfig, Part
 from iseg3d_ros.evaluation.metrics import Row
 from iseg3d_ros.evaluation.protocol import Outcome, choose_objects
-from iseg3d_ros.evaluation.user import RULES
-
-PROTOCOLS = ("multi", "single")
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What decides the figures besides the model and the data."""
-
-    protocol: str = "multi"
-    budget: int = 20
-    rule: str = "agile3d"
-    temperature: float | None = None  # ClickEnhance's Eq. 5 instead of the rule
-    least_points: int = 50
-    most_objects: int = 10
-    voxel_size: float | None = None
-    limit: int | None = None
-    seed: int = 42
-    device: str = "auto"
-    split: str | None = None
-    objects: str = "largest"  # which of a scene's objects are targets where there are more than most_objects
-
-    @property
-    def draw(self) -> int | None:
-        """The seed that targets are drawn with; None where the largest ones are taken."""
-        return self.seed if self.objects == "random" else None
-
-    def __post_init__(self) -> None:
-        counts = {"budget": self.budget, "least-points": self.least_points, "most-objects": self.most_objects}
-        for name, value in (counts | {"limit": 1 if self.limit is None else self.limit}).items():
-            if value < 1:
-                raise ValueError(f"--{name} must be at least 1, but is {value}.")
-        if self.protocol not in PROTOCOLS or self.rule not in RULES:
-            raise ValueError(f"The protocols are {', '.join(PROTOCOLS)}, the rules {', '.join(RULES)}; "
-                             f"{self.protocol} with {self.rule} is none of them.")  # fmt: skip
-        if self.objects not in ("largest", "random"):
-            raise ValueError(f"--objects is largest or random, not {self.objects}.")
-        if self.rule == "interobject3d" and self.protocol != "single":
-            raise ValueError("The rule interobject3d knows one object at a time; add --protocol single.")
-        if self.temperature is not None and not 0 <= self.temperature <= 1:
-            raise ValueError(f"The temperature must lie between 0 and 1, but is {self.temperature}.")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One sample of the data at `path`, or one instance of it in single-object evaluation."""
-
-    path: str
-    index: int
-    sample: str
-    instance: int | None = None
-
-    @property
-    def name(self) -> str:
-        """As it stands in rows and pictures."""
-        return self.sample if self.instance is None else f"{self.sample} #{self.instance}"
 
 
 def plan(paths: Sequence[str], config: EvaluationConfig) -> list[Part]:
@@ -109,7 +54,7 @@ def outcomes(
     model: str, parts: Sequence[Part], config: EvaluationConfig, workers: int = 1, kept: Path | None = None
 ) -> list[Outcome]:
     """One model's outcomes in the order of the parts; rows that `kept` holds from an earlier run are not redone."""
-    done, failed = keep.Kept(kept), 0
+    done, failed = results_store.ResultsStore(kept), 0
     keys = {part: _key(model, part, config) for part in parts}
     missing = [part for part in parts if keys[part] not in done.rows]
     if len(missing) < len(parts):
@@ -132,14 +77,14 @@ def _evaluated(
     model: str, parts: Sequence[Part], config: EvaluationConfig, workers: int
 ) -> Iterator[tuple[Part, dict[str, Any]]]:
     """Parts with their rows as they are finished, by processes that each load the model once; 0: by this one."""
-    from iseg3d_ros.evaluation.worker import evaluated, start, work
+    from iseg3d_ros.evaluation.worker import evaluate_part, evaluated, initialise_process
 
     if not parts or workers < 1:
         yield from ((part, evaluated(model, part, config)) for part in parts)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(parts)), context, start, (model, config)) as pool:
-        futures = {pool.submit(work, part): part for part in parts}
+    with ProcessPoolExecutor(min(workers, len(parts)), context, initialise_process, (model, config)) as pool:
+        futures = {pool.submit(evaluate_part, part): part for part in parts}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -152,7 +97,8 @@ def _evaluated(
 
 def _key(model: str, part: Part, config: EvaluationConfig) -> str:
     settings = json.dumps(asdict(config) | {"limit": None, "device": ""}, sort_keys=True)
-    return keep.key(str(part), settings, keep.of_data(part.path), keep.of_weights(model), keep.of_code())
+    hashes = results_store.hash_of_data(part.path), results_store.hash_of_weights(model), results_store.hash_of_code()
+    return results_store.key(str(part), settings, *hashes)
 
 
 def _outcome(values: dict[str, Any]) -> Outcome:

@@ -19,16 +19,16 @@ import torch
 
 from iseg3d_ros.data.open import open_data
 from iseg3d_ros.data.sample import Sample, Samples
+from iseg3d_ros.evaluation.config import EvaluationConfig, Part
 from iseg3d_ros.evaluation.protocol import Task, choose_objects, evaluate
-from iseg3d_ros.evaluation.run import EvaluationConfig, Part
 from iseg3d_ros.evaluation.user import RULES, Rule, tempered
 from iseg3d_ros.predictor import Predictor
 
 _model, _config = "", EvaluationConfig()
 
 
-def start(model: str, config: EvaluationConfig) -> None:
-    """Settle down in a new process."""
+def initialise_process(model: str, config: EvaluationConfig) -> None:
+    """Process-pool initializer."""
     global _model, _config
     _model, _config = model, config
     torch.set_num_threads(1)
@@ -37,7 +37,7 @@ def start(model: str, config: EvaluationConfig) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def work(part: Part) -> dict[str, Any]:
+def evaluate_part(part: Part) -> dict[str, Any]:
     """One outcome of what this process was started for."""
     return evaluated(_model, part, _config)
 

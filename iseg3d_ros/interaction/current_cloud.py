@@ -9,15 +9,24 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import cKDTree
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.view import Layouts
 from iseg3d_ros.io.pointcloud2_read import Points
 
-FEW = 8  # clicks on one cloud that are snapped by looking at every point; beyond, a tree pays
-STANDING = 0.1  # metres above a column's lowest point from which on something is taken to stand there
+LINEAR_QUERIES = 8  # clicks on one cloud that are snapped by looking at every point; beyond, a tree pays
+STANDING_METRES = 0.1  # metres above a column's lowest point from which on something is taken to stand there
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """Labels brought over from the cloud before, and the clicks (with object numbers) that they stand for."""
+
+    clicks: tuple[Click, ...]
+    labels: np.ndarray
 
 
 @dataclass(eq=False)
-class Shown:
+class CurrentCloud:
     """A cloud as it is segmented and shown, with all that is derived from it once."""
 
     points: Points
@@ -26,6 +35,7 @@ class Shown:
     up: np.ndarray | None
     convert_ms: float = 0.0
     transforms: dict[str, np.ndarray] = field(default_factory=dict)  # from other frames, at this cloud's time
+    carried: Carried | None = None  # what a network that uses previous masks starts from in this cloud
     _asked: int = 0
 
     @cached_property
@@ -42,7 +52,7 @@ class Shown:
         if len(self.points) == 0:
             return -1, math.inf
         self._asked += 1
-        if self._asked > FEW:
+        if self._asked > LINEAR_QUERIES:
             distance, index = self._tree.query(place)
             return int(index), float(distance)
         squares = np.zeros(len(self.points), np.float32)
@@ -61,6 +71,6 @@ class Shown:
         inside = np.flatnonzero(around <= radius)
         if len(inside) == 0:
             return inside
-        standing = inside[height[inside] > height[inside].min() + STANDING]
+        standing = inside[height[inside] > height[inside].min() + STANDING_METRES]
         chosen = standing if len(standing) else inside
         return chosen[np.argsort(around[chosen], kind="stable")]

@@ -1,73 +1,199 @@
-"""The library's predictor over shown clouds: encoded once a cloud, at the first clicks; objects without clicks rest."""
+"""A predictor over one cloud at a time: encoded when first needed, every result computed once and kept."""
 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.interaction.current_cloud import Shown
-from iseg3d_ros.interaction.tracking import Mark
-from iseg3d_ros.interaction.view import Masks
-from iseg3d_ros.predictor import Predictor
+from iseg3d_ros.interaction.current_cloud import Carried, CurrentCloud
+from iseg3d_ros.predictor import Predictor, Segmentation
+from iseg3d_ros.preprocessing.scene import Scene
+
+CACHE_BYTES = 256 * 1024**2  # a hundred results of 200,000 points: as many as there are steps to undo
+Key = tuple[tuple[tuple[float, float, float], int], ...]
 
 
-class Model:
-    """Keeps the scene of the newest cloud, and the times that the library took."""
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A result out of a file: it stands until the clicks change, also where the weights have changed since."""
 
-    def __init__(self, predictor: Predictor, tell: Callable[[str], object]) -> None:
-        """`tell` hears what the library did to a cloud besides segmenting it."""
-        self.predictor, self._tell = predictor, tell
-        self.encode_ms = 0.0
-        self.segment_ms = 0.0
-        self._scene: tuple[Shown, Any] | None = None
+    key: Key
+    result: Segmentation
+    hash: str  # of the model that computed it
+
+
+class ResultCache:
+    """The results that were used last, up to a number of bytes."""
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self._limit, self._bytes = limit, 0
+        self._results: OrderedDict[Key, Segmentation] = OrderedDict()
+
+    def get(self, key: Key) -> Segmentation | None:
+        """The result for these clicks, if it is still here."""
+        if key in self._results:
+            self._results.move_to_end(key)
+        return self._results.get(key)
+
+    def put(self, key: Key, result: Segmentation) -> None:
+        """Keep a result; those that were not used for longest go, never the newest one."""
+        self._bytes += _size(result) - (_size(self._results[key]) if key in self._results else 0)
+        self._results[key] = result
+        while self._bytes > self._limit and len(self._results) > 1:
+            self._bytes -= _size(self._results.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._results.clear()
+        self._bytes = 0
+
+
+class SceneModel:
+    """Results are a function of the cloud, the model and the clicks in order, and cached under that key alone."""
+
+    def __init__(self, predictor: Predictor, notify: Callable[[str], object] = lambda _: None) -> None:
+        """`notify` is told what the library did to a cloud besides segmenting it."""
+        self.predictor, self._notify = predictor, notify
+        self.scene: Scene | None = None
+        self.encode_ms = self.segment_ms = 0.0
+        self._cloud: CurrentCloud | None = None
+        self._cache = ResultCache()
+        self._stored: Stored | None = None
+        self.latest: Stored | None = None  # the newest result, as it is stored
 
     @property
     def name(self) -> str:
         """The predictor's."""
         return self.predictor.name
 
-    def masks(
-        self, shown: Shown, marks: Sequence[Mark], ids: Sequence[str], previous: np.ndarray | None = None
-    ) -> Masks:
-        """Labels 1..M in the order of `ids`; an object none of whose clicks is in this cloud gets no points."""
-        number = {name: index for index, name in enumerate(ids, 1)}
-        clicks = [Click(mark.point, number.get(mark.id, 0)) for mark in marks]
-        present = len({click.object for click in clicks} - {0})
-        if present == 0 or len(shown.points) == 0:
-            return nothing(len(shown.points), len(ids))
-        scene = self._encoded(shown)
+    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:
+        """Work on another cloud: it is encoded now, and what was computed for the last one is forgotten."""
+        self.scene = self._cloud = self._stored = self.latest = None  # the old one's memory first
+        self._cache.clear()
         start = time.perf_counter()
-        result = self.predictor.segment(scene, clicks, previous)
+        self.scene = self.predictor.encode(xyz, rgb, up)
+        self.encode_ms = 1e3 * (time.perf_counter() - start)
+        return self.scene
+
+    def prepare(self, cloud: CurrentCloud) -> None:
+        """Encode a cloud now, not at its first click."""
+        if cloud is not self._cloud or self.scene is None:
+            self._encode_cloud(cloud)
+
+    def segment(self, clicks: Sequence[Click], carried: Carried | None = None) -> Segmentation:
+        """Labels for clicks with object numbers; with a network that uses previous masks, along all their prefixes."""
+        if self.scene is None:
+            raise RuntimeError("There is no cloud to segment yet; call set_cloud first.")
+        found = self.cached(clicks)
+        if found is not None:
+            return found
+        self._stored = self.latest = None
+        start = time.perf_counter()
+        result = self._compute(self.scene, tuple(clicks), carried)
         self.segment_ms = 1e3 * (time.perf_counter() - start)
-        suggested = result.suggested_click
-        place = None if suggested is None else (suggested.point, suggested.object)
-        return Masks(result.labels, result.probability, result.uncertainty, result.variance, place, present)
+        self.latest = Stored(key_of(clicks), result, self.predictor.hash)
+        return result
 
-    def up(self, shown: Shown) -> np.ndarray | None:
+    def cached(self, clicks: Sequence[Click]) -> Segmentation | None:
+        """The result for these clicks where it was computed or stored."""
+        key = key_of(clicks)
+        if self._stored is not None and self._stored.key == key:
+            return self._stored.result
+        if (found := self._cache.get(key)) is not None and (self.latest is None or self.latest.result is not found):
+            self.latest = Stored(key, found, self.predictor.hash)
+        return found
+
+    def store(self, stored: Stored, cloud: CurrentCloud) -> None:
+        """A result out of a file for this cloud: it stands as long as the clicks are its own."""
+        if cloud is not self._cloud:
+            self._forget(cloud)
+        self._stored = self.latest = stored
+
+    def recompute(self) -> None:
+        """Nothing stored or computed counts any more: the next result is computed anew."""
+        self._stored = self.latest = None
+        self._cache.clear()
+
+    def segment_cloud(self, cloud: CurrentCloud, clicks: Sequence[Click], ids: Sequence[str]) -> Segmentation:
+        """Labels 1..M in the order of `ids`; an object none of whose clicks is in this cloud gets no points."""
+        numbered = number_clicks(clicks, ids)
+        if len(cloud.points) == 0 or not any(click.object for click in numbered):
+            return background(len(cloud.points))
+        if cloud is not self._cloud:
+            self._forget(cloud)
+        found = self.cached(numbered)
+        if found is not None:
+            return found
+        if self.scene is None:
+            self._encode_cloud(cloud)
+        return self.segment(numbered, cloud.carried)
+
+    def up(self, cloud: CurrentCloud) -> np.ndarray | None:
         """Which way is up in a cloud: as TF said, or as the library found when it encoded it."""
-        if shown.up is None and self._scene is not None and self._scene[0] is shown:
-            rotation: np.ndarray = self._scene[1].rotation  # takes up to z
+        if cloud.up is None and self._cloud is cloud and self.scene is not None:
+            rotation: np.ndarray = self.scene.rotation  # takes up to z
             return rotation[2]
-        return shown.up
+        return cloud.up
 
-    def _encoded(self, shown: Shown) -> Any:
-        if self._scene is None or self._scene[0] is not shown:
-            start = time.perf_counter()
-            self._scene = None  # the old one's memory first
-            up = None if shown.up is None else shown.up.tolist()
-            scene = self.predictor.encode(shown.points.xyz, shown.points.rgb, up)
-            self.encode_ms = 1e3 * (time.perf_counter() - start)
-            self._scene = (shown, scene)
-            for note in scene.notes:
-                self._tell(note)
-        return self._scene[1]
+    def _forget(self, cloud: CurrentCloud) -> None:
+        self.scene, self._cloud, self._stored, self.latest = None, cloud, None, None
+        self._cache.clear()
+
+    def _encode_cloud(self, cloud: CurrentCloud) -> None:
+        stored = self._stored
+        up = None if cloud.up is None else cloud.up.tolist()
+        scene = self.encode(cloud.points.xyz, cloud.points.rgb, up)
+        self._cloud, self._stored = cloud, stored
+        for note in scene.notes:
+            self._notify(note)
+
+    def _compute(self, scene: Scene, clicks: tuple[Click, ...], carried: Carried | None) -> Segmentation:
+        if not self.predictor.uses_previous:
+            return self._keep(clicks, self.predictor.segment(scene, clicks))
+        count, previous = self._start(clicks, carried)
+        for end in range(count, len(clicks) + 1):
+            previous = self._keep(clicks[:end], self.predictor.segment(scene, clicks[:end], previous))
+        assert isinstance(previous, Segmentation)  # there is at least one click, or it was cached
+        return previous
+
+    def _start(
+        self, clicks: tuple[Click, ...], carried: Carried | None
+    ) -> tuple[int, Segmentation | np.ndarray | None]:
+        """How many clicks the next result of the chain is for, and the masks it starts from."""
+        for end in range(len(clicks) - 1, 0, -1):
+            if (found := self._cache.get(key_of(clicks[:end]))) is not None:
+                return end + 1, found
+        if carried is not None and carried.clicks and clicks[: len(carried.clicks)] == carried.clicks:
+            return len(carried.clicks), carried.labels
+        return min(1, len(clicks)), None
+
+    def _keep(self, clicks: Sequence[Click], result: Segmentation) -> Segmentation:
+        self._cache.put(key_of(clicks), result)
+        return result
 
 
-def nothing(points: int, objects: int) -> Masks:
+def key_of(clicks: Sequence[Click]) -> Key:
+    """What a result depends on besides cloud and model: positions and object numbers, in order."""
+    return tuple((click.point, int(click.object)) for click in clicks)
+
+
+def number_clicks(clicks: Sequence[Click], ids: Sequence[str]) -> list[Click]:
+    """Clicks with ids as clicks with numbers: k is the k-th of `ids`, 0 the background."""
+    number = {name: index for index, name in enumerate(ids, 1)}
+    return [Click(click.point, number.get(click.id, 0)) for click in clicks]
+
+
+def background(points: int) -> Segmentation:
     """All background, for certain: nobody has clicked."""
     zeros = np.zeros(points, np.float32)
-    return Masks(np.zeros(points, np.int32), np.ones(points, np.float32), zeros, None, None, objects)
+    return Segmentation(np.zeros(points, np.int32), np.ones(points, np.float32), zeros, None, None, 0, 0.0)
+
+
+def _size(result: Segmentation) -> int:
+    arrays = (result.labels, result.probability, result.uncertainty, result.variance)
+    return sum(array.nbytes for array in arrays if array is not None)

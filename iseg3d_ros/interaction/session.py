@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from iseg3d_ros.clicks import Click
+from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.scene_model import SceneModel, number_clicks
 from iseg3d_ros.io.atomic_write import replacing
 from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
@@ -20,6 +22,7 @@ from iseg3d_ros.preprocessing.scene import Scene
 FORMAT = 1
 BACKGROUND = ""
 HISTORY = 100  # steps that can be undone
+Action = dict[str, Any]  # JSON: "action" (click, add, rename, remove, select, undo, redo, clear, …) and its values
 
 
 @dataclass(frozen=True)
@@ -31,34 +34,35 @@ class SessionObject:
 
 
 @dataclass(frozen=True)
-class SessionClick:
-    """A click and the id of its object; "" is the background."""
-
-    point: tuple[float, float, float]
-    id: str
-
-
-@dataclass(frozen=True)
 class State:
     """Everything that undo takes back."""
 
     objects: tuple[SessionObject, ...] = ()
-    clicks: tuple[SessionClick, ...] = ()
+    clicks: tuple[Click, ...] = ()
     active: str = BACKGROUND
     made: int = 0  # objects ever made here: ids are not used twice
 
 
-class Session:
-    """Objects and clicks on one cloud. Every verb is one step to undo; `step()` makes several verbs one step."""
+class InteractiveSession:
+    """Objects and clicks on one cloud. Every verb is one step to undo; `step()` makes several verbs one step.
 
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
-        self.scene: Scene | None = None
+    `on_change` is called with every action before it counts: where it raises, nothing has happened. `replay` carries
+    out such an action again. Results follow from cloud, model and clicks alone: names, selection and history cost none.
+    """
+
+    def __init__(self, predictor: Predictor, on_change: Callable[[Action], object] | None = None) -> None:
+        self.predictor, self.on_change = predictor, on_change
+        self.model = SceneModel(predictor)
         self._state = State()
         self._past: list[State] = []
         self._future: list[State] = []
-        self._depth = 0
-        self._result: tuple[State, Segmentation] | None = None
+        self._refuses_far = False  # clicks that hit nothing: where the cloud was given here
+        self._step: list[Action] | None = None  # the actions of the step under way
+
+    @property
+    def scene(self) -> Scene | None:
+        """The encoded cloud."""
+        return self.model.scene
 
     @property
     def objects(self) -> tuple[SessionObject, ...]:
@@ -66,9 +70,14 @@ class Session:
         return self._state.objects
 
     @property
-    def clicks(self) -> tuple[SessionClick, ...]:
+    def clicks(self) -> tuple[Click, ...]:
         """The clicks in the order they were given."""
         return self._state.clicks
+
+    @property
+    def ids(self) -> list[str]:
+        """The objects' ids in the order of their labels."""
+        return [item.id for item in self.objects]
 
     @property
     def active(self) -> str:
@@ -87,40 +96,48 @@ class Session:
 
     def set_cloud(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:
         """Work on another cloud: it is encoded, and objects and clicks start anew."""
-        self.scene = self.predictor.encode(xyz, rgb, up)
-        self._state, self._past, self._future, self._result = State(), [], [], None
-        return self.scene
+        scene = self.model.encode(xyz, rgb, up)
+        self._refuses_far = True
+        self._state, self._past, self._future = State(), [], []
+        return scene
+
+    def prepare(self, cloud: CurrentCloud) -> None:
+        """Encode a cloud now; objects and clicks stay."""
+        self.model.prepare(cloud)
+        self._refuses_far = True
 
     def add(self, name: str = "", id: str = "") -> str:
         """Make an object, the active one from now on; its id, which is made up where none is given."""
         made = self._state.made + 1
-        while not id and f"object_{made}" in self._ids():
+        while not id and f"object_{made}" in self.ids:
             made += 1
         id = id or f"object_{made}"
-        if id in self._ids():
+        if id in self.ids:
             raise ValueError(f"There is an object {id!r} already; choose another id or click on that one.")
         new = SessionObject(id, name or id)
-        self._do(objects=(*self.objects, new), active=id, made=made)
+        self._do({"action": "add", "id": id, "name": new.name}, objects=(*self.objects, new), active=id, made=made)
         return id
 
     def rename(self, id: str, name: str) -> None:
         """Give an object another name; its id stays."""
         self._known(id)
-        self._do(objects=tuple(replace(item, name=name) if item.id == id else item for item in self.objects))
+        objects = tuple(replace(item, name=name) if item.id == id else item for item in self.objects)
+        self._do({"action": "rename", "id": id, "name": name}, objects=objects)
 
     def remove(self, id: str) -> None:
         """Remove an object with its clicks."""
         self._known(id)
         objects = tuple(item for item in self.objects if item.id != id)
         clicks = tuple(item for item in self.clicks if item.id != id)
-        self._do(objects=objects, clicks=clicks, active=BACKGROUND if self.active == id else self.active)
+        active = BACKGROUND if self.active == id else self.active
+        self._do({"action": "remove", "id": id}, objects=objects, clicks=clicks, active=active)
 
     def select(self, id: str) -> None:
         """Make an object the active one; "" for none."""
         if id != BACKGROUND:
             self._known(id)
         if id != self.active:
-            self._do(active=id)
+            self._do({"action": "select", "id": id}, active=id)
 
     def click(self, point: Sequence[float], id: str | None = None) -> None:
         """Click on an object by its id, on the background with "", or on the active object."""
@@ -131,14 +148,15 @@ class Session:
         if id != BACKGROUND:
             self._known(id)
         place = _point(point)
-        if self.scene is not None:
+        if self._refuses_far and self.scene is not None:
             self.scene.voxel_of(Click(place))  # refuses what hits nothing
-        self._do(clicks=(*self.clicks, SessionClick(place, id)))
+        self._do({"action": "click", "point": list(place), "id": id}, clicks=(*self.clicks, Click(place, id)))
 
     def undo(self) -> None:
         """Take the last step back."""
         if not self._past:
             raise ValueError("There is nothing to undo.")
+        self.record({"action": "undo"})
         self._future.append(self._state)
         self._state = self._past.pop()
 
@@ -146,50 +164,81 @@ class Session:
         """Do the last undone step again."""
         if not self._future:
             raise ValueError("There is nothing to redo.")
+        self.record({"action": "redo"})
         self._past.append(self._state)
         self._state = self._future.pop()
 
     def clear(self) -> None:
         """Forget objects and clicks; this can be undone."""
-        self._do(objects=(), clicks=(), active=BACKGROUND)
+        self._do({"action": "clear"}, objects=(), clicks=(), active=BACKGROUND)
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
         """All that happens inside is one step; after an error nothing of it has happened."""
+        if self._step is not None:
+            yield  # a step in a step is part of it
+            return
         before, past, future = self._state, list(self._past), list(self._future)
-        self._depth += 1
+        actions: list[Action] = []
+        self._step = actions
         try:
             yield
+            self._step = None
+            if actions:
+                self.record(actions[0] if len(actions) == 1 else {"action": "step", "actions": actions})
         except BaseException:
             self._state, self._past, self._future = before, past, future
             raise
         finally:
-            self._depth -= 1
-        if self._depth == 0 and self._state != before:
+            self._step = None
+        if self._state != before:
             self._past, self._future = [*past, before][-HISTORY:], []
+
+    def record(self, action: Action) -> None:
+        """Hand an action to `on_change`; inside a step it waits for the step's end."""
+        if self._step is not None:
+            self._step.append(action)
+        elif self.on_change is not None:
+            self.on_change(action)
+
+    def replay(self, action: Action) -> None:
+        """Carry out an action that `on_change` was given; others than this session's own are left to the caller."""
+        match action:
+            case {"action": "step", "actions": actions}:
+                with self.step():
+                    for each in actions:
+                        self.replay(each)
+            case {"action": "add", "id": id, "name": name}:
+                self.add(name, id)
+            case {"action": "click", "point": point, "id": id}:
+                self.click(point, id)
+            case {"action": "rename", "id": id, "name": name}:
+                self.rename(id, name)
+            case {"action": "remove" | "select" as verb, "id": id}:
+                getattr(self, verb)(id)
+            case {"action": "undo" | "redo" | "clear" as verb}:
+                getattr(self, verb)()
 
     def library_clicks(self) -> list[Click]:
         """The clicks as `Predictor.segment` takes them: object k is the k-th of `objects`, 0 the background."""
-        number = {item.id: index for index, item in enumerate(self.objects, 1)}
-        return [Click(item.point, number.get(item.id, 0)) for item in self.clicks]
+        return number_clicks(self.clicks, self.ids)
 
     def segment(self) -> Segmentation:
-        """The labels for the clicks so far; computed once for each state."""
-        if self.scene is None:
-            raise RuntimeError("There is no cloud to segment yet; call set_cloud first.")
-        if self._result is None or self._result[0] != self._state:
-            previous = self._result[1].labels if self._result and self._result[0].objects == self.objects else None
-            result = self.predictor.segment(self.scene, self.library_clicks(), previous)
-            self._result = (self._state, result)
-        return self._result[1]
+        """The labels for the clicks so far; computed once for the same clicks, whatever came in between."""
+        return self.model.segment(self.library_clicks())
+
+    def recompute(self) -> None:
+        """Nothing that was computed or stored counts any more."""
+        self.model.recompute()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write objects, clicks and history as JSON; the file is replaced as a whole."""
         content = {
             "format": FORMAT,
-            "state": asdict(self._state),
-            "past": [asdict(state) for state in self._past],
-            "future": [asdict(state) for state in self._future],
+            "model": self._model(),
+            "state": _plain(self._state),
+            "past": [_plain(state) for state in self._past],
+            "future": [_plain(state) for state in self._future],
         }
         with replacing(path) as stream:
             stream.write(json.dumps(content, indent=1).encode())
@@ -208,26 +257,29 @@ class Session:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a saved session, or is damaged ({error}).") from error
-        self._state, self._past, self._future, self._result = state, past, future, None
+        self._state, self._past, self._future = state, past, future
 
-    def take_up(self, other: Session) -> None:
+    def take_up(self, other: InteractiveSession) -> None:
         """Go on with another session's work as it stands now, history included; the cloud is the caller's matter."""
         self._state, self._past, self._future = other._state, list(other._past), list(other._future)
-        self._result = None
 
-    def _do(self, **changes: Any) -> None:
-        if self._depth == 0:
+    def _model(self) -> Action:
+        return {} if self.predictor is None else {"name": self.predictor.name, "hash": self.predictor.hash}
+
+    def _do(self, action: Action, **changes: Any) -> None:
+        self.record(action)
+        if self._step is None:
             self._past = [*self._past, self._state][-HISTORY:]
             self._future = []
         self._state = replace(self._state, **changes)
 
-    def _ids(self) -> list[str]:
-        return [item.id for item in self.objects]
-
     def _known(self, id: str) -> None:
-        if id not in self._ids():
-            known = ", ".join(self._ids()) or "none yet"
+        if id not in self.ids:
+            known = ", ".join(self.ids) or "none yet"
             raise ValueError(f"There is no object {id!r}; the objects are {known}.")
+
+
+Session = InteractiveSession  # the name in the public API
 
 
 def _point(values: Sequence[float]) -> tuple[float, float, float]:
@@ -240,10 +292,17 @@ def _point(values: Sequence[float]) -> tuple[float, float, float]:
     return x, y, z
 
 
+def _plain(state: State) -> dict[str, Any]:
+    """A state as JSON, in the layout of version 0.1."""
+    clicks = [{"point": click.point, "id": click.id} for click in state.clicks]
+    return {"objects": [asdict(item) for item in state.objects], "clicks": clicks,
+            "active": state.active, "made": state.made}  # fmt: skip
+
+
 def _state(values: dict[str, Any]) -> State:
     """A state out of JSON, refused where it does not hold together."""
     objects = tuple(SessionObject(str(item["id"]), str(item["name"])) for item in values["objects"])
-    clicks = tuple(SessionClick(_point(item["point"]), str(item["id"])) for item in values["clicks"])
+    clicks = tuple(Click(_point(item["point"]), str(item["id"])) for item in values["clicks"])
     ids = {item.id for item in objects}
     stray = {item.id for item in clicks} - ids - {BACKGROUND} or {str(values["active"])} - ids - {BACKGROUND}
     if stray or len(ids) != len(objects):

@@ -8,27 +8,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.transforms import SECOND, apply
 from iseg3d_ros.interaction.association import BACKGROUND, Track, carry, moving, remember
-from iseg3d_ros.interaction.current_cloud import Shown
+from iseg3d_ros.interaction.current_cloud import CurrentCloud
 
-Place = tuple[float, float, float]
-BACKGROUND_HOLDS = 0.1  # metres from its place within which a background click finds background again, or rests
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A click of the work as the operator gave it: the snapped point at that time, and the object's id (or "")."""
-
-    point: Place
-    id: str
+BACKGROUND_METRES = 0.1  # metres from its place within which a background click finds background again, or rests
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Where each mark is in the new cloud, labels carried over (indices into `ids`, from 1), and who is lost."""
+    """Where each click is in the new cloud, labels carried over (indices into `ids`, from 1), and who is lost."""
 
-    places: dict[Mark, Mark]
+    places: dict[Click, Click]
     labels: np.ndarray
     lost: frozenset[str]
 
@@ -38,14 +30,14 @@ class Follower:
     """Remembers objects and clicks in the fixed frame."""
 
     tracks: dict[str, Track] = field(default_factory=dict)
-    anchors: dict[Mark, np.ndarray] = field(default_factory=dict)
+    anchors: dict[Click, np.ndarray] = field(default_factory=dict)
     ground: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
-    def anchor(self, mark: Mark, to_fixed: np.ndarray, point: np.ndarray) -> None:
+    def anchor(self, click: Click, to_fixed: np.ndarray, point: np.ndarray) -> None:
         """Notes where a click is in the fixed frame."""
-        self.anchors[mark] = apply(to_fixed, np.asarray(point, np.float64))
+        self.anchors[click] = apply(to_fixed, np.asarray(point, np.float64))
 
-    def learn(self, shown: Shown, to_fixed: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> None:
+    def remember_masks(self, shown: CurrentCloud, to_fixed: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> None:
         """Remembers what the masks of a cloud say; an object without points stays as it was remembered."""
         time = shown.stamp / SECOND
         for index, name in enumerate(ids, 1):
@@ -60,7 +52,7 @@ class Follower:
         rest = self._around_objects(shown, to_fixed, np.flatnonzero(labels == 0))
         self.ground = rest[:: max(1, len(rest) // BACKGROUND)]
 
-    def _around_objects(self, shown: Shown, to_fixed: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    def _around_objects(self, shown: CurrentCloud, to_fixed: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """The background near an object: the rest of it cannot be mistaken for one."""
         xyz = apply(to_fixed, shown.points.xyz[rest].astype(np.float64))
         near = np.zeros(len(xyz), bool)
@@ -70,7 +62,7 @@ class Follower:
             near |= ((xyz >= low) & (xyz <= high)).all(1)
         return xyz[near]
 
-    def follow(self, shown: Shown, to_fixed: np.ndarray, ids: Sequence[str], lost_after: float) -> Followed:
+    def follow(self, shown: CurrentCloud, to_fixed: np.ndarray, ids: Sequence[str], lost_after: float) -> Followed:
         """Where everything is in a new cloud. `ids` are the objects in order of their labels."""
         known = [name for name in ids if name in self.tracks]
         tracks = [self.tracks[name] for name in known]
@@ -93,29 +85,29 @@ class Follower:
                 self.tracks[name] = replace(track, lost=True)
                 continue
             self.tracks[name] = replace(moving(track, motion, time - track.time), lost=False)
-            for mark in self.anchors:
-                if mark.id == name:
-                    self.anchors[mark] = self.anchors[mark] + motion
+            for click in self.anchors:
+                if click.id == name:
+                    self.anchors[click] = self.anchors[click] + motion
 
     def _places(
-        self, shown: Shown, to_fixed: np.ndarray, labels: np.ndarray, indices: Mapping[str, int], lost: set[str]
-    ) -> dict[Mark, Mark]:
+        self, shown: CurrentCloud, to_fixed: np.ndarray, labels: np.ndarray, indices: Mapping[str, int], lost: set[str]
+    ) -> dict[Click, Click]:
         """Every click's nearest point on its object (or on the background) in the new cloud; without one it rests."""
         from_fixed = np.linalg.inv(to_fixed)
         trees: dict[int, tuple[np.ndarray, cKDTree]] = {}
-        out: dict[Mark, Mark] = {}
-        for mark, anchor in self.anchors.items():
-            index = indices.get(mark.id, 0)
-            if mark.id in lost or (mark.id and index == 0):
+        out: dict[Click, Click] = {}
+        for click, anchor in self.anchors.items():
+            index = indices.get(click.id, 0)
+            if click.id in lost or (click.id and index == 0):
                 continue
             if index not in trees:
                 chosen = np.flatnonzero(labels == index)
                 trees[index] = (chosen, cKDTree(shown.points.xyz[chosen]))
             chosen, tree = trees[index]
             distance, nearest = tree.query(apply(from_fixed, anchor))
-            if np.isfinite(distance) and (mark.id or distance <= BACKGROUND_HOLDS):
+            if np.isfinite(distance) and (click.id or distance <= BACKGROUND_METRES):
                 x, y, z = (float(v) for v in shown.points.xyz[chosen[nearest]])
-                out[mark] = Mark((x, y, z), mark.id)
+                out[click] = Click((x, y, z), click.id)
         return out
 
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.boxes import Box, oriented_box
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.pointcloud2_read import Points
+from iseg3d_ros.predictor import Segmentation
 
 GOLDEN = 0.61803398875  # hues that far apart stay distinct however many there are
-FEW = 8  # objects for which looking through all labels each time is quicker than sorting them once
+FEW_OBJECTS = 8  # objects for which looking through all labels each time is quicker than sorting them once
 EMPTY, SEEN, LOST = 0, 1, 2  # ObjectInfo.state
-
-
-@dataclass(frozen=True)
-class ClickView:
-    """A click that counts: where it was snapped to in the cloud, and on which object (an id; empty: background)."""
-
-    point: tuple[float, float, float]
-    id: str
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class ObjectView:
     name: str
     index: int
     ordinal: int
-    clicks: tuple[ClickView, ...]
+    clicks: tuple[Click, ...]
     lost: bool = False
 
     @property
@@ -53,18 +49,6 @@ class Measures:
     centroid: np.ndarray
     confidence: float
     uncertainty: float
-
-
-@dataclass(frozen=True, eq=False)
-class Masks:
-    """The model's answer for the cloud's points: labels int32 (N,), the rest float32 (N,); `variance` may be None."""
-
-    labels: np.ndarray
-    probability: np.ndarray
-    uncertainty: np.ndarray
-    variance: np.ndarray | None
-    suggested: tuple[tuple[float, float, float], int] | None
-    objects: int
 
 
 class Layouts:
@@ -105,10 +89,10 @@ class View:
     stamp: int
     layouts: Layouts
     up: np.ndarray | None
-    masks: Masks
+    result: Segmentation
     objects: tuple[ObjectView, ...]
     active: str
-    background: tuple[ClickView, ...]
+    background: tuple[Click, ...]
     can_undo: bool
     can_redo: bool
     mode: str
@@ -134,14 +118,14 @@ class View:
     @cached_property
     def _order(self) -> tuple[np.ndarray, np.ndarray]:
         """Point indices sorted by label, and where each label begins: one sort serves all objects."""
-        labels = self.masks.labels
+        labels = self.result.labels
         order = np.argsort(labels.astype(np.uint16), kind="stable")  # a radix sort
         return order, np.searchsorted(labels[order], np.arange(len(self.objects) + 2))
 
     def indices(self, index: int) -> np.ndarray:
         """The points with a label, int64, ascending."""
-        if len(self.objects) <= FEW:
-            return np.flatnonzero(self.masks.labels == index)
+        if len(self.objects) <= FEW_OBJECTS:
+            return np.flatnonzero(self.result.labels == index)
         order, begins = self._order
         return order[begins[index] : begins[index + 1]]
 
@@ -165,6 +149,27 @@ class View:
             xyz.min(0),
             xyz.max(0),
             xyz.mean(0, dtype=np.float64),
-            float(self.masks.probability[chosen].mean()),
-            float(self.masks.uncertainty[chosen].mean()),
+            float(self.result.probability[chosen].mean()),
+            float(self.result.uncertainty[chosen].mean()),
         )
+
+
+def list_objects(
+    ids: Sequence[str],
+    clicks: Sequence[Click],
+    names: Mapping[str, str] = MappingProxyType({}),
+    ordinals: Mapping[str, int] = MappingProxyType({}),
+    lost: Collection[str] = (),
+) -> tuple[ObjectView, ...]:
+    """The objects with their clicks; label k is the k-th of `ids`."""
+    return tuple(
+        ObjectView(
+            id=id,
+            name=names.get(id, id),
+            index=index,
+            ordinal=ordinals.get(id, index - 1),
+            clicks=tuple(click for click in clicks if click.id == id),
+            lost=id in lost,
+        )
+        for index, id in enumerate(ids, 1)
+    )

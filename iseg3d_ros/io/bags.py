@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,21 @@ class Bag:
     def messages(self, *topics: str) -> Iterator[Record]:
         """The messages of these topics (all of them if none is named), in order of time."""
         chosen = [c for c in self._reader.connections if not topics or c.topic in topics]
-        for connection, time, raw in self._reader.messages(connections=chosen):
+        messages = iter(self._reader.messages(connections=chosen))
+        while (found := self._read(next, messages, None)) is not None:
+            connection, time, raw = found
             yield Record(connection.topic, connection.msgtype, int(time), bytes(raw))
 
     def decode(self, record: Record) -> Any:
         """The message as an object with ROS's attribute names (arrays are numpy's)."""
-        return self._reader.deserialize(record.raw, record.type)
+        return self._read(self._reader.deserialize, record.raw, record.type)
+
+    def _read(self, read: Callable[..., Any], *what: Any) -> Any:
+        try:
+            return read(*what)
+        except Exception as error:  # a damaged bag may be wrong in any way
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"{self.path} is damaged ({why[:400]}); copy it again, or reindex it.") from error
 
 
 def typestore() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +14,16 @@ from iseg3d_ros.io.atomic_write import replacing
 from iseg3d_ros.io.columns import INTENSITY, LABEL, Cloud, as_bytes, as_labels, cloud_of, columns_of, rows_of
 
 POINTS = ("xyz", "points", "coord", "coords", "pos", "positions", "xyz_mm")
+LEAST_ROOM, MOST_GROWTH = 64 << 20, 100  # bytes that any archive may unpack to, and as a multiple of its size
 COLOURS = ("rgb", "colors", "colours", "color", "colour")
 
 
 def read_npz(path: Path) -> Cloud:
     """Arrays `xyz` (or points, coord …; `xyz_mm` in millimetres), `rgb`, `intensity`, `labels`; or columns x, y, z."""
-    with _opened(path) as archive:
-        named = {name.lower(): archive[name] for name in archive.files if archive[name].dtype.kind in "fiub"}
+    try:
+        named = _unpacked(path)
+    except (EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is truncated, or no npz file of plain arrays ({error}).") from error
     points = next((name for name in POINTS if name in named), None)
     if points is None:
         return cloud_of(named, str(path))
@@ -30,15 +34,37 @@ def read_npz(path: Path) -> Cloud:
     return Cloud(xyz, rgb, intensity, labels)
 
 
-def _opened(path: Path) -> np.lib.npyio.NpzFile:
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it is a single array")
-        _ = [archive[name].shape for name in archive.files]  # a truncated member shows here
-        return archive
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is truncated, or no npz file of plain arrays ({error}).") from error
+def _unpacked(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of numbers; what they would need is known, and refused, before any memory is taken for them."""
+    room = LEAST_ROOM + MOST_GROWTH * path.stat().st_size
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                shape, by_column, dtype = _header(stream)
+                if dtype.kind not in "fiub":
+                    continue
+                size = math.prod(shape) * dtype.itemsize
+                room -= size
+                if room < 0:
+                    raise ValueError(f"{path} would unpack to more than {MOST_GROWTH} times its size; where this is "
+                                     "meant, save it without compression (numpy.savez).")  # fmt: skip
+                data = bytearray(stream.read(size))
+                if len(data) < size or stream.read(1):  # reading to the end also checks the checksum
+                    raise EOFError(f"{member.filename} has not the promised size")
+            name = member.filename.removesuffix(".npy").lower()
+            found[name] = np.frombuffer(data, dtype).reshape(shape, order="F" if by_column else "C")
+    return found
+
+
+def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether columns come first, and type of an npy file; nothing more is read."""
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(stream)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(stream)
+    raise ValueError(f"its npy format {version} is unknown")
 
 
 def _floats(values: np.ndarray, where: str) -> np.ndarray:
@@ -49,12 +75,16 @@ def _floats(values: np.ndarray, where: str) -> np.ndarray:
 
 def read_npy(path: Path) -> Cloud:
     """A structured array with fields x, y, z …, or a table of 3 (xyz), 4 (+ intensity), 6 (+ rgb) or 7 (+ label)."""
+    if zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is an npz archive; name it .npz.")
     try:
+        with path.open("rb") as stream:
+            shape, _, dtype = _header(stream)
+            if math.prod(shape) * dtype.itemsize > path.stat().st_size - stream.tell():
+                raise ValueError(f"{math.prod(shape)} values are promised, and not there")
         table = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} is truncated, or no npy file of plain numbers ({error}).") from error
-    if not isinstance(table, np.ndarray):
-        raise ValueError(f"{path} is an npz archive; name it .npz.")
     if table.dtype.names:
         return cloud_of({name: table[name].reshape(-1) for name in table.dtype.names}, str(path))
     if table.ndim != 2 or table.shape[1] not in (3, 4, 6, 7) or table.dtype.kind not in "fiu":

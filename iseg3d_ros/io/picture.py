@@ -87,7 +87,7 @@ def picture(
     colours = _colours(points, None if rgb is None else rgb[chosen], None if labels is None else labels[chosen])
     shown = _below_ceiling(points, kind)
     image = _draw(camera, points[shown], colours[shown])
-    marks = [(np.asarray(click.point, np.float64) @ upright.T, click.object) for click in clicks]
+    marks = [(np.asarray(click.point, np.float64) @ upright.T, int(click.object)) for click in clicks]
     return _reduced(_marked(image, camera, marks), size)
 
 

@@ -78,7 +78,7 @@ def _header(data: bytes, where: str) -> tuple[str, list[Element], int]:
                 case ["format", name, *_]:
                     encoding = name
                 case ["element", name, count]:
-                    elements.append(Element(name, int(count)))
+                    elements.append(Element(name, _natural(count)))
                 case ["property", "list", length, kind, name]:
                     elements[-1].properties.append((name, TYPES[kind], TYPES[length]))
                 case ["property", kind, name]:
@@ -88,6 +88,12 @@ def _header(data: bytes, where: str) -> tuple[str, list[Element], int]:
     if encoding not in ENCODINGS.values():
         raise ValueError(f"{where}: the PLY format {encoding!r} is unknown.")
     return encoding, elements, stop + 1
+
+
+def _natural(word: str) -> int:
+    if not word.isdigit() or len(word) > 15:
+        raise ValueError(f"{word} is no count")
+    return int(word)
 
 
 def _rows(data: bytes, start: int, element: Element, order: str, where: str) -> np.ndarray:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from sensor_msgs.msg import PointCloud2
-    from std_msgs.msg import Header
 
 POINT_TYPES = {"i1": 1, "u1": 2, "i2": 3, "u2": 4, "i4": 5, "u4": 6, "f4": 7, "f8": 8}
 INVALID_CLASS = 255  # of PointXYZCPE
@@ -27,7 +22,6 @@ XYZCPE = np.dtype(
         "itemsize": 24,
     }
 )
-_FIELDS: dict[np.dtype, list[Any]] = {}  # every layout's PointFields, made once
 
 
 class CloudBuffer:
@@ -39,36 +33,6 @@ class CloudBuffer:
     def __init__(self, dtype: np.dtype, size: int) -> None:
         self.data = array("B", b"\0") * (dtype.itemsize * size)
         self.points = np.frombuffer(self.data, dtype, size)
-
-    def message(self, header: Header, height: int = 1) -> PointCloud2:
-        """The PointCloud2 with these bytes, which are not copied."""
-        from sensor_msgs.msg import PointCloud2, PointField
-
-        dtype = self.points.dtype
-        if dtype not in _FIELDS:
-            _FIELDS[dtype] = [PointField(name=n, offset=o, datatype=t, count=1) for n, o, t in fields_of(dtype)]
-        width = len(self.points) // max(height, 1)
-        message = PointCloud2(
-            header=header,
-            height=height,
-            width=width,
-            fields=list(_FIELDS[dtype]),
-            is_bigendian=False,
-            point_step=dtype.itemsize,
-            row_step=dtype.itemsize * width,
-            is_dense=True,
-            **uncopied(PointCloud2),
-        )
-        message.data = self.data
-        return message
-
-
-def uncopied(kind: Any) -> dict[str, bool]:
-    """What makes a message take arrays as they are: from Jazzy on only one that checks its fields does not copy them.
-
-    Only where they are assigned: the constructor copies them in any case.
-    """
-    return {"check_fields": True} if "_check_fields" in kind.__slots__ else {}
 
 
 def fields_of(dtype: np.dtype) -> list[tuple[str, int, int]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from iseg3d_ros.clicks import VoxelClicks
@@ -28,7 +28,7 @@ class Memory:
     """What one batch of scenes has taught so far; it goes when the scene goes."""
 
     seen: list[VoxelClicks] | None = None
-    network: nn.Module | None = None
+    network: Network | None = None
     optimiser: torch.optim.Optimizer | None = None
 
 
@@ -40,8 +40,8 @@ class AdaptedScene:
     memory: Memory = field(default_factory=Memory)
 
 
-class Adapted(nn.Module):
-    """Any network of ours, adapting at test time: a Network itself, so that whatever takes one takes this.
+class Adapted(Network):
+    """Any network, adapting at test time.
 
     `learning_rate` is the paper's for its 37.9 M parameters; smaller networks move enough only at larger rates.
     The wrapped network is never changed: each encoded scene owns a copy, which lives as long as the scene does.
@@ -51,26 +51,17 @@ class Adapted(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, *, learning_rate: float = 5e-5, keep: float = 0.1, steps: int = 10
+        self, network: Network, *, learning_rate: float = 5e-5, keep: float = 0.1, steps: int = 10
     ) -> None:
-        super().__init__()
+        super().__init__(network.settings, network.card)
         self.network = network
+        self.uses_previous = network.uses_previous
         self.learning_rate, self.keep, self.steps = learning_rate, keep, steps
-
-    @property
-    def settings(self) -> Any:
-        """The wrapped network's."""
-        return self.network.settings
-
-    @property
-    def card(self) -> Any:
-        """What the wrapped network's file says, if it came from one."""
-        return getattr(self.network, "card", None)
 
     def encode(self, clouds: Sequence[VoxelCloud]) -> AdaptedScene:
         """As the wrapped network, which has learned nothing about these clouds yet."""
         with torch.inference_mode(False), torch.no_grad():  # what is kept must be fit for a gradient later
-            return AdaptedScene(_verbs(self.network).encode(clouds))
+            return AdaptedScene(self.network.encode(clouds))
 
     def decode(
         self, encoded: AdaptedScene, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
@@ -92,7 +83,7 @@ class Adapted(nn.Module):
         previous: Sequence[Tensor | None] | None = None,
     ) -> dict[str, Tensor]:
         """The wrapped network's own loss."""
-        return _verbs(self.network).loss(encoded.encoded, clicks, targets, previous)
+        return self.network.loss(encoded.encoded, clicks, targets, previous)
 
     def reset(self, encoded: AdaptedScene) -> None:
         """Back to the shipped weights for this scene."""
@@ -112,7 +103,7 @@ class Adapted(nn.Module):
                 memory.network = copy.deepcopy(self.network).eval().requires_grad_(True)
                 memory.optimiser = torch.optim.Adam(memory.network.parameters(), self.learning_rate)
             for _ in range(self.steps):
-                predictions = _verbs(memory.network).decode(encoded.encoded, clicks, previous)
+                predictions = memory.network.decode(encoded.encoded, clicks, previous)
                 each = zip(predictions, clicks, first, strict=True)
                 loss = torch.stack([correction_loss(p.logits, c, mask, self.keep) for p, c, mask in each]).mean()
                 memory.optimiser.zero_grad(set_to_none=True)
@@ -121,13 +112,13 @@ class Adapted(nn.Module):
 
     @staticmethod
     def _answer(
-        network: nn.Module,
+        network: Network,
         encoded: AdaptedScene,
         clicks: Sequence[VoxelClicks],
         previous: Sequence[Tensor | None] | None = None,
     ) -> list[Prediction]:
         with torch.inference_mode(False), torch.no_grad():
-            return _verbs(network).decode(encoded.encoded, clicks, previous)
+            return network.decode(encoded.encoded, clicks, previous)
 
 
 def correction_loss(logits: Tensor, clicks: VoxelClicks, first: Tensor, keep: float) -> Tensor:
@@ -161,9 +152,3 @@ def _continues(seen: Sequence[VoxelClicks], clicks: Sequence[VoxelClicks]) -> bo
 
 def _same(seen: Sequence[VoxelClicks] | None, clicks: Sequence[VoxelClicks]) -> bool:
     return seen is not None and _continues(seen, clicks) and _continues(clicks, seen)
-
-
-def _verbs(network: nn.Module) -> Network:
-    """The same object, seen as a network of ours."""
-    verbs: Any = network
-    return verbs  # type: ignore[no-any-return]

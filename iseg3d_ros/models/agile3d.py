@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import Prediction, VoxelCloud
-from iseg3d_ros.models.layers import cpu_attention as folding
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
+from iseg3d_ros.models.layers import cpu_attention
 from iseg3d_ros.models.layers.affinity import Affinity, Judge, judge_of
 from iseg3d_ros.models.layers.attention import best_of_clicks, mean_of_clicks, sees
 from iseg3d_ros.models.layers.backbone import Backbone
@@ -33,16 +33,28 @@ from iseg3d_ros.models.layers.losses import deep_loss, mean_losses
 from iseg3d_ros.models.layers.position_codes import FourierCode, unit_cube
 from iseg3d_ros.models.layers.propagation import STRIDE, Propagation
 from iseg3d_ros.models.layers.relation import Relation, relations
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import MOST_LAYERS, SMALL_ATTENTION, TINY_ATTENTION, ClickAttentionSettings, setting
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
 
-class Agile3D(nn.Module):
+@dataclass(frozen=True)
+class Agile3DSettings(ClickAttentionSettings):
+    """The published sizes; our presets add the relation term and every voxel feature."""
+
+    network = "agile3d"
+    presets: ClassVar = {"small": SMALL_ATTENTION, "tiny": TINY_ATTENTION | {"layers": 2}}
+
+    layers: int = setting(3, most=MOST_LAYERS)  # of attention, at full resolution
+
+
+class Agile3D(Network):
     """The network. `scales` click-aware attentions, one here, whose refined scenes are summed before the mask head."""
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__()
-        self.settings = settings
+    settings_class: ClassVar[type[ClickAttentionSettings]] = Agile3DSettings
+    settings: Any
+
+    def __init__(self, settings: ClickAttentionSettings) -> None:
+        super().__init__(settings)
         self.backbone = Backbone(settings)
         layers, width = self.layers_of(settings), settings.width
         self.position = FourierCode(width, settings.gauss_scale)
@@ -57,7 +69,7 @@ class Agile3D(nn.Module):
             self.propagation = Propagation(hidden, width, settings.planes[5], channels)
 
     @staticmethod
-    def layers_of(settings: ModelSettings) -> tuple[int, ...]:
+    def layers_of(settings: Any) -> tuple[int, ...]:
         """Layers of attention at every scale, finest first: AGILE3D attends at full resolution only."""
         return (settings.layers,)
 
@@ -66,7 +78,7 @@ class Agile3D(nn.Module):
         return cast("list[ClickAttention]", list(self.attention))
 
     @staticmethod
-    def click_attention(settings: ModelSettings, layers: int) -> ClickAttention:
+    def click_attention(settings: ClickAttentionSettings, layers: int) -> ClickAttention:
         """The attention of one scale."""
         return ClickAttention(settings, layers)
 
@@ -106,7 +118,7 @@ class Agile3D(nn.Module):
             points = cloud.points if parent is None or count is None else pool_mean(cloud.points, parent, count)
             position = self.position(unit_cube(points, cloud.points))
             # A finer scale first looks at what the coarser one found: at inference its points are not projected at all.
-            wanted = coarsest or not folding.usable(own)
+            wanted = coarsest or not cpu_attention.should_fold(own)
             first = attention.first_view(own, position, coarsest) if wanted else None
             scales.append(Scale(own, position, parent, count, first))
         return scales

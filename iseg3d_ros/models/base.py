@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,30 @@ class Prediction:
     sharpness: float = 1.0
 
 
-class Network(Protocol):
-    """The verbs of a network. `Encoded` is each network's own immutable value; lists run in step, one entry a cloud."""
+class Network(nn.Module, ABC):
+    """Interface of a network; lists have one item per cloud. What `encode` gives is each network's own immutable value.
 
+    `card` is what the file of its weights says; `uses_previous`, whether `decode` wants the previous labels.
+    """
+
+    settings_class: ClassVar[type[ModelSettings]]
+    settings: Any
+    uses_previous = False
+
+    def __init__(self, settings: Any, card: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.settings, self.card = settings, card or {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
+    @abstractmethod
     def encode(self, clouds: Sequence[VoxelCloud]) -> Any:
-        """Everything that does not depend on clicks: dear, once a cloud."""
+        """Everything that does not depend on clicks: expensive; once per cloud."""
 
+    @abstractmethod
     def decode(
         self, encoded: Any, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
@@ -68,3 +88,4 @@ class Network(Protocol):
         previous: Sequence[Tensor | None] | None = None,
     ) -> dict[str, Tensor]:
         """The paper's loss, decoded with gradient; targets int64 (V,) labels 0..M; `total` is what to minimise."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss for single steps")

@@ -11,6 +11,7 @@ import math
 import os
 import struct
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build, parameters
-from iseg3d_ros.models.layers.attention import Attention
+from iseg3d_ros.models.base import Network, VoxelCloud
+from iseg3d_ros.models.build import CLASSES, build, parameters, settings_class, settings_from_json
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.weights_check import from_a_stranger, load_file
 
-FORMAT = 1
+FORMAT = 2  # 1, of version 0.1, listed the settings of all networks: see `settings_of_first_format`
 HEADER_LIMIT = 4 << 20  # bytes; ours have about a hundred kilobytes
 DTYPES = {"F16": 2, "F32": 4, "I64": 8}
 SINGLE = ("frequencies", "phases")  # a code's matrix must come back exactly
@@ -64,24 +66,24 @@ def save(
         part.unlink(missing_ok=True)
 
 
-def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> nn.Module:
+@from_a_stranger
+def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Network:
     """The network of a file, in eval mode and single precision, with its card as `network.card`."""
-    from safetensors.torch import load_file
-
     path = Path(path)
     card, shapes = read_header(path)
-    settings = ModelSettings.from_json(card["settings"])
+    settings = settings_from_json(card["settings"])
     with torch.device("meta"):  # whatever sizes the header claims, no memory is taken for them
         network = build(settings)
     fit_shapes(network, shapes, card.get("heads", {}), where=str(path))
     own = network.state_dict()
     stored = {name: tensor.to(own[name].dtype) for name, tensor in load_file(path).items()}
     network.load_state_dict(stored, assign=True)
-    network.card = card  # type: ignore[assignment]
+    network.card = card
     rehearse(network.eval(), where=str(path))
     return network.to(device)
 
 
+@from_a_stranger
 def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a file says about itself, without loading it."""
     return read_header(Path(path))[0]
@@ -143,7 +145,16 @@ def read_header(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]
         raise ValueError(f"{path} is no weights file of iseg3d: {describe(error)}") from error
     check_layout(path, header, size - 8 - length)
     check_card(path, card)
+    if card["format"] == 1:
+        card |= {"format": FORMAT, "settings": settings_of_first_format(card["settings"])}
     return card, shapes
+
+
+def settings_of_first_format(values: dict[str, Any]) -> dict[str, Any]:
+    """Format 1's settings without other networks'; names that no network has stay, to be refused."""
+    own = {each.name for each in fields(settings_class(values.get("network"), values.get("decoder")))}
+    others = {each.name for network in CLASSES for each in fields(network.settings_class)} - own
+    return {name: value for name, value in values.items() if name not in others}
 
 
 def describe(error: Exception) -> str:
@@ -178,8 +189,8 @@ def check_card(path: Path, card: Any) -> None:
     """Refuse a card of another format or without settings."""
     if not isinstance(card, dict) or not isinstance(card.get("settings"), dict):
         raise ValueError(f"{path} has no card that says which network it is")
-    if card.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {card.get('format')!r}; this version reads format {FORMAT}")
+    if card.get("format") not in (1, FORMAT):
+        raise ValueError(f"{path} has format {card.get('format')!r}; this version reads formats 1 and {FORMAT}")
     if not isinstance(card.get("heads", {}), dict):
         raise ValueError(f"{path} lists its attention heads in an unreadable way")
 

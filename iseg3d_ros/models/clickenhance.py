@@ -6,13 +6,15 @@ All objects of all clouds go through both encoders in one pass on shared kernel 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import binary_losses as binary_loss
 from iseg3d_ros.models.layers.click_maps import channels, click_channels, current_channels
 from iseg3d_ros.models.layers.click_unet import (
@@ -25,18 +27,37 @@ from iseg3d_ros.models.layers.click_unet import (
     stacked,
 )
 from iseg3d_ros.models.layers.encoded_scene import check_clicks
-from iseg3d_ros.models.settings import FEATURE_WIDTH, ModelSettings
+from iseg3d_ros.models.settings import FEATURE_WIDTH, SMALL, TINY, ClickMapSettings, setting
 from iseg3d_ros.sparse import SparseTensor
 
 COLOUR = ("rgb", "has_colour")
 
 
-class ClickEnhance(nn.Module):
+@dataclass(frozen=True)
+class ClickEnhanceSettings(ClickMapSettings):
+    """Distance maps; the encoder of the current click; the click loss."""
+
+    network = "clickenhance"
+    presets: ClassVar = {"small": SMALL | {"fades": (2.0, 8.0, 32.0)}, "tiny": TINY | {"fades": (2.0, 8.0, 32.0)}}
+
+    click_map: str = setting("distance", one_of=("cube", "distance"))
+    ce_weight: float = 0.8
+    dice_weight: float = 0.8
+    click_encoder: bool = True  # the click-specific encoder
+    click_loss: float = 0.2  # lambda 2; 0 leaves the contrastive head out
+    click_margin: float = 0.1
+    click_samples: int = 64  # K of Eq. 4
+    contrast_width: int = 32
+
+
+class ClickEnhance(Network):
     """See the module. `click_map`, `click_encoder` and `click_loss` of the settings switch the paper's three parts."""
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__()
-        self.settings = settings
+    settings_class = ClickEnhanceSettings
+    settings: ClickEnhanceSettings
+
+    def __init__(self, settings: ClickEnhanceSettings) -> None:
+        super().__init__(settings)
         names = [name for name in settings.features for _ in range(FEATURE_WIDTH[name])]
         self.colourless = [i for i, name in enumerate(names) if name not in COLOUR]
         self.unet = ClickUNet(settings, channels(settings))

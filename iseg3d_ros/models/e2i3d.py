@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import cast
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import nn
 
 from iseg3d_ros.models.agile3d import Agile3D
-from iseg3d_ros.models.layers.attention import Attention, ClickLayer
+from iseg3d_ros.models.layers.attention import ClickLayer
 from iseg3d_ros.models.layers.backbone import Residual
 from iseg3d_ros.models.layers.click_attention import ClickAttention
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.layers.multi_head_attention import Attention
+from iseg3d_ros.models.settings import MOST_LAYERS, SMALL_ATTENTION, TINY_ATTENTION, ClickAttentionSettings, setting
+
+
+@dataclass(frozen=True)
+class E2I3DSettings(ClickAttentionSettings):
+    """Layers of the click-aware attention at each of its H scales, finest first.
+
+    Most of them work at the coarse scale, where a layer costs a quarter; five in all make the paper's 40.5 M.
+    """
+
+    network = "e2i3d"
+    presets: ClassVar = {
+        "small": SMALL_ATTENTION | {"scale_layers": (1, 3)},
+        "tiny": TINY_ATTENTION | {"scale_layers": (1, 2)},
+    }
+
+    scale_layers: tuple[int, ...] = setting((1, 4), most=MOST_LAYERS)
+    decoder: str = setting("click_attention", one_of=("click_attention", "two_way"))  # the latter: two_way_e2i3d.py
+
+    def check(self) -> None:
+        """One to four scales, too."""
+        super().check()
+        if not 1 <= len(self.scale_layers) <= 4:
+            raise ValueError(f"scale_layers is {self.scale_layers}; give the layers of one to four scales")
 
 
 class E2I3D(Agile3D):
@@ -24,8 +48,10 @@ class E2I3D(Agile3D):
     The refined queries of a click are summed alike, so that its classifier knows what it saw at every scale.
     """
 
+    settings_class = E2I3DSettings
+
     @staticmethod
-    def layers_of(settings: ModelSettings) -> tuple[int, ...]:
+    def layers_of(settings: Any) -> tuple[int, ...]:
         """Layers at each of the paper's H scales."""
         return settings.scale_layers
 
@@ -36,7 +62,8 @@ def with_hierarchy(base: Agile3D, coarse_layers: int = 4) -> E2I3D:
     The new attention is as wide as the base's queries are now, and begins by adding nothing.
     """
     own = base.click_attentions()[0]
-    settings = replace(base.settings, network="e2i3d", scale_layers=(len(own.layers), coarse_layers))
+    shared = {each.name: getattr(base.settings, each.name) for each in fields(ClickAttentionSettings)}
+    settings = E2I3DSettings(**shared, scale_layers=(len(own.layers), coarse_layers))
     network = E2I3D(settings)
     for name, module in base.named_children():
         if name not in ("project", "attention"):

@@ -1,9 +1,10 @@
-"""A trained network and the random walker, asked together: the product of two experts.
+"""A trained network and the random walker together: the product of two experts.
 
 The network knows what objects look like; the walker knows where surfaces end, from geometry and from the network's
-judgement of neighbours where it has learned one (`models.affinity`). A voxel's log-probabilities are the walker's plus
-`share` times the network's; every further click an object makes the network's say smaller, for corrections are local,
-and the probabilities shown sharper: walkers die on the way, so that theirs grow less with the clicks than being right.
+affinity of neighbours where it has learned one. A voxel's log-probabilities are the walker's plus
+`share` times the network's; every further click an object makes the network's weight smaller, for corrections are
+local, and the probabilities shown sharper: walkers die on the way, so that theirs grow less with the clicks than
+being right.
 """
 
 from __future__ import annotations
@@ -16,41 +17,42 @@ import torch
 from torch import Tensor
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.affinity import Judge
 from iseg3d_ros.models.random_walker import RandomWalker, Walks
 from iseg3d_ros.preprocessing.features import WIDTHS
 
-SUREST = 2.0  # inverse temperature that many clicks an object lead to, from 1; fitted on made training scenes
+SHARPNESS_AT_MANY_CLICKS = 2.0  # power of the probabilities shown, from 1 on; fitted on synthetic training scenes
 
 
 @dataclass(frozen=True)
-class GuidedScene:
-    """What both made of a batch of clouds; no walks for a cloud that is too large for the walker."""
+class SceneWithWalks:
+    """A batch of clouds, encoded by both; no walks for a cloud that is too large for the walker."""
 
     network: Any
     walks: tuple[Walks | None, ...]
 
 
-class Guided:
-    """The verbs of a network (`models.base.Network`) for two experts; settings and card are the network's."""
+class NetworkWithWalker(Network):
+    """Product of a network and the random walker; settings and card are the network's."""
 
-    def __init__(self, network: Any, share: float) -> None:
+    def __init__(self, network: Network, share: float) -> None:
+        super().__init__(network.settings, network.card)
         if not 0 < share <= 100:
             raise ValueError(f"The network's share in the product must lie between 0 and 100, but is {share}.")
         self.network, self.share = network, float(share)
+        self.uses_previous = network.uses_previous
         self.walker = RandomWalker()
         self.max_voxels = self.walker.settings.max_voxels  # what the walker takes: larger voxels rather than no walker
-        self.settings, self.card, self.parameters = network.settings, network.card, network.parameters
 
-    def encode(self, clouds: Sequence[VoxelCloud]) -> GuidedScene:
+    def encode(self, clouds: Sequence[VoxelCloud]) -> SceneWithWalks:
         """Encode with both."""
         encoded = self.network.encode(clouds)
         judges = getattr(self.network, "judges", lambda _: [None] * len(clouds))(encoded)
-        return GuidedScene(encoded, tuple(map(self._walks, clouds, judges)))
+        return SceneWithWalks(encoded, tuple(map(self._walks, clouds, judges)))
 
     def decode(
-        self, encoded: GuidedScene, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: SceneWithWalks, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """The product of both, cloud by cloud."""
         learned = self.network.decode(encoded.network, clicks, previous)
@@ -66,16 +68,16 @@ class Guided:
         if walks is None:
             return learned
         walked = self.walker.decode([walks], [clicks])[0].logits.to(learned.logits.device)
-        once = min(1.0, clicks.objects / len(clicks))
-        logits = self.share * once * learned.logits.float().log_softmax(1) + walked
-        return Prediction(logits, variance=learned.variance, sharpness=SUREST - once)
+        per_click = min(1.0, clicks.objects / len(clicks))
+        logits = self.share * per_click * learned.logits.float().log_softmax(1) + walked
+        return Prediction(logits, variance=learned.variance, sharpness=SHARPNESS_AT_MANY_CLICKS - per_click)
 
 
-def guided(network: Any) -> Any:
-    """The network as its card wants it asked: with the walker where the recipe names a share, otherwise alone."""
-    recipe = (getattr(network, "card", None) or {}).get("recipe", {})
+def with_walker(network: Network) -> Network:
+    """The network with the walker where the recipe on its card names a share, otherwise alone."""
+    recipe = network.card.get("recipe", {})
     share = recipe.get("walker", 0) if isinstance(recipe, dict) else 0
-    return Guided(network, float(share)) if isinstance(share, int | float) and share > 0 else network
+    return NetworkWithWalker(network, float(share)) if isinstance(share, int | float) and share > 0 else network
 
 
 def selected(cloud: VoxelCloud, names: Sequence[str], wanted: Sequence[str]) -> VoxelCloud:

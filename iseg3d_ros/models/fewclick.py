@@ -8,24 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import binary_losses as binary_loss
-from iseg3d_ros.models.layers.attention import Attention, FeedForward, best_of_clicks, mean_of_clicks
+from iseg3d_ros.models.layers.attention import FeedForward, best_of_clicks, mean_of_clicks
 from iseg3d_ros.models.layers.click_unet import stacked
 from iseg3d_ros.models.layers.encoded_scene import check_clicks, children, parents, parts, pool_mean, rows_of_clouds
 from iseg3d_ros.models.layers.heads import MLP, MaskHead
 from iseg3d_ros.models.layers.losses import mean_losses
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.position_codes import FourierCode, unit_cube
-from iseg3d_ros.models.layers.ptv3 import PointTransformer
+from iseg3d_ros.models.layers.ptv3 import PointTransformer, PointTransformerSettings
 from iseg3d_ros.models.layers.relation import Relation, relations
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import MOST_LAYERS, OURS, setting
 from iseg3d_ros.sparse import SparseTensor
 
 
@@ -72,12 +73,59 @@ class StageMasks:
     classes: Tensor
 
 
-class FewClick(nn.Module):
+# The paper gives 128.5 MB in single precision and a width of 256, four stages; PTv3's own sizes cut down to that.
+SMALL: dict[str, Any] = OURS | {
+    "stem": 32,
+    "stem_kernel": 3,
+    "planes": (48, 64, 96, 128, 96, 64, 64, 64),
+    "blocks": (1, 1, 2, 1, 1, 1, 1, 1),
+    "stem_blocks": 1,
+    "patch": 256,
+    "drop_path": 0.0,
+    "width": 96,
+    "heads": 6,
+    "ffn": 384,
+    "relation": True,
+    "class_weight": 0.5,
+}
+TINY: dict[str, Any] = SMALL | {
+    "stem": 16,
+    "planes": (16, 32, 32, 48, 32, 32, 32, 32),
+    "blocks": (1,) * 8,
+    "patch": 64,
+    "width": 32,
+    "heads": 2,
+    "ffn": 64,
+    "relation_width": 24,
+}
+
+
+@dataclass(frozen=True)
+class FewClickSettings(PointTransformerSettings):
+    """Sizes of the encoder, Point Transformer V3, and of the mask decoder."""
+
+    network = "fewclick"
+    presets: ClassVar = {"small": SMALL, "tiny": TINY}
+
+    planes: tuple[int, ...] = (64, 128, 256, 384, 256, 128, 64, 64)
+    blocks: tuple[int, ...] = setting((2,) * 8, most=MOST_LAYERS)
+    momentum: float = 0.01
+    width: int = 256
+    ce_weight: float = 5.0
+    layers: int = setting(4, most=MOST_LAYERS)  # stages
+    prototypes: int = 35
+    masked_attention: bool = True  # the public code's; False: every click sees all points in every stage
+    class_weight: float = 2.0
+
+
+class FewClick(Network):
     """The network; `prototypes` are the semantic prototype embeddings P_s."""
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__()
-        self.settings = settings
+    settings_class = FewClickSettings
+    settings: FewClickSettings
+
+    def __init__(self, settings: FewClickSettings) -> None:
+        super().__init__(settings)
         width = settings.width
         self.encoder = PointTransformer(settings)
         self.project = nn.ModuleList(nn.Linear(channels, width) for channels in settings.planes[4:])

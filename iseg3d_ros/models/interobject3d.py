@@ -8,26 +8,41 @@ corrections of the network's own mistakes instead of random clicks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import binary_losses as binary_loss
 from iseg3d_ros.models.layers.click_maps import channels, click_channels
 from iseg3d_ros.models.layers.click_unet import ClickUNet, EncodedInput, compete, portions, spread, stacked
 from iseg3d_ros.models.layers.encoded_scene import check_clicks
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import SMALL, TINY, ClickMapSettings
 from iseg3d_ros.sparse import SparseTensor
 
 
-class InterObject3D(nn.Module):
+@dataclass(frozen=True)
+class InterObject3DSettings(ClickMapSettings):
+    """The paper's one cube of 5 cm; our presets add larger ones and Dice."""
+
+    network = "interobject3d"
+    presets: ClassVar = {
+        "small": SMALL | {"cubes": (1.0, 4.0, 16.0), "dice_weight": 2.0},
+        "tiny": TINY | {"cubes": (1.0, 4.0, 16.0), "dice_weight": 2.0},
+    }
+
+
+class InterObject3D(Network):
     """See the module; `settings.cubes` are the half-widths of the click cubes in voxels."""
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__()
-        self.settings = settings
+    settings_class = InterObject3DSettings
+    settings: InterObject3DSettings
+
+    def __init__(self, settings: InterObject3DSettings) -> None:
+        super().__init__(settings)
         self.unet = ClickUNet(settings, channels(settings))
         self.head = nn.Linear(settings.planes[-1], 2)  # background, foreground
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,17 +12,18 @@ from torch.nn.functional import linear, normalize, one_hot
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.agile3d import Agile3D, Draft
-from iseg3d_ros.models.layers import cpu_attention as folding
-from iseg3d_ros.models.layers.attention import Attention, ClickLayer, SceneProjections, best_of_clicks
+from iseg3d_ros.models.layers import cpu_attention
+from iseg3d_ros.models.layers.attention import ClickLayer, SceneProjections, best_of_clicks
 from iseg3d_ros.models.layers.click_attention import ClickAttention
 from iseg3d_ros.models.layers.encoded_scene import Encoded, EncodedCloud, Scale, check_clicks, parts
 from iseg3d_ros.models.layers.heads import MLP
-from iseg3d_ros.models.layers.latents import Gaussian, Latents
+from iseg3d_ros.models.layers.latents import Gaussian, Latents, LatentSettings
 from iseg3d_ros.models.layers.losses import click_weights, mask_loss, mean_losses
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.layers.multi_head_attention import Attention
+from iseg3d_ros.models.settings import MOST_LAYERS, SMALL_ATTENTION, TINY_ATTENTION, ClickAttentionSettings, setting
 
 COSINE_SCALE = 10.0  # sharpens Eq. 11's cosines, whose softmax would otherwise stay near uniform
-NUMBERS = 16  # a relation's pair holds tens of numbers, a sample's score is one: so many more are worked on together
+PAIRS_PER_SCORE = 16  # a relation's pair holds tens of numbers, a sample's score is one
 DETERMINISTIC = 0.5  # weight of the deterministic context and target branches in the public code
 
 
@@ -36,7 +38,7 @@ class ProcessLayer(ClickLayer):
 class ProcessAttention(ClickAttention):
     """AGILE3D's click attention in NPISeg3D's order, without the click-order code."""
 
-    def __init__(self, settings: ModelSettings, layers: int) -> None:
+    def __init__(self, settings: ClickAttentionSettings, layers: int) -> None:
         super().__init__(settings, layers, timed=False)
         width, heads = settings.width, settings.heads
         self.layers = nn.ModuleList(ProcessLayer(width, heads, settings.ffn) for _ in range(layers))
@@ -65,7 +67,7 @@ class PreviousMask(nn.Module):
 
     def forward(self, scale: Scale, layer: ClickLayer, previous: Tensor) -> Scale:
         """The scale with the code added to its features and, by linearity, to the first layer's projections."""
-        if folding.usable(scale.features) and not (previous > 0).any():
+        if cpu_attention.should_fold(scale.features) and not (previous > 0).any():
             return scale
         coded = ((previous < self.labels) & (previous > 0).any()).to(scale.features.dtype)[:, None]
         codes = self.mlp(torch.eye(self.labels, device=previous.device))
@@ -99,6 +101,26 @@ class Process:
     hidden: Tensor | None
 
 
+@dataclass(frozen=True)
+class NPISeg3DSettings(LatentSettings):
+    """The neural process beside AGILE3D's sizes; our presets take the latent's form from the public code."""
+
+    network = "npiseg3d"
+    presets: ClassVar = {
+        "small": SMALL_ATTENTION | {"layers": 3, "latent": "code", "train_samples": 2},
+        "tiny": TINY_ATTENTION | {"layers": 2, "latent": "code", "train_samples": 2, "target_clicks": 10},
+    }
+
+    layers: int = setting(4, most=MOST_LAYERS)
+    samples: int = setting(10, most=1000)
+    train_samples: int = 10
+    cosine: bool = False  # Eq. 11 as printed; the public code's dot product trains under cross entropy
+    kl_weight: float = 0.005
+    previous_mask: bool = True
+    mask_labels: int = 15
+    target_clicks: int = 50  # clicks an object in the target set of the posterior
+
+
 class NPISeg3D(Agile3D):
     """Clicks are the context set; during training sampled points of every object are the target set of the posterior.
 
@@ -106,15 +128,18 @@ class NPISeg3D(Agile3D):
     clicks give the same masks. `progress` (0 to 1) is how far training has come: the KL weight grows with it.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
+    settings_class = NPISeg3DSettings
+
+    def __init__(self, settings: NPISeg3DSettings) -> None:
         super().__init__(settings)
+        self.uses_previous = settings.previous_mask
         self.latents = Latents(settings)
         self.previous = PreviousMask(settings.mask_labels, settings.width) if settings.previous_mask else None
         self.seed = 0
         self.progress = 1.0
 
     @staticmethod
-    def click_attention(settings: ModelSettings, layers: int) -> ClickAttention:
+    def click_attention(settings: ClickAttentionSettings, layers: int) -> ClickAttention:
         """NPISeg3D's order of layers."""
         return ProcessAttention(settings, layers)
 
@@ -173,7 +198,7 @@ class NPISeg3D(Agile3D):
         cosine, scene, worst = self.settings.cosine, process.scene, []
         samples = modulated if cosine else modulated - modulated.mean(0)  # a dot product's mean is known beforehand
         pairs = samples.shape[0] * samples.shape[1]
-        for part in parts(len(scene), max(1, pairs // NUMBERS), scene.device):
+        for part in parts(len(scene), max(1, pairs // PAIRS_PER_SCORE), scene.device):
             values = self.similarity(samples.flatten(0, 1), scene[part]).unflatten(0, samples.shape[:2])
             spread = values.var(0, unbiased=False) if cosine else values.square_().mean(0)
             worst.append(spread.amax(0))

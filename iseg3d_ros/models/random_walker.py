@@ -21,12 +21,12 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.affinity import Judge
 from iseg3d_ros.models.voxel_graph import (
     Floats,
     RandomWalkerSettings,
-    Seen,
+    VoxelGeometry,
     factorised,
     hub_edges,
     neighbour_edges,
@@ -42,7 +42,7 @@ Column = tuple[NDArray[np.int64], NDArray[np.float32]]  # the voxels of a patch,
 class Walks:
     """One encoded cloud: its voxels, those of the supporting surface, and the solver of A x = b."""
 
-    seen: Seen
+    geometry: VoxelGeometry
     support: NDArray[np.bool_]
     tree: cKDTree
     solver: Callable[[bool], Callable[[Floats], Floats]]  # True: the support kills no walker, for it is an object
@@ -50,14 +50,13 @@ class Walks:
     patches: dict[tuple[int, float], NDArray[np.int64]] = field(default_factory=dict)  # another
 
 
-class RandomWalker:
-    """The verbs of a network (`models.base.Network`), but with nothing learned."""
+class RandomWalker(Network):
+    """The training-free one: nothing is learned."""
 
     COLUMNS_KEPT = 256
 
     def __init__(self, settings: RandomWalkerSettings | None = None) -> None:
-        self.settings = settings or RandomWalkerSettings()
-        self.card: dict[str, object] = {}
+        super().__init__(settings or RandomWalkerSettings())
 
     def encode(self, clouds: Sequence[VoxelCloud], judges: Sequence[Judge | None] | None = None) -> list[Walks]:
         """Build and factorise each cloud's graph; a judge of its edges makes those that it doubts harder to cross."""
@@ -70,10 +69,10 @@ class RandomWalker:
         return [self._decode(walks, given) for walks, given in zip(encoded, clicks, strict=True)]
 
     def _encode(self, cloud: VoxelCloud, judge: Judge | None) -> Walks:
-        seen, settings = Seen.of(cloud), self.settings
-        support = supporting_surface(seen.points, seen.normals, seen.size)
-        tree, hubs = cKDTree(seen.means), hub_edges(seen, settings)
-        edges = neighbour_edges(seen, tree, support, judge, settings) + hubs
+        geometry, settings = VoxelGeometry.of(cloud), self.settings
+        support = supporting_surface(geometry.points, geometry.normals, geometry.size)
+        tree, hubs = cKDTree(geometry.means), hub_edges(geometry, settings)
+        edges = neighbour_edges(geometry, tree, support, judge, settings) + hubs
         indoors = judge is not None and len(hubs.first) > 0
         death = settings.death_indoors if indoors else settings.death
         rates = np.full(max(len(support), int(hubs.second.max(initial=0)) + 1), death)
@@ -84,7 +83,7 @@ class RandomWalker:
             return factorised(edges, np.full_like(rates, death) if ground else rates)
 
         solver(False)
-        return Walks(seen, support, tree, solver)
+        return Walks(geometry, support, tree, solver)
 
     def _decode(self, walks: Walks, clicks: VoxelClicks) -> Prediction:
         """Choose sources at the clicks so that each patch has its own label's probability 1 on average."""
@@ -109,7 +108,7 @@ class RandomWalker:
 
     def _ground(self, walks: Walks, voxels: list[int], label: NDArray[np.int64], reaches: list[float]) -> bool:
         """Whether an object's first click lies on the support of a cloud so large that this may be meant."""
-        if walks.seen.size < self.settings.ground:
+        if walks.geometry.size < self.settings.ground:
             return False
         wide = self.settings.patch
         first = [v for v, k, reach in zip(voxels, label, reaches, strict=True) if k > 0 and reach == wide]
@@ -139,10 +138,10 @@ class RandomWalker:
         lost = float(response[patch].mean()) - level
         if lost < min(level, self.settings.cut_off):
             return column
-        indoors = walks.seen.size >= self.settings.ground  # there a click may lie on an island between holes
+        indoors = walks.geometry.size >= self.settings.ground  # there a click may lie on an island between holes
         for reach in (1, 3, 6) if indoors else (1,):
-            radius = reach * self.settings.patch * walks.seen.size
-            near = np.array(walks.tree.query_ball_point(walks.seen.means[voxel], radius))
+            radius = reach * self.settings.patch * walks.geometry.size
+            near = np.array(walks.tree.query_ball_point(walks.geometry.means[voxel], radius))
             rooted = near[others[near] > 0.9 * level]
             if len(rooted) > len(patch) * (1 + indoors):
                 return rooted, walked_from(walks, rooted, ground)
@@ -157,14 +156,15 @@ class RandomWalker:
         return known
 
     def _smooth_patch(self, walks: Walks, voxel: int, reach: float) -> NDArray[np.int64]:
-        near = np.array(walks.tree.query_ball_point(walks.seen.means[voxel], reach * walks.seen.size), np.int64)
-        height = np.abs((walks.seen.means[near] - walks.seen.means[voxel]) @ walks.seen.normals[voxel])
-        flat = np.abs(walks.seen.normals[near] @ walks.seen.normals[voxel]) > 0.9
-        alike = np.abs(walks.seen.colours[near] - walks.seen.colours[voxel]).sum(axis=1) < 0.3
-        patch = np.union1d(near[flat & alike & (height < 0.7 * walks.seen.size)], [voxel])
+        near = np.array(walks.tree.query_ball_point(walks.geometry.means[voxel], reach * walks.geometry.size), np.int64)
+        height = np.abs((walks.geometry.means[near] - walks.geometry.means[voxel]) @ walks.geometry.normals[voxel])
+        flat = np.abs(walks.geometry.normals[near] @ walks.geometry.normals[voxel]) > 0.9
+        alike = np.abs(walks.geometry.colours[near] - walks.geometry.colours[voxel]).sum(axis=1) < 0.3
+        patch = np.union1d(near[flat & alike & (height < 0.7 * walks.geometry.size)], [voxel])
         if len(patch) >= self.settings.least_patch or reach < self.settings.patch:
             return patch
-        nearest = walks.tree.query(walks.seen.means[voxel], min(self.settings.least_patch, len(walks.seen.means)))[1]
+        means = walks.geometry.means
+        nearest = walks.tree.query(means[voxel], min(self.settings.least_patch, len(means)))[1]
         return np.union1d(patch, nearest)
 
 
@@ -176,6 +176,6 @@ def product(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[
 
 def walked_from(walks: Walks, patch: NDArray[np.int64], ground: bool) -> NDArray[np.float32]:
     """A⁻¹ of a unit source spread over the patch."""
-    source = np.zeros(len(walks.seen.means))
+    source = np.zeros(len(walks.geometry.means))
     source[patch] = 1 / len(patch)
     return walks.solver(ground)(source).astype(np.float32)

@@ -9,28 +9,28 @@ from iseg3d_ros.preprocessing.up_direction import dominant_plane
 
 Floats = NDArray[np.float64]
 
-SAMPLE = 5000  # voxels on which planes are looked for
-MOST = 16
-THICK = 0.7  # voxel edges to either side
-PARALLEL = np.cos(np.radians(18))
-BEYOND = 0.04  # share of the cloud that may lie behind a wall, seen through a door or a window
+SAMPLED_VOXELS = 5000  # voxels on which planes are looked for
+MAX_PLANES = 16
+HALF_THICK_VOXELS = 0.7  # voxel edges to either side
+MIN_NORMAL_COSINE = np.cos(np.radians(18))
+MAX_SHARE_BEHIND = 0.04  # share of the cloud that may lie behind a wall, seen through a door or a window
 
 
-def shell(means: Floats, normals: Floats, size: float, least: float) -> NDArray[np.int64]:
+def room_planes_of(means: Floats, normals: Floats, size: float, least: float) -> NDArray[np.int64]:
     """Number of the outer plane that each voxel lies in, from 0 on; -1 in none. `least`: its area in square metres."""
     surface, number = np.full(len(means), -1, np.int64), 0
-    left = np.random.default_rng(0).permutation(len(means))[:SAMPLE]
+    left = np.random.default_rng(0).permutation(len(means))[:SAMPLED_VOXELS]
     sought = max(least / size**2 * len(left) / max(len(means), 1), 3)  # voxels of the sample
-    for _ in range(MOST):
-        plane = dominant_plane(means[left], normals[left], np.array([0.0, 0.0, 1.0]), 0.0, THICK * size)
+    for _ in range(MAX_PLANES):
+        plane = dominant_plane(means[left], normals[left], np.array([0.0, 0.0, 1.0]), 0.0, HALF_THICK_VOXELS * size)
         if plane is None or plane.share * len(left) < sought:
             break
         height = means @ plane.normal - plane.offset
-        if min((height > 2 * size).mean(), (height < -2 * size).mean()) < BEYOND:
-            inside = (np.abs(height) < THICK * size) & (np.abs(normals @ plane.normal) > PARALLEL)
+        if min((height > 2 * size).mean(), (height < -2 * size).mean()) < MAX_SHARE_BEHIND:
+            inside = (np.abs(height) < HALF_THICK_VOXELS * size) & (np.abs(normals @ plane.normal) > MIN_NORMAL_COSINE)
             surface[inside & (surface < 0)] = number
             number += 1
-        left = left[np.abs(height[left]) > THICK * size]
+        left = left[np.abs(height[left]) > HALF_THICK_VOXELS * size]
     return surface
 
 
@@ -43,6 +43,6 @@ def usual_colours(surface: NDArray[np.int64], colours: Floats) -> Floats:
     return away
 
 
-def walled(surface: NDArray[np.int64], normals: Floats) -> bool:
+def is_room(surface: NDArray[np.int64], normals: Floats) -> bool:
     """Whether walls make up a good part of what was seen: a room, and not a street with a house beside it."""
     return bool(((surface >= 0) & (np.abs(normals[:, 2]) < 0.3)).mean() > 0.1)

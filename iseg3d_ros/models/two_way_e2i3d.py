@@ -15,18 +15,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.base import Prediction, VoxelCloud
+from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.backbone import Backbone
 from iseg3d_ros.models.layers.click_position import ClickPosition, distance_features
 from iseg3d_ros.models.layers.encoded_scene import children, parents, pool_mean, rows_of_clouds
 from iseg3d_ros.models.layers.two_way import CrossAttention, TwoWayBlock
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import MOST_LAYERS, SMALL, TINY, ModelSettings, check_heads, setting
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
 REMEMBERED_BYTES = 256 << 20  # of masks and voxels that a scene keeps for the dialogues held on it
@@ -100,14 +101,33 @@ class EncodedScenes:
     clouds: tuple[EncodedScene, ...]
 
 
-class TwoWayE2I3D(nn.Module):
-    """The network; `settings.decoder_width` channels outside the attention, `settings.decoder_inner` inside it."""
+@dataclass(frozen=True)
+class TwoWayE2I3DSettings(ModelSettings):
+    """Sizes of the decoder: `decoder_width` channels outside the attention, `decoder_inner` inside it."""
 
-    uses_previous = False  # it keeps its own masks, click by click
+    network = "e2i3d"
+    presets: ClassVar = {"small": SMALL | {"heads": 4}, "tiny": TINY | {"heads": 2}}
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__()
-        self.settings = settings
+    decoder: str = setting("two_way", one_of=("two_way",))
+    heads: int = setting(8, most=MOST_LAYERS)
+    decoder_width: int = 96
+    decoder_inner: int = 64
+    sharpness: float = 1.0  # power that the shown probabilities are raised to, fitted on validation scenes
+
+    def check(self) -> None:
+        """Heads must divide the attention's width, too."""
+        super().check()
+        check_heads(self.decoder_inner, self.heads)
+
+
+class TwoWayE2I3D(Network):
+    """The network. It keeps its own masks, click by click, and takes no previous ones."""
+
+    settings_class = TwoWayE2I3DSettings
+    settings: TwoWayE2I3DSettings
+
+    def __init__(self, settings: TwoWayE2I3DSettings) -> None:
+        super().__init__(settings)
         width, inner, heads = settings.decoder_width, settings.decoder_inner, settings.heads
         self.backbone = Backbone(settings)
         self.project = nn.ModuleList(nn.Linear(channels, width) for channels in settings.planes[4:])

@@ -14,17 +14,17 @@ from scipy.spatial import cKDTree
 
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.layers.affinity import Judge
-from iseg3d_ros.models.room_planes import shell, usual_colours, walled
+from iseg3d_ros.models.room_planes import is_room, room_planes_of, usual_colours
 from iseg3d_ros.preprocessing.up_direction import dominant_plane
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-EYES = 1.8  # metres over the floor, of who walks through a room with a camera
+EYE_HEIGHT_METRES = 1.8  # metres over the floor, of who walks through a room with a camera
 
 
 @dataclass(frozen=True)
 class RandomWalkerSettings:
-    """How the walker walks; tuned on table tops of one RGB-D view and on made rooms, checked on LiDAR sweeps."""
+    """How the walker walks; tuned on table tops of one RGB-D view and on synthetic rooms, checked on LiDAR sweeps."""
 
     network: str = "random_walker"
     preset: str = "none"
@@ -59,7 +59,7 @@ class RandomWalkerSettings:
 
 
 @dataclass(frozen=True)
-class Seen:
+class VoxelGeometry:
     """What is known of a cloud's voxels; normals point to the sensor where one saw it all."""
 
     means: Floats
@@ -67,17 +67,17 @@ class Seen:
     normals: Floats
     colours: Floats
     size: float
-    once: bool  # from one place
+    single_view: bool  # one sensor at the origin saw it all
 
     @classmethod
-    def of(cls, cloud: VoxelCloud) -> Seen:
+    def of(cls, cloud: VoxelCloud) -> VoxelGeometry:
         """From the features of `RandomWalkerSettings`."""
         channels, points = cloud.features.cpu().double().numpy(), cloud.points.cpu().double().numpy()
         means = (cloud.coords.cpu().numpy() + channels[:, 4:7] + 0.5) * cloud.size
-        normals, once = channels[:, 7:10], one_view(points)
-        if once:
+        normals, single_view = channels[:, 7:10], is_single_view(points)
+        if single_view:
             normals = normals * np.where((normals * points).sum(axis=1) > 0, -1, 1)[:, None]
-        return cls(means, points, normals, channels[:, :3], cloud.size, once)
+        return cls(means, points, normals, channels[:, :3], cloud.size, single_view)
 
 
 @dataclass(frozen=True)
@@ -93,35 +93,41 @@ class Edges:
 
 
 def neighbour_edges(
-    seen: Seen, tree: cKDTree, support: NDArray[np.bool_], judge: Judge | None, settings: RandomWalkerSettings
+    geometry: VoxelGeometry,
+    tree: cKDTree,
+    support: NDArray[np.bool_],
+    judge: Judge | None,
+    settings: RandomWalkerSettings,
 ) -> Edges:
     """Edges between near voxels, hard to cross over a concave bend, a change of colour, or a judge's doubt."""
     first, second, distance = nearest_pairs(tree, settings.neighbours)
-    exponent, floor = resistance(seen, first, second, distance / seen.size, settings), settings.floor
+    exponent, floor = resistance(geometry, first, second, distance / geometry.size, settings), settings.floor
     if judge is not None:
-        known, floor = distance < settings.judged_reach * seen.size, settings.judged_floor
+        known, floor = distance < settings.judged_reach * geometry.size, settings.judged_floor
         exponent = exponent + settings.learned * known * np.logaddexp(0, settings.sure - judge(first, second))
-    weight = np.exp(-exponent) + floor * np.exp(-distance / seen.size)
+    weight = np.exp(-exponent) + floor * np.exp(-distance / geometry.size)
     return Edges(first, second, weight * np.where(support[first] != support[second], settings.contact, 1.0))
 
 
-def resistance(seen: Seen, first: Rows, second: Rows, distance: Floats, settings: RandomWalkerSettings) -> Floats:
+def resistance(
+    geometry: VoxelGeometry, first: Rows, second: Rows, distance: Floats, settings: RandomWalkerSettings
+) -> Floats:
     """What makes each edge hard to cross, in nats, without a judge; `distance` in voxel edges."""
-    bends = bends_seen if seen.once else bends_of_unknown_side
-    bend = bends(first, second, seen.means, seen.normals, settings.convex)
-    change = np.abs(seen.colours[first] - seen.colours[second]).sum(axis=1)
+    bends = bends_seen if geometry.single_view else bends_of_unknown_side
+    bend = bends(first, second, geometry.means, geometry.normals, settings.convex)
+    change = np.abs(geometry.colours[first] - geometry.colours[second]).sum(axis=1)
     nats: Floats = settings.distance * distance**2 + settings.colour * change + settings.bend * bend
     return nats
 
 
-def hub_edges(seen: Seen, settings: RandomWalkerSettings) -> Edges:
+def hub_edges(geometry: VoxelGeometry, settings: RandomWalkerSettings) -> Edges:
     """Edges from the voxels of a room's shell to a hub for each of its surfaces, numbered after the voxels."""
-    surface = np.full(len(seen.means), -1, np.int64)
-    if settings.hold > 0 and settings.ground <= seen.size < settings.outdoors:
-        found = shell(seen.means, seen.normals, seen.size, settings.least_hold)
-        surface = found if walled(found, seen.normals) else surface
+    surface = np.full(len(geometry.means), -1, np.int64)
+    if settings.hold > 0 and settings.ground <= geometry.size < settings.outdoors:
+        found = room_planes_of(geometry.means, geometry.normals, geometry.size, settings.least_hold)
+        surface = found if is_room(found, geometry.normals) else surface
     inside = np.flatnonzero(surface >= 0)
-    hold = settings.hold * np.exp(-settings.hold_colour * usual_colours(surface, seen.colours)[inside])
+    hold = settings.hold * np.exp(-settings.hold_colour * usual_colours(surface, geometry.colours)[inside])
     return Edges(inside, len(surface) + surface[inside], hold)
 
 
@@ -159,7 +165,8 @@ def bends_of_unknown_side(first: Rows, second: Rows, means: Floats, normals: Flo
     """
     level = np.abs(normals[first, 2]) >= np.abs(normals[second, 2])
     base, other = np.where(level, first, second), np.where(level, second, first)
-    facing = np.where(means[base, 2] - np.percentile(means[:, 2], 5) < EYES, 1.0, -1.0) * np.sign(normals[base, 2])
+    below_eyes = means[base, 2] - np.percentile(means[:, 2], 5) < EYE_HEIGHT_METRES
+    facing = np.where(below_eyes, 1.0, -1.0) * np.sign(normals[base, 2])
     rise = ((means[other] - means[base]) * normals[base]).sum(axis=1) * facing
     side = np.where(np.abs(normals[base, 2]) < 0.5, 0.5, np.where(rise < 0, convex, 1.0))
     return (1 - np.abs((normals[first] * normals[second]).sum(axis=1))) * side
@@ -192,7 +199,7 @@ def supporting_surface(points: Floats, normals: Floats, size: float) -> NDArray[
     return np.zeros(len(points), bool)
 
 
-def one_view(points: Floats) -> bool:
+def is_single_view(points: Floats) -> bool:
     """Whether one sensor at the origin saw it all: each direction then has one range."""
     radius = np.linalg.norm(points, axis=1)
     if radius.min() < 1e-6:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from iseg3d_ros.preprocessing.features import Cells
-from iseg3d_ros.preprocessing.voxels import Voxels, neighbour_pairs
+from iseg3d_ros.preprocessing.voxels import Voxels, neighbour_table
 
-CHUNK = 1 << 17  # points refined at once: what fits a cache
-NEAR = 0.5  # voxel edges: standard deviation of the weight by distance
-FLAT = 0.2  # voxel edges: … by distance from the neighbour's surface
-ALIKE = 0.12  # … by summed squared difference of colour channels 0..1
+CHUNK_POINTS = 1 << 17  # points refined at once: what fits a cache
+DISTANCE_SIGMA_VOXELS = 0.5  # voxel edges: standard deviation of the weight by distance
+HEIGHT_SIGMA_VOXELS = 0.2  # voxel edges: … by distance from the neighbour's surface
+COLOUR_SIGMA = 0.12  # … by summed squared difference of colour channels 0..1
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,13 @@ class Refiner:
     @classmethod
     def of(cls, cells: Cells) -> Refiner:
         """Neighbours, mean points, colours and normals of the voxels of a cloud."""
-        voxels, coords = cells.voxels, cells.voxels.coords
-        first, second = neighbour_pairs(coords, 1)
-        table = np.full((len(voxels), 27), -1, np.int32)
-        table[:, 13] = np.arange(len(voxels))
-        place = (coords[second] - coords[first] + 1) @ np.array([9, 3, 1])
-        table[first, place], table[second, 26 - place] = second, first
-        pairs = np.concatenate([first, second]), np.concatenate([second, first])
-        ones = np.ones(len(pairs[0]), np.float32)
-        adjacency = sparse.csr_matrix((ones, pairs), shape=(len(voxels),) * 2)
+        voxels = cells.voxels
+        table = neighbour_table(voxels.coords)
+        there = table >= 0
+        there[:, 13] = False
+        begin = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+        ones, shape = np.ones(begin[-1], np.float32), (len(voxels),) * 2
+        adjacency = sparse.csr_matrix((ones, table[there], begin), shape=shape)
         local = cells.local.astype(np.float32, copy=False)
         return cls(voxels, local, cells.rgb, cells.means, cells.colours, cells.normals, table, adjacency)
 
@@ -57,7 +55,8 @@ class Refiner:
 
     def probability(self, points: NDArray[np.int64], chance: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, M + 1) probabilities of these points from those of the voxels (V, M + 1)."""
-        parts = [self._chunk(points[start : start + CHUNK], chance) for start in range(0, len(points), CHUNK)]
+        starts = range(0, len(points), CHUNK_POINTS)
+        parts = [self._chunk(points[start : start + CHUNK_POINTS], chance) for start in starts]
         return np.concatenate(parts) if parts else np.zeros((0, chance.shape[1]), np.float32)
 
     def _chunk(self, points: NDArray[np.int64], chance: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -75,10 +74,10 @@ class Refiner:
 
     def _weights(self, points: NDArray[np.int64], around: NDArray[np.int32]) -> NDArray[np.float32]:
         step = self.local[points][:, None] - self.means[around]
-        exponent = (step**2).sum(axis=2) / (2 * NEAR**2)
-        exponent += (step * self.normals[around]).sum(axis=2) ** 2 / (2 * FLAT**2)
+        exponent = (step**2).sum(axis=2) / (2 * DISTANCE_SIGMA_VOXELS**2)
+        exponent += (step * self.normals[around]).sum(axis=2) ** 2 / (2 * HEIGHT_SIGMA_VOXELS**2)
         if self.rgb is not None:
             change = self.rgb[points].astype(np.float32)[:, None] / 255 - 0.5 - self.colours[around]
-            exponent += (change**2).sum(axis=2) / (2 * ALIKE**2)
+            exponent += (change**2).sum(axis=2) / (2 * COLOUR_SIGMA**2)
         nearest = exponent.min(axis=1, where=around >= 0, initial=np.inf)  # keeps the sum above zero
         return np.where(around >= 0, np.exp(nearest[:, None] - exponent), 0).astype(np.float32)

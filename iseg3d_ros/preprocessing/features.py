@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.preprocessing.voxels import Voxels, lowest, mean_per_voxel, neighbour_pairs, voxelise
+from iseg3d_ros.preprocessing.voxels import Voxels, lowest, mean_per_voxel, upper_neighbours, voxelise
 
 WIDTHS = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}
 FEATURES = tuple(WIDTHS)
 NORMAL_RADIUS = 2  # cells: the neighbourhood of 5³ voxels
+CHUNK = 4096  # normals found at once: what stays in a near cache
 
 
 def width(names: Sequence[str]) -> int:
@@ -120,15 +121,17 @@ def normals(
     moments[:, 0] = 1
     moments[:, 1:4] = local
     moments[:, 4:7] = local * local
-    moments[:, 7:10] = local[:, [0, 0, 1]] * local[:, [1, 2, 2]]
-    first, second = neighbour_pairs(coords, radius)
-    ones = np.ones(len(first), np.float64)
-    adjacency = sparse.coo_matrix((ones, (first, second)), shape=(len(coords),) * 2).tocsr()
+    x, y, z = local.T
+    moments[:, 7], moments[:, 8], moments[:, 9] = x * y, x * z, y * z
+    begin, second = upper_neighbours(coords, radius)
+    adjacency = sparse.csr_matrix((np.ones(len(second)), second, begin), shape=(len(coords),) * 2)
     summed = moments + adjacency @ moments + adjacency.T @ moments
     mean = summed[:, 1:] / summed[:, :1]
     squares = mean[:, 3:6] - mean[:, :3] ** 2
     products = mean[:, 6:9] - mean[:, [0, 0, 1]] * mean[:, [1, 2, 2]]
-    return _smallest_direction(squares, products)
+    starts = range(0, len(coords), CHUNK)
+    parts = [_smallest_direction(squares[i : i + CHUNK], products[i : i + CHUNK]) for i in starts]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
 def _smallest_direction(squares: np.ndarray, products: np.ndarray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

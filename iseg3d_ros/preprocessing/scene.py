@@ -20,8 +20,8 @@ from iseg3d_ros.preprocessing.up_direction import find_up, is_optical, rotation_
 from iseg3d_ros.preprocessing.voxels import Voxels, lowest, voxelise
 
 VOXEL_SIZES = {"tabletop": 0.01, "room": 0.05, "street": 0.15}
-FAR = 1e4  # metres from the origin at which float32 rounds to a millimetre: beyond it an origin is subtracted
-SNAP = 8.0  # voxel edges from a click to the nearest point, at most
+MAX_FLOAT32_METRES = 1e4  # metres from the origin beyond which an origin is subtracted: float32 rounds to a millimetre
+MAX_SNAP_VOXELS = 8.0  # voxel edges from a click to the nearest point, at most
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Scene:
         place = numbers(click)
         local = ((place - self.origin) @ self.rotation.T).astype(np.float32)
         distance, nearest = self.tree.query(local)
-        if distance > SNAP * self.voxels.size:
+        if distance > MAX_SNAP_VOXELS * self.voxels.size:
             where = ", ".join(f"{value:.3f}" for value in place)
             raise ValueError(
                 f"The click at ({where}) is {distance:.2f} m from the nearest point of the cloud; "
-                f"click within {SNAP * self.voxels.size:.2f} m of one."
+                f"click within {MAX_SNAP_VOXELS * self.voxels.size:.2f} m of one."
             )
         return self._containing(local, int(nearest))
 
@@ -103,7 +103,7 @@ class Preparation:
         points = xyz if kept is None else xyz[kept]
         colour = rgb if kept is None or rgb is None else rgb[kept]
         origin = np.zeros(3)
-        if np.abs(points).max() > FAR:
+        if np.abs(points).max() > MAX_FLOAT32_METRES:
             origin = np.median(points[:: max(1, len(points) // 10000)], axis=0).astype(np.float64)
             points = points - origin
         kind = kind_of(points)

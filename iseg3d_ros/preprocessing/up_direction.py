@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.preprocessing.features import Cells
-from iseg3d_ros.preprocessing.voxels import voxelise
+from iseg3d_ros.preprocessing.voxels import lowest, voxelise
 
 CELLS = 96  # of the coarse grid's longest side: thousands of voxels, whatever the cloud
 CANDIDATES = 96  # normals tried as the plane's
 PARALLEL = np.cos(np.radians(10))
-LEAN = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # how far the plane may lean from the axis
+MIN_COSINE_TO_AXIS = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # of the plane's normal
 SHARE = {"axis": 0.08, "free": 0.3}  # of the voxels that must lie in a plane for it to count
 LAYERS = 10_000  # slices from the lowest point on in which a plane is looked for
 PYRAMID = 1.5  # |x|/z and |y|/z of a camera's points: 112 degrees
@@ -40,7 +40,7 @@ def find_up(xyz: np.ndarray) -> NDArray[np.float64]:
     points, directions = _surface(xyz)
     if len(points) < 50:
         return axis
-    plane = dominant_plane(points, directions, axis, LEAN["optical" if optical else "z"])
+    plane = dominant_plane(points, directions, axis, MIN_COSINE_TO_AXIS["optical" if optical else "z"])
     if plane is not None and plane.share >= SHARE["axis"]:
         return plane.normal if plane.normal @ axis > 0 else -plane.normal
     plane = dominant_plane(points, directions, axis, 0.0)
@@ -72,11 +72,12 @@ def _surface(xyz: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.float32]]
     """Mean points and normals of a coarse grid over the bulk of the cloud."""
     sample = xyz[:: max(1, len(xyz) // 400000)]
     low, high = np.percentile(sample, [1, 99], axis=0)
-    sample = sample[((sample >= low) & (sample <= high)).all(axis=1)]
+    columns = zip(sample.T, low, high)  # column by column: many times faster than reducing three numbers at a time
+    sample = sample[np.logical_and.reduce([(column >= first) & (column <= last) for column, first, last in columns])]
     size = float((high - low).max()) / CELLS
     if len(sample) == 0 or size <= 0:
         return np.zeros((0, 3)), np.zeros((0, 3), np.float32)
-    sample = sample - sample.min(axis=0)
+    sample = sample - lowest(sample)
     cells = Cells(sample, None, voxelise(sample, size))
     return cells.means * size + low.astype(np.float64), cells.normals
 
@@ -108,11 +109,12 @@ def dominant_plane(
 
 def _fullest(points: np.ndarray, directions: np.ndarray, trials: np.ndarray, thick: float) -> tuple[int, float]:
     """The trial normal with the fullest slice of thickness 2·thick across it, and that slice's mean height."""
-    trial, row = np.nonzero(np.abs(trials @ directions.T) > PARALLEL)
-    heights = (trials @ points.T)[trial, row]
-    lowest = np.full(len(trials), np.inf)
-    np.minimum.at(lowest, trial, heights)
-    layer = ((heights - lowest[trial]) / thick).clip(max=LAYERS).astype(np.int64)
+    near = np.abs(trials @ directions.T) > PARALLEL  # each has its own direction, and so none is empty
+    heights = (trials @ points.T)[near]
+    counts = near.sum(axis=1)
+    bottom = np.minimum.reduceat(heights, np.cumsum(counts) - counts)
+    trial = np.repeat(np.arange(len(trials)), counts)
+    layer = ((heights - bottom[trial]) / thick).clip(max=LAYERS).astype(np.int64)
     shape = (len(trials), int(layer.max(initial=0)) + 2)
     cell = trial * shape[1] + layer
     count = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 DENSE_CELLS = 1 << 24  # up to here a table over the whole grid is faster than sorting the points
+COUNTED_CELLS = 1 << 21  # up to here counting the voxels before every cell is faster than searching
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,11 @@ def linear(cells: np.ndarray, extent: np.ndarray) -> NDArray[np.int64]:
 def _dense(key: NDArray[np.int64], cells: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     occupied = np.zeros(cells, bool)
     occupied[key] = True
-    inverse = (np.cumsum(occupied) - 1)[key]
-    representative = np.empty(int(inverse.max()) + 1, np.int64)
+    there = np.flatnonzero(occupied)
+    rank = np.empty(cells, np.int32)  # of the occupied cells alone: the others' pages are never touched
+    rank[there] = np.arange(len(there), dtype=np.int32)
+    inverse = rank[key].astype(np.int64)
+    representative = np.empty(len(there), np.int64)
     representative[inverse[::-1]] = np.arange(len(key) - 1, -1, -1)  # of repeated indices the last one written stays
     return representative, inverse
 
@@ -105,24 +110,79 @@ def majority(labels: np.ndarray, voxels: Voxels) -> NDArray[np.int64]:
     return names[pair[order][first] % len(names)].astype(np.int64)
 
 
-def neighbour_pairs(coords: np.ndarray, radius: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every pair (i, j) of voxels at most `radius` cells apart on each axis, once; `coords` sorted by x, y, z.
+@dataclass(frozen=True)
+class Columns:
+    """The columns of cells along z that hold every neighbour of a larger key, of voxels sorted by x, y, z.
 
-    One binary search finds a whole column of 2·radius + 1 neighbours, because z runs fastest in the sorted keys.
+    `key` (V,) of every voxel; `start`, `count` int32 (V, C): because z runs fastest, a column holds the voxels from
+    start on; `base` (V, C) the key of its lowest cell; `place` (C,) (dx, dy) of each. Columns are in rising order.
     """
-    extent = coords.max(axis=0).astype(np.int64) + 1 + 2 * radius
-    key = linear(coords.astype(np.int64) + radius, extent)
-    padded = np.concatenate([key, np.full(2 * radius + 1, np.iinfo(np.int64).max)])
-    everyone = np.arange(len(key))
-    firsts, seconds = [], []
-    for dx in range(radius + 1):
-        for dy in range(-radius if dx else 0, radius + 1):
-            column = dx or dy  # in its own column a voxel looks upwards only
-            lowest = key + (dx * extent[1] + dy) * extent[2] - (radius if column else -1)
-            highest = lowest + (2 * radius if column else radius - 1)
-            start = np.searchsorted(key, lowest)
-            for step in range(2 * radius + 1 if column else radius):
-                found = padded[start + step] <= highest
-                firsts.append(everyone[found])
-                seconds.append(start[found] + step)
-    return np.concatenate(firsts), np.concatenate(seconds)
+
+    key: NDArray[Any]
+    base: NDArray[Any]
+    start: NDArray[np.int32]
+    count: NDArray[np.int32]
+    place: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, coords: np.ndarray, radius: int) -> Columns:
+        """At most `radius` cells away on each axis. In a small grid the voxels before every cell are counted; in a
+        large one a binary search finds where a column begins."""
+        extent = coords.max(axis=0).astype(np.int64) + 1 + 2 * radius
+        key = linear(coords.astype(np.int64) + radius, extent)
+        if extent.prod() < 2**30:
+            key = key.astype(np.int32)
+        below = _counted(key, int(extent.prod())) if extent.prod() <= COUNTED_CELLS else None
+        long = 2 * radius + 1
+        padded = np.concatenate([key, np.full(long + 1, np.iinfo(key.dtype).max)])
+        place = [(dx, dy) for dx in range(radius + 1) for dy in range(-radius if dx else 0, radius + 1)]
+        shape = (len(place), len(key))
+        base, start = np.empty(shape, key.dtype), np.empty(shape, np.int32)
+        count = np.zeros(shape, np.int32)
+        for k, (dx, dy) in enumerate(place):
+            np.add(key, (dx * extent[1] + dy) * extent[2] - radius, out=base[k], casting="unsafe")
+            # In its own column a voxel looks upwards only.
+            above = base[k] + long
+            if below is not None:
+                start[k] = below[base[k]] if k else np.arange(1, len(key) + 1)
+                np.subtract(below[above], start[k], out=count[k])
+                continue
+            start[k] = np.searchsorted(key, base[k]) if k else np.arange(1, len(key) + 1)
+            for step in range(long if k else radius):
+                count[k] += padded[start[k] + step] < above
+        return cls(key, base, start, count, place)
+
+
+def _counted(key: NDArray[Any], cells: int) -> NDArray[np.int32]:
+    """How many voxels lie before each cell, and before the end (cells + 1,)."""
+    below = np.zeros(cells + 1, np.int32)
+    below[key + 1] = 1
+    return np.cumsum(below, out=below)
+
+
+def upper_neighbours(coords: np.ndarray, radius: int = 1) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Neighbours of a larger key at most `radius` cells away on each axis, as rows of a sparse matrix: where each
+    voxel's begin (V + 1,), and all of them, in rising order; `coords` sorted by x, y, z."""
+    columns = Columns.of(coords, radius)
+    count = columns.count.T.ravel()
+    before = np.zeros(len(count) + 1, np.int32)
+    np.cumsum(count, out=before[1:])
+    shift = columns.start.T.ravel() - before[:-1]
+    return before[:: len(columns.place)], np.repeat(shift, count) + np.arange(before[-1], dtype=np.int32)
+
+
+def neighbour_table(coords: np.ndarray) -> NDArray[np.int32]:
+    """The neighbours of every voxel in the order of their offsets, (V, 27), −1 where there is none; sorted `coords`."""
+    everyone = np.arange(len(coords), dtype=np.int32)
+    table = np.full((len(coords), 27), -1, np.int32)
+    table[:, 13] = everyone
+    columns = Columns.of(coords, 1)
+    flat = table.reshape(-1)
+    for k, (dx, dy) in enumerate(columns.place):
+        for step in range(3 if k else 1):
+            first = np.flatnonzero(columns.count[k] > step)
+            second = columns.start[k][first].astype(np.int64) + step
+            place = 9 * dx + 3 * dy + 12 + columns.key[second] - columns.base[k][first]
+            flat[27 * first + place] = second
+            flat[27 * second + 26 - place] = first
+    return table

@@ -1,4 +1,4 @@
-"""Calibration scenes: crops of made scenes with one click an object."""
+"""Calibration scenes: crops of synthetic scenes with one click an object."""
 
 from __future__ import annotations
 

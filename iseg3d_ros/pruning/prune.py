@@ -14,7 +14,7 @@ from torch import nn
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.layers.attention import Attention
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.pruning.cost import by_cost
 from iseg3d_ros.pruning.groups import heterogeneous_groups
@@ -188,9 +188,9 @@ def mask(network: nn.Module, found: Dependencies, keep: NDArray[np.bool_]) -> No
             continue
         gone = torch.from_numpy(np.flatnonzero(~keep[structure]))
         for parameter, dimension in slices(network, side):
-            parameter.index_fill_(dimension, gone, 0.0)
+            parameter.index_fill_(dimension, gone.to(parameter.device), 0.0)
         if side.side == "channels" and isinstance(norm := network.get_submodule(side.layer), nn.LayerNorm):
-            vars(norm)["forward"] = _masked_norm(norm, torch.from_numpy(keep[structure]))
+            vars(norm)["forward"] = _masked_norm(norm, torch.from_numpy(keep[structure]).to(norm.weight.device))
 
 
 def _masked_norm(norm: nn.LayerNorm, stays: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:

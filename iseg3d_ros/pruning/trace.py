@@ -23,7 +23,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 
-from iseg3d_ros.models.layers.attention import Attention
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.position_codes import FourierCode, OrderCode
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.sparse import DownConv3d, SparseTensor, SubMConv3d, UpConv3d

@@ -13,47 +13,34 @@ from typing import Any
 
 import numpy as np
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.geometry.transforms import SECOND, TransformTree, apply
-from iseg3d_ros.interaction.current_cloud import Shown
-from iseg3d_ros.interaction.scene_model import Model
-from iseg3d_ros.interaction.tracking import Follower, Mark
-from iseg3d_ros.interaction.view import Masks
+from iseg3d_ros.interaction.cloud_source import CloudSource, PlacedCloud, SourceSettings
+from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.object_messages import OBJECTS, ObjectMessages
+from iseg3d_ros.interaction.scene_model import SceneModel
+from iseg3d_ros.interaction.session import InteractiveSession
+from iseg3d_ros.interaction.view import View, list_objects
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.bags import CLOUD, TF, Bag, Record
 from iseg3d_ros.io.pointcloud2_read import read_points
 from iseg3d_ros.predictor import Predictor
-from iseg3d_ros.ros.bag_objects import OBJECTS, ObjectsMessages, view_of
 
 LOST_AFTER = 0.3  # as the node's parameter of that name
-FARTHEST = 0.1  # metres from a click to the cloud
-
-
-@dataclass(frozen=True)
-class TimedClick:
-    """A click of a clicks file: `object` is an id ("" for background), `time` seconds from the bag's start."""
-
-    point: tuple[float, float, float]
-    object: str
-    time: float = 0.0
-    frame: str = ""
+FARTHEST_METRES = 0.1  # metres from a click to the cloud
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """One cloud of the bag with its result."""
+    """One cloud of the bag as the node would show it."""
 
     number: int
     record: Record
-    shown: Shown
-    masks: Masks
-    ids: tuple[str, ...]
-    lost: frozenset[str]
-    marks: tuple[Mark, ...]
-    milliseconds: tuple[float, float]  # of the model, for the cloud and for the clicks
+    view: View
 
 
-def read_clicks(path: Path) -> list[TimedClick]:
+def read_clicks(path: Path) -> list[Click]:
     """`[{"point": [x, y, z], "object": "cup", "time": 0.0, "frame": ""}, ...]`, or a session that the node saved."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -66,29 +53,30 @@ def read_clicks(path: Path) -> list[TimedClick]:
         raise ValueError(f"{path} holds no clicks ({error}): {read_clicks.__doc__}") from error
     if not any(click.object for click in out):
         raise ValueError(f"{path} holds no click on an object: there is nothing to segment")
-    return sorted(out, key=lambda click: click.time)
+    return sorted(out, key=lambda click: click.time or 0.0)
 
 
-def _click(item: dict[str, Any]) -> TimedClick:
+def _click(item: dict[str, Any]) -> Click:
     x, y, z = (float(value) for value in item["point"])
     if not np.isfinite([x, y, z]).all():
         raise ValueError(f"the point {item['point']} is not finite")
-    return TimedClick((x, y, z), str(item.get("object", "object")), float(item.get("time", 0)), item.get("frame", ""))
+    frame, time = str(item.get("frame", "")), float(item.get("time", 0))
+    return Click((x, y, z), str(item.get("object", "object")), frame, time)
 
 
 class Offline:
     """Goes through a bag's clouds as the node does in live mode."""
 
-    def __init__(self, predictor: Predictor, clicks: list[TimedClick], fixed: str, say: Callable[[str], None]) -> None:
-        self._model = Model(predictor, say)
+    def __init__(self, predictor: Predictor, clicks: list[Click], fixed: str, say: Callable[[str], None]) -> None:
+        self._session = InteractiveSession(predictor)
+        self._session.model = SceneModel(predictor, say)
+        self._source = CloudSource(SourceSettings("live", lost_after=LOST_AFTER))
         self._waiting, self._fixed, self._say = list(clicks), fixed, say
-        self._follower = Follower()
-        self._ids: list[str] = []
         self._tree = TransformTree(keep_seconds=1e9)
 
     def run(self, bag: Bag, topic: str) -> Iterator[Segmented]:
         """Every cloud of a topic, with the objects that were clicked so far."""
-        self._learn_transforms(bag)
+        self._read_transforms(bag)
         number = 0
         for record in bag.messages(topic):
             try:
@@ -101,30 +89,36 @@ class Offline:
         for click in self._waiting:
             self._say(f"the click at {click.time:g} s comes after the last cloud: it was not used")
 
-    def _segment(self, number: int, record: Record, shown: Shown, time: float) -> Segmented:
-        to_fixed = self._to(self._fixed or shown.frame, shown.frame, shown.stamp)
-        followed = self._follower.follow(shown, to_fixed, self._ids, LOST_AFTER)
-        places = dict(followed.places)
-        while self._waiting and self._waiting[0].time <= time:
-            self._place(self._waiting.pop(0), shown, to_fixed, places)
-        masks = self._model.masks(shown, list(places.values()), self._ids, followed.labels)
-        self._follower.learn(shown, to_fixed, masks.labels, self._ids)
-        taken = self._model.encode_ms, self._model.segment_ms
-        return Segmented(number, record, shown, masks, tuple(self._ids), followed.lost, tuple(places.values()), taken)
+    def _segment(self, number: int, record: Record, cloud: CurrentCloud, time: float) -> Segmented:
+        fixed = self._fixed or cloud.frame
+        session, source = self._session, self._source
+        source.on_cloud(PlacedCloud(cloud, self._to(fixed, cloud.frame, cloud.stamp), fixed), time, session.ids)
+        while self._waiting and (self._waiting[0].time or 0.0) <= time:
+            self._place(self._waiting.pop(0), cloud)
+        clicks = source.place_clicks(session.clicks, session.ids)
+        result = session.model.segment_cloud(cloud, clicks, session.ids)
+        source.remember_masks(result.labels, session.ids)
+        model = session.model
+        view = View(
+            serial=number, frame=cloud.frame, stamp=cloud.stamp, layouts=cloud.layouts, up=cloud.up, result=result,
+            objects=list_objects(session.ids, clicks, lost=source.lost), active="",
+            background=tuple(click for click in clicks if not click.id), can_undo=False, can_redo=False, mode="live",
+            model=model.name, encode_ms=model.encode_ms, segment_ms=model.segment_ms, message="",
+        )  # fmt: skip
+        return Segmented(number, record, view)
 
-    def _place(self, click: TimedClick, shown: Shown, to_fixed: np.ndarray, places: dict[Mark, Mark]) -> None:
+    def _place(self, click: Click, cloud: CurrentCloud) -> None:
         """A click on the cloud of its time; from here on it is followed."""
-        matrix = self._to(shown.frame, click.frame or shown.frame, shown.stamp)
-        index, distance = shown.nearest(apply(matrix, np.array(click.point)))
-        if distance > FARTHEST:
+        matrix = self._to(cloud.frame, click.frame or cloud.frame, cloud.stamp)
+        index, distance = cloud.nearest(apply(matrix, np.array(click.point)))
+        if distance > FARTHEST_METRES:
             self._say(f"the click {click.point} is {distance:.2f} m from the cloud: it was not used")
             return
-        if click.object and click.object not in self._ids:
-            self._ids.append(click.object)
-        x, y, z = (float(value) for value in shown.points.xyz[index])
-        mark = Mark((x, y, z), click.object)
-        self._follower.anchor(mark, to_fixed, np.array(mark.point))
-        places[mark] = mark
+        if click.id and click.id not in self._session.ids:
+            self._session.add(id=click.id)
+        x, y, z = (float(value) for value in cloud.points.xyz[index])
+        self._session.click((x, y, z), click.id)
+        self._source.note(self._session.clicks[-1])
 
     def _to(self, target: str, source: str, stamp: int) -> np.ndarray:
         try:
@@ -132,7 +126,7 @@ class Offline:
         except LookupError as error:
             raise ValueError(f"the bag does not say where '{source}' is in '{target}': {error}") from error
 
-    def _learn_transforms(self, bag: Bag) -> None:
+    def _read_transforms(self, bag: Bag) -> None:
         for record in bag.messages(*topics) if (topics := bag.topics(TF)) else ():
             for item in bag.decode(record).transforms:
                 place, turn = item.transform.translation, item.transform.rotation
@@ -144,12 +138,12 @@ class Offline:
                 )
 
 
-def _shown(message: Any) -> Shown:
+def _shown(message: Any) -> CurrentCloud:
     points = read_points(message)
     if len(points) == 0:
         raise ValueError("it holds no points")
     stamp = message.header.stamp.sec * SECOND + message.header.stamp.nanosec
-    return Shown(points, message.header.frame_id.lstrip("/"), stamp, None)
+    return CurrentCloud(points, message.header.frame_id.lstrip("/"), stamp, None)
 
 
 class LabelledBag:
@@ -185,17 +179,17 @@ class LabelledBag:
 
     def labelled(self, topic: str, result: Segmented) -> None:
         """x y z [rgb] instance probability uncertainty, as the node's ~/labelled."""
-        points, masks = result.shown.points, result.masks
-        buffer = clouds.labelled(result.shown.layouts.labelled, masks.labels, masks.probability, masks.uncertainty)
+        view, masks = result.view, result.view.result
+        buffer = clouds.labelled(view.layouts.labelled, masks.labels, masks.probability, masks.uncertainty)
         message = self._message(result.record, buffer)
         raw = self._source.types.serialize_cdr(message, CLOUD)
         self._writer.write(self._connection(topic, CLOUD), result.record.time, raw)
-        assert len(points) == message.width
+        assert len(view.points) == message.width
 
-    def objects(self, topic: str, result: Segmented, model: str) -> None:
+    def objects(self, topic: str, result: Segmented) -> None:
         """iseg3d_ros/Objects, as the node's ~/objects."""
         header = self._source.decode(result.record).header
-        message = ObjectsMessages(self._source.types.types).objects(view_of(result, model), header)
+        message = ObjectMessages(self._source.types.types).objects(result.view, header)
         raw = self._source.types.serialize_cdr(message, OBJECTS)
         self._writer.write(self._connection(topic, OBJECTS), result.record.time, raw)
 
@@ -227,7 +221,7 @@ class LabelledBag:
 
 def export(folder: Path, kind: str, result: Segmented) -> None:
     """One file a cloud: PLY or npz, or SemanticKITTI's velodyne/*.bin with labels/*.label."""
-    points, labels = result.shown.points, result.masks.labels
+    points, labels = result.view.points, result.view.result.labels
     cloud = Cloud(np.ascontiguousarray(points.xyz), points.rgb, np.zeros(len(points), np.float32), labels)
     if kind == "semantickitti":
         for name, suffix in (("velodyne", "bin"), ("labels", "label")):
@@ -235,6 +229,6 @@ def export(folder: Path, kind: str, result: Segmented) -> None:
             write_cloud(folder / name / f"{result.number:06d}.{suffix}", cloud)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    fields = {"probability": result.masks.probability, "uncertainty": result.masks.uncertainty}
+    fields = {"probability": result.view.result.probability, "uncertainty": result.view.result.uncertainty}
     plain = Cloud(cloud.xyz, cloud.rgb, None, labels)
     write_cloud(folder / f"{result.number:06d}.{kind}", plain, fields)

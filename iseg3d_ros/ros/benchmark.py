@@ -25,9 +25,7 @@ LONGEST = 120.0  # seconds that a slow model gets for five live clouds
 SMALL = 1_500  # points of the clouds on which memory is watched
 
 
-def run(
-    repeats: int = 15, live_clouds: int = 60, model: str = DEFAULT, memory_clouds: int = 0
-) -> dict[str, float]:
+def run(repeats: int = 15, live_clouds: int = 60, model: str = DEFAULT, memory_clouds: int = 0) -> dict[str, float]:
     """Figures for `iseg3d bench node`; `live_clouds` are sent at 10 Hz. With `memory_clouds` only memory is watched."""
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     with tempfile.TemporaryDirectory() as folder:
@@ -45,13 +43,14 @@ def parsing(repeats: int) -> dict[str, float]:
 
     from iseg3d_ros.io.pointcloud2_read import read_points
     from iseg3d_ros.io.pointcloud2_write import plain
+    from iseg3d_ros.ros.point_cloud2 import cloud_message
 
     figures: dict[str, float] = {}
     xyz, rgb = surface(POINTS)
     layouts = {
-        "xyz": plain(xyz).message(Header()),
-        "xyzrgb": plain(xyz, rgb).message(Header()),
-        "xyzi": plain(xyz, None, xyz[:, 0]).message(Header()),
+        "xyz": cloud_message(plain(xyz), Header()),
+        "xyzrgb": cloud_message(plain(xyz, rgb), Header()),
+        "xyzi": cloud_message(plain(xyz, None, xyz[:, 0]), Header()),
         "pcl_xyzrgb": strided(xyz, rgb, 32, 16),
         "velodyne": strided(xyz, None, 22, None),
     }
@@ -150,7 +149,7 @@ def memory(clouds: int, model: str, folder: str) -> dict[str, float]:
         start = time.perf_counter()
         for number in range(clouds):
             segmented += bench.take(sweeps[number % len(sweeps)])
-            found += bool((bench.node.work_view.masks.labels == 1).any())
+            found += bool((bench.node.work_view.result.labels == 1).any())
             used[number] = resident()
             if number % tenth == tenth - 1:
                 print(f"{number + 1} clouds, {used[number]:.1f} MB")

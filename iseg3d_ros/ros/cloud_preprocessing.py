@@ -9,7 +9,8 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.geometry.transforms import apply
-from iseg3d_ros.interaction.current_cloud import Shown
+from iseg3d_ros.interaction.cloud_source import PlacedCloud
+from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.io.pointcloud2_read import Points, read_points
 from iseg3d_ros.msg import Click
 from iseg3d_ros.ros.frames import Frames, frame_name, wait_for
@@ -17,13 +18,13 @@ from iseg3d_ros.ros.node_support import nanoseconds
 from iseg3d_ros.ros.settings import SegmenterSettings
 
 
-class Intake:
-    """Takes messages in; `warn` hears in words what was cut off."""
+class CloudPreprocessor:
+    """Prepares messages; `warn` hears in words what was cut off."""
 
     def __init__(self, settings: Callable[[], SegmenterSettings], frames: Frames, warn: Callable[[str], None]) -> None:
         self._settings, self._frames, self._warn = settings, frames, warn
 
-    def take(self, message: PointCloud2) -> Shown:
+    def process(self, message: PointCloud2) -> CurrentCloud:
         """The cloud to segment; ValueError or LookupError says in words why there is none."""
         start = time.perf_counter()
         points = read_points(message)
@@ -35,28 +36,46 @@ class Intake:
             frame = wanted
         if len(points) == 0:
             raise ValueError(f"the cloud holds no points: all {points.total} are NaN, zero, or beyond crop_radius")
-        return Shown(points, frame, stamp, self.up(frame, stamp), 1e3 * (time.perf_counter() - start))
+        return CurrentCloud(points, frame, stamp, self.up(frame, stamp), 1e3 * (time.perf_counter() - start))
+
+    def place(self, cloud: CurrentCloud) -> PlacedCloud:
+        """With its transform to the fixed frame: only a frozen cloud can do without one."""
+        wanted = self._settings()
+        fixed = wanted.fixed_frame or wanted.target_frame or cloud.frame
+        if fixed == cloud.frame:
+            return PlacedCloud(cloud, np.eye(4), fixed)
+        try:
+            return PlacedCloud(cloud, self.transform(fixed, cloud.frame, cloud.stamp), fixed)
+        except LookupError as error:
+            if wanted.scene != "frozen":
+                raise
+            self._warn(f"fixed_frame: {error}; the cloud is taken to be where the sensor was")
+            return PlacedCloud(cloud, np.eye(4), fixed)
+
+    def finish(self, points: Points, frame: str, stamp: int) -> CurrentCloud:
+        """The cloud to segment of accumulated points."""
+        return CurrentCloud(self.capped(points), frame, stamp, self.up(frame, stamp))
 
     def transform(self, target: str, source: str, stamp: int) -> np.ndarray:
         """A transform, waited for as long as tf_timeout says."""
         return wait_for(self._frames, target, source, stamp, self._settings().tf_timeout)
 
-    def locate(self, shown: Shown, place: np.ndarray, frame: str) -> np.ndarray:
+    def locate(self, shown: CurrentCloud, place: np.ndarray, frame: str) -> np.ndarray:
         """A point of another frame in a shown cloud's; the transform is that of the cloud's time, and remembered."""
         return apply(self._to(shown, frame), place)
 
-    def axis(self, shown: Shown, frame: str) -> np.ndarray:
+    def axis(self, shown: CurrentCloud, frame: str) -> np.ndarray:
         """The z axis of another frame, in a shown cloud's."""
         return self._to(shown, frame)[:3, 2]
 
-    def _to(self, shown: Shown, frame: str) -> np.ndarray:
+    def _to(self, shown: CurrentCloud, frame: str) -> np.ndarray:
         if not frame or frame == shown.frame:
             return np.eye(4)
         if frame not in shown.transforms:
             shown.transforms[frame] = self._late(shown, frame)
         return shown.transforms[frame]
 
-    def _late(self, shown: Shown, frame: str) -> np.ndarray:
+    def _late(self, shown: CurrentCloud, frame: str) -> np.ndarray:
         """The transform at the cloud's time; where that is forgotten already, the newest, and a warning."""
         try:
             return self.transform(shown.frame, frame, shown.stamp)
@@ -73,7 +92,7 @@ class Intake:
             )
             return newest
 
-    def remember(self, shown: Shown, frames: set[str]) -> None:
+    def remember(self, shown: CurrentCloud, frames: set[str]) -> None:
         """Asks for transforms while they are fresh: a frozen cloud is clicked long after TF has forgotten its time."""
         for frame in frames - {shown.frame, ""} - set(shown.transforms):
             try:
@@ -113,7 +132,9 @@ class Intake:
         return points.only(np.linspace(0, len(points) - 1, largest).astype(np.int64))
 
 
-def snap(shown: Shown, intake: Intake, click: Click, frame: str, farthest: float) -> tuple[np.ndarray, float]:
+def snap(
+    shown: CurrentCloud, intake: CloudPreprocessor, click: Click, frame: str, farthest: float
+) -> tuple[np.ndarray, float]:
     """The cloud's point nearest to a click, and how far it is; ValueError says why it hits nothing."""
     place = np.array([click.point.x, click.point.y, click.point.z])
     if not np.isfinite(place).all():

@@ -18,13 +18,12 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.protocol import (
-    BACKGROUND,
-    NEW_OBJECT,
     Abilities,
+    AddClick,
     Capture,
     Clear,
-    ClickAt,
     Command,
     Redo,
     Remove,
@@ -35,7 +34,8 @@ from iseg3d_ros.console.protocol import (
     Undo,
 )
 from iseg3d_ros.console.updates import Board, LinkUpdate, Mailbox, Message, StateUpdate
-from iseg3d_ros.msg import Click, ClickResult, Objects
+from iseg3d_ros.msg import Click as ClickMessage
+from iseg3d_ros.msg import ClickResult, Objects
 from iseg3d_ros.ros.console_conversion import HeardClouds, state_of
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality, stamp_of
@@ -68,7 +68,7 @@ class RosWork:
         self._previewed = 0.0
         self._clients = {n: node.create_client(kind, f"{segmenter}/{n}") for n, kind in SERVICES.items()}
         self._reconfigure = Reconfigure(node, segmenter, self._clients, self._board.publish)
-        self._click = node.create_publisher(Click, f"{segmenter}/click", CLICKS)
+        self._click = node.create_publisher(ClickMessage, f"{segmenter}/click", CLICKS)
         self._subscriptions = [
             node.create_subscription(PointCloud2, f"{segmenter}/labelled", self._on_labelled, LATCHED),
             node.create_subscription(Objects, f"{segmenter}/objects", self._on_objects, LATCHED),
@@ -178,8 +178,8 @@ class RosWork:
 
     def _do(self, command: Command) -> None:
         match command:
-            case ClickAt():
-                self._publish_click(command)
+            case AddClick(click, new):
+                self._publish_click(click, new)
             case Select(id):
                 self._call("select_object", id=id)
             case Remove(id):
@@ -200,14 +200,15 @@ class RosWork:
                 working = bool(self._state.objects or self._state.background)
                 self._node.executor.create_task(self._reconfigure.run, command, working)
 
-    def _publish_click(self, click: ClickAt) -> None:
+    def _publish_click(self, click: Click, new: bool) -> None:
         if self._click.get_subscription_count() == 0:
             self._refuse()
             return
-        label = {BACKGROUND: Click.NEGATIVE, NEW_OBJECT: Click.NEW_OBJECT}.get(click.meaning, Click.POSITIVE)
+        on_object = ClickMessage.POSITIVE if click.id else ClickMessage.NEGATIVE
+        label = ClickMessage.NEW_OBJECT if new else on_object
         shown = self._clouds.shown
         header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
-        self._click.publish(Click(header=header, id=click.id, label=label, point=point(click.point)))
+        self._click.publish(ClickMessage(header=header, id=click.id, label=label, point=point(click.point)))
 
     def _call(self, service: str, **fields: Any) -> None:
         client = self._clients[service]

@@ -24,11 +24,12 @@ class ConsoleNode(Node):
         super().__init__("console")
         declare(self, ConsoleSettings)
         settings = read(self, ConsoleSettings)
-        server = serve(settings.host, settings.port, settings.token)
+        server = serve(settings.host, settings.port)
         self._work = RosWork(self, settings.segmenter, settings.points_reliability)
         self._console = Console(self._work, server, settings.most_points)
-        # Printed, not logged: the address holds the token.
+        # Printed, not logged: the addresses hold tokens.
         print(f"The console is at {server.address}", flush=True)
+        print(f"For looking only: {server.view_address}", flush=True)
 
     def destroy_node(self) -> None:
         """Ends the page as well."""

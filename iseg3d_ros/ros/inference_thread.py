@@ -50,19 +50,19 @@ class Answer(Generic[Result]):
 
 
 class Worker(Generic[Cloud]):
-    """Runs calls in order; before them the newest cloud, if one is waiting; after each batch `settle`.
+    """Runs calls in order; before them the newest cloud, if one is waiting; after each batch `update_masks`.
 
-    `settle` is where a change becomes masks and messages: a thousand clicks in the queue cost one inference.
+    `update_masks` is where a change becomes masks and messages: a thousand clicks in the queue cost one inference.
     """
 
     def __init__(
         self,
         take_cloud: Callable[[Cloud], None],
-        settle: Callable[[], None],
+        update_masks: Callable[[], None],
         wake: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        self._take_cloud, self._settle, self._wake, self._failed = take_cloud, settle, wake, failed
+        self._take_cloud, self._update_masks, self._wake, self._failed = take_cloud, update_masks, wake, failed
         self._calls: deque[Answer[Any]] = deque()
         self._cloud: Cloud | None = None
         self._stop = False
@@ -113,7 +113,7 @@ class Worker(Generic[Cloud]):
                 self._guarded(lambda cloud=cloud: self._take_cloud(cloud))  # type: ignore[misc]
             for answer in calls:
                 answer.run()
-            self._guarded(self._settle)
+            self._guarded(self._update_masks)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:

@@ -8,8 +8,9 @@ from geometry_msgs.msg import Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.boxes import corners
-from iseg3d_ros.interaction.view import ClickView, Measures, ObjectView, View
+from iseg3d_ros.interaction.view import Measures, ObjectView, View
 from iseg3d_ros.ros.conversion import header, point, pose_of
 
 # The twelve edges of a box, as pairs of `boxes.corners`.
@@ -31,8 +32,8 @@ def markers(view: View) -> MarkerArray:
         if measures is not None:
             out.append(_box(view, item, measures, size))
             out.append(_name(view, item, measures, size))
-    if view.masks.suggested is not None:
-        place = ClickView(view.masks.suggested[0], "")
+    if view.result.suggested_click is not None:
+        place = view.result.suggested_click
         out.append(_clicks(view, "suggested", 0, (place,), SUGGESTED, 1.5 * size))
     return MarkerArray(markers=out)
 
@@ -72,7 +73,7 @@ def _marker(view: View, namespace: str, number: int, kind: int, colour: tuple[fl
 
 
 def _clicks(
-    view: View, namespace: str, number: int, clicks: tuple[ClickView, ...], colour: tuple[float, ...], size: float
+    view: View, namespace: str, number: int, clicks: tuple[Click, ...], colour: tuple[float, ...], size: float
 ) -> Marker:
     marker = _marker(view, namespace, number, Marker.SPHERE_LIST, colour)
     marker.scale = _vector(size, size, size)

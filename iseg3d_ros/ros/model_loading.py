@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +12,16 @@ import torch
 import torch.nn
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.interaction.scene_model import Model
-from iseg3d_ros.interaction.session import Session
+from iseg3d_ros.interaction.scene_model import SceneModel
+from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.predictor import Predictor
 from iseg3d_ros.ros.settings import SegmenterSettings
 
 
 def load_model(
     settings: SegmenterSettings, say: Callable[[str], object], warn: Callable[[str], object]
-) -> tuple[Model, Session]:
-    """The model that the parameters name, and an empty session for it."""
+) -> InteractiveSession:
+    """An empty session with the model that the parameters name."""
     if settings.threads > 0:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
@@ -35,7 +34,9 @@ def load_model(
         predictor.network = adapting(predictor)
     _warm_up(predictor)
     say(f"model {predictor.name} is ready after {time.perf_counter() - start:.1f} s")
-    return Model(predictor, warn), Session(predictor)
+    session = InteractiveSession(predictor)
+    session.model = SceneModel(predictor, warn)
+    return session
 
 
 def adapting(predictor: Predictor) -> Any:
@@ -43,19 +44,17 @@ def adapting(predictor: Predictor) -> Any:
 
     Of a network that is asked together with the random walker only the network learns.
     """
-    from iseg3d_ros.models.ensemble import Guided
+    from iseg3d_ros.models.ensemble import NetworkWithWalker
 
     network = predictor.network
-    if isinstance(network, Guided):
-        both = copy.copy(network)
-        both.network = _adapted(network.network)
-        return both
-    if not isinstance(network, torch.nn.Module):
+    if isinstance(network, NetworkWithWalker):
+        return NetworkWithWalker(_adapted(network.network), network.share)
+    if not predictor.parameters:
         raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
     return _adapted(network)
 
 
-def _adapted(network: torch.nn.Module) -> Any:
+def _adapted(network: Any) -> Any:
     from iseg3d_ros.models.adaptation import Adapted, AdaptedScene
 
     class Judging(Adapted):

@@ -24,6 +24,7 @@ from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.bags import TF, Bag
 from iseg3d_ros.ros.node_support import nanoseconds, quality, run, stamp_of
 from iseg3d_ros.ros.parameters import declare, read, refusal
+from iseg3d_ros.ros.point_cloud2 import cloud_message
 from iseg3d_ros.ros.settings import PlayerSettings
 
 TICK = 0.005  # seconds between two looks at the clock
@@ -178,7 +179,9 @@ def _has_tf() -> bool:
 
 def _message(cloud: Cloud, frame_id: str, time: int) -> PointCloud2:
     finite = np.asarray(cloud.xyz, np.float32)
-    return clouds.plain(finite, cloud.rgb, cloud.intensity).message(Header(frame_id=frame_id, stamp=stamp_of(time)))
+    return cloud_message(
+        clouds.plain(finite, cloud.rgb, cloud.intensity), Header(frame_id=frame_id, stamp=stamp_of(time))
+    )
 
 
 def _transform(parent: str, child: str, time: int, pose: np.ndarray) -> TransformStamped:

@@ -101,7 +101,7 @@ class Outputs:
             pose.header.stamp = stamp_of(now)
             publisher.publish(pose)
 
-    def tell(self, sentence: str) -> None:
+    def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator."""
         self._feedback.publish(String(data=sentence))
 

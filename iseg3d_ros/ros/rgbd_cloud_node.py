@@ -15,6 +15,7 @@ from iseg3d_ros.geometry.transforms import SECOND
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.ros.node_support import mismatch_in_words, nanoseconds, quality, run
 from iseg3d_ros.ros.parameters import declare, read, refusal
+from iseg3d_ros.ros.point_cloud2 import cloud_message
 from iseg3d_ros.ros.settings import RgbdSettings
 
 
@@ -92,7 +93,7 @@ class RgbdCloud(Node):
             return
         xyz, rgb = unproject(metres, pixels, self._camera, wanted.stride, wanted.near, wanted.far, wanted.organised)
         height = len(range(0, depth.height, wanted.stride)) if wanted.organised else 1
-        message = clouds.plain(xyz, rgb).message(depth.header, height)
+        message = cloud_message(clouds.plain(xyz, rgb), depth.header, height)
         message.is_dense = not wanted.organised
         self._points.publish(message)
 

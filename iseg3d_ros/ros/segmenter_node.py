@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
@@ -12,11 +13,11 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
-from iseg3d_ros.interaction.scene_model import Model
-from iseg3d_ros.interaction.storage import Saving
+from iseg3d_ros.interaction.scene_model import SceneModel
+from iseg3d_ros.interaction.storage import Storage
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.msg import ClickResult
-from iseg3d_ros.ros.cloud_preprocessing import Intake
+from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.frames import Frames, frames_of
 from iseg3d_ros.ros.inference_thread import Worker
@@ -26,6 +27,7 @@ from iseg3d_ros.ros.parameters import declare, read, refusal
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
+from iseg3d_ros.ros.stateless import StatelessSegmentation
 from iseg3d_ros.ros.subscriptions import Arrival, ClickRequest, Inputs
 from iseg3d_ros.ros.work import Work
 
@@ -39,10 +41,10 @@ class Parts:
 
     frames: Frames
     outputs: Outputs
-    intake: Intake
-    model: Model
+    intake: CloudPreprocessor
+    stateless: StatelessSegmentation
     work: Work
-    saving: Saving
+    saving: Storage
     services: Services
 
 
@@ -53,9 +55,9 @@ class Running:
     work: Work
     worker: Worker[Arrival]
     inputs: Inputs
-    saving: Saving
-    intake: Intake
-    model: Model
+    saving: Storage
+    intake: CloudPreprocessor
+    stateless: StatelessSegmentation
     settings: SegmenterSettings
     timers: list[Timer]
 
@@ -79,26 +81,29 @@ class Segmenter(LifecycleNode):
         try:
             self.settings = read(self, SegmenterSettings)
             self._health = Health()
-            model, session = load_model(self.settings, self.get_logger().info, self.tell)
+            session = load_model(self.settings, self.get_logger().info, self.notify_operator)
         except (ValueError, RuntimeError, OSError, ImportError) as error:
             self.get_logger().error(f"cannot configure: {error}")
             return FAILURE
         frames = frames_of(self)
-        intake = Intake(lambda: self.settings, frames, self.tell)
-        work = Work(model, session, lambda: self.settings, intake, self)
+        intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator)
+        work = Work(session, lambda: self.settings, intake, self)
+        stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
         outputs = Outputs(self, self.settings)
-        saving = Saving(lambda: self.settings, self.get_fully_qualified_name(), self.tell)
+        saving = Storage(session_folder(self.settings, self.get_fully_qualified_name()), self.notify_operator)
         services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, model, work, saving, services)
+        self._parts = Parts(frames, outputs, intake, stateless, work, saving, services)
         if self.settings.resume:
-            saving.resume(work)
+            found = saving.resume(session)
+            if found is not None:
+                work.resume(*found)
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to listen and to work."""
         assert self._parts is not None  # a lifecycle node is configured before it is activated
         parts, work = self._parts, self._parts.work
-        worker: Worker[Arrival] = Worker(work.cloud, self._settle, self._wake, self._failed)
+        worker: Worker[Arrival] = Worker(work.cloud, self._update_masks, self._wake, self._failed)
         inputs = Inputs(self, self.settings, self._on_cloud, self._on_click, self._on_goal)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
@@ -106,7 +111,9 @@ class Segmenter(LifecycleNode):
         ]
         if self.settings.pose_rate > 0:
             timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
-        self._running = Running(work, worker, inputs, parts.saving, parts.intake, parts.model, self.settings, timers)
+        self._running = Running(
+            work, worker, inputs, parts.saving, parts.intake, parts.stateless, self.settings, timers
+        )
         worker.start()
         worker.call(work.refresh)
         self.get_logger().info(f"ready: clouds on {self.resolve_topic_name('~/points')}, mode {self.settings.scene}")
@@ -119,7 +126,8 @@ class Segmenter(LifecycleNode):
                 self.destroy_timer(timer)
             self._running.inputs.close()
             self._running.worker.stop()
-            self._running.saving.finish(self._running.work)
+            self._save(self._running)
+            self._running.saving.finish()
             self._running = None
         return SUCCESS
 
@@ -209,10 +217,14 @@ class Segmenter(LifecycleNode):
 
     # What the work tells; on the inference thread
 
-    def _settle(self) -> None:
+    def _update_masks(self) -> None:
         running = self._running
-        if running is not None and running.work.settle():
-            running.saving.save_if_wanted(running.work)
+        if running is not None and running.work.update_masks():
+            self._save(running)
+
+    def _save(self, running: Running) -> None:
+        if self.settings.autosave:
+            running.saving.autosave(running.work.session, running.work.stage.shown, running.work.stage.places)
 
     def show(self, view: View, since: float, convert_ms: float) -> None:
         """A new view: published, timed."""
@@ -229,12 +241,12 @@ class Segmenter(LifecycleNode):
             total_ms=total,
         )
 
-    def tell(self, sentence: str) -> None:
+    def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator: feedback, log and diagnostics."""
         self.get_logger().warning(sentence)
         self._health.told(sentence)
         if self._parts is not None:
-            self._parts.outputs.tell(sentence)
+            self._parts.outputs.notify_operator(sentence)
 
     def click_result(self, result: ClickResult) -> None:
         """What became of a click."""
@@ -246,11 +258,16 @@ class Segmenter(LifecycleNode):
         if not self.context.ok():
             return  # ROS was shut down while the model ran: nobody is left to be told
         self._health.failed(str(error))
-        self.tell(f"a cloud could not be segmented: {error}")
+        self.notify_operator(f"a cloud could not be segmented: {error}")
 
     def _wake(self) -> None:
         if self.executor is not None:
             self.executor.wake()
+
+
+def session_folder(settings: SegmenterSettings, node: str) -> Path:
+    """Where a node's files are."""
+    return Path(settings.session_directory).expanduser() / node.strip("/").replace("/", "_")
 
 
 def main(args: Sequence[str] | None = None) -> int:

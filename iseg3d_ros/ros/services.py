@@ -13,15 +13,14 @@ from rclpy.node import Node
 from rclpy.service import Service
 from std_srvs.srv import SetBool, Trigger
 
-from iseg3d_ros.interaction.scene_model import Model
-from iseg3d_ros.interaction.storage import Saving
+from iseg3d_ros.interaction.storage import Storage
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.ros import conversion as messages
-from iseg3d_ros.ros.cloud_preprocessing import Intake
+from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.settings import SegmenterSettings
-from iseg3d_ros.ros.stateless import segment_once, view_in
+from iseg3d_ros.ros.stateless import StatelessSegmentation, view_in
 from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
 from iseg3d_ros.srv import AddObjects, GetObject, RemoveObject, SaveSession, SegmentCloud, SelectObject
@@ -35,9 +34,9 @@ class Active(Protocol):
     work: Work
     worker: Worker[Any]
     inputs: Inputs
-    saving: Saving
-    intake: Intake
-    model: Model
+    saving: Storage
+    intake: CloudPreprocessor
+    stateless: StatelessSegmentation
     settings: SegmenterSettings
 
 
@@ -123,9 +122,7 @@ class Services:
         if cloud is None:
             raise ValueError("the request holds no cloud, and none has arrived on ~/points yet")
         view, response.results = await active.worker.call(
-            lambda: segment_once(
-                active.model, active.intake, active.settings.max_snap_distance, cloud, list(request.clicks)
-            )
+            lambda: active.stateless.segment(cloud, list(request.clicks), active.settings.max_snap_distance)
         )
         refused = [result.reason for result in response.results if not result.accepted]
         response.success = not refused
@@ -136,7 +133,7 @@ class Services:
         active = self._active()
 
         def find() -> tuple[View, Any]:
-            active.work.settle()
+            active.work.update_masks()
             if active.work.view is None:
                 raise ValueError("nothing has been segmented yet: click on a cloud first")
             view = view_in(active.work.view, frame_name(request.target_frame), active.intake)
@@ -156,7 +153,7 @@ class Services:
 
     async def _save(self, request: Any, response: Any) -> str:
         active = self._active()
-        response.path = await active.worker.call(lambda: active.saving.save(active.work, request.path, request.format))
+        response.path = await active.worker.call(lambda: active.work.save(active.saving, request.path, request.format))
         return f"saved to {response.path}"
 
     async def _enable(self, request: Any, _response: Any) -> str:

@@ -173,10 +173,9 @@ class ConsoleSettings:
 
     segmenter: str = parameter("segmenter", "Name of the segmenter node, relative to this node's namespace.")
     host: str = parameter(
-        "127.0.0.1", "Address that the page is served on; others than this machine's own ask for the token."
+        "127.0.0.1", "Address that the page is served on; 0.0.0.0 for all of the machine's."
     )
     port: int = parameter(8080, "Port of the page; where it is taken, the next free one.", low=0, high=65535)
-    token: str = parameter("", "What a browser on another machine must know; empty: made at the start and printed.")
     points_reliability: str = parameter(
         "best_effort",
         "Reliability asked of ~/points, which is shown while nothing is held: best_effort hears every publisher.",

@@ -47,9 +47,10 @@ class Bench:
         from std_msgs.msg import Header
 
         from iseg3d_ros.io.pointcloud2_write import plain
+        from iseg3d_ros.ros.point_cloud2 import cloud_message
 
         stamp = self.client.get_clock().now().to_msg()
-        return plain(xyz, rgb).message(Header(frame_id="sensor", stamp=stamp))
+        return cloud_message(plain(xyz, rgb), Header(frame_id="sensor", stamp=stamp))
 
     def send(self, message: Any) -> None:
         """Publishes a cloud."""

@@ -11,14 +11,16 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import Header
 
-from iseg3d_ros.interaction.cloud_source import Stage
-from iseg3d_ros.interaction.current_cloud import Shown
-from iseg3d_ros.interaction.scene_model import Model
-from iseg3d_ros.interaction.session import Session
-from iseg3d_ros.interaction.tracking import Mark
-from iseg3d_ros.interaction.view import ClickView, Masks, ObjectView, View
-from iseg3d_ros.msg import Click, ClickResult
-from iseg3d_ros.ros.cloud_preprocessing import Intake, snap
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.interaction.cloud_source import CloudSource, PlacedCloud, SourceSettings
+from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.session import InteractiveSession
+from iseg3d_ros.interaction.storage import Snapshot, Storage
+from iseg3d_ros.interaction.view import View, list_objects
+from iseg3d_ros.msg import Click as ClickMessage
+from iseg3d_ros.msg import ClickResult
+from iseg3d_ros.predictor import Segmentation
+from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.node_support import stamp_of
@@ -34,7 +36,7 @@ class Listener(Protocol):
     def show(self, view: View, since: float, convert_ms: float) -> None:
         """A new view; `since` is time.perf_counter() at the click or cloud that caused it."""
 
-    def tell(self, sentence: str) -> None:
+    def notify_operator(self, sentence: str) -> None:
         """Something for the operator."""
 
     def click_result(self, result: ClickResult) -> None:
@@ -53,43 +55,49 @@ class Added:
 
 
 class Work:
-    """Verbs change clouds, objects and clicks; `settle` segments what has changed and shows it."""
+    """Verbs change clouds, objects and clicks; `update_masks` segments what has changed and shows it."""
 
     def __init__(
         self,
-        model: Model,
-        session: Session,
+        session: InteractiveSession,
         settings: Callable[[], SegmenterSettings],
-        intake: Intake,
+        intake: CloudPreprocessor,
         listener: Listener,
     ) -> None:
         self.session = session
-        self.stage = Stage(settings, intake, listener.tell)
+        self.stage = CloudSource(source_settings(settings()), intake.finish)
         self.view: View | None = None
-        self._model, self._settings, self._intake, self._listener = model, settings, intake, listener
+        self._settings, self._intake, self._listener = settings, intake, listener
         self._ordinals: dict[str, int] = {}
         self._frames_clicked: set[str] = set()
-        self._before: tuple[Shown, np.ndarray, list[str]] | None = None  # the masks of the last settling
+        self._before: tuple[CurrentCloud, np.ndarray, list[str]] | None = None  # the masks of the last settling
         self._since: float | None = None  # when the oldest change that is not settled came
         self._message = ""
 
     @property
     def ids(self) -> list[str]:
         """The objects' ids in the order of their labels."""
-        return [item.id for item in self.session.objects]
+        return self.session.ids
 
     # Clouds
 
     def cloud(self, arrival: Arrival) -> None:
         """A cloud has come."""
-        if self.stage.arrive(arrival, self.ids):
+        self.stage.settings = source_settings(self._settings())
+        if self.stage.wants(arrival.at) and self.stage.on_cloud(self._place_cloud(arrival), arrival.at, self.ids):
             self._change("", arrival.at)
+
+    def _place_cloud(self, arrival: Arrival) -> PlacedCloud:
+        return self._intake.place(self._intake.process(arrival.message))
 
     def capture(self, newest: Arrival | None) -> str:
         """Takes the newest cloud; objects and clicks that are found in it again stay."""
         if self._settings().scene == "live":
             return "live mode takes every cloud by itself: there is nothing to capture"
-        shown = self.stage.capture(newest, self.ids)
+        self.stage.settings = source_settings(self._settings())
+        wanted = None if newest is None or self.stage.accumulates() else self._place_cloud(newest)
+        shown = self.stage.capture(wanted, self.ids)
+        self.session.record({"action": "capture", "frame": shown.frame, "stamp": shown.stamp})
         self._intake.remember(shown, self._frames_clicked | {self._settings().fixed_frame, "map", "odom"})
         return self._change(f"captured a cloud of {len(shown.points)} points")
 
@@ -102,7 +110,7 @@ class Work:
             self._place(request, result)
         except REFUSED as error:
             result.accepted, result.reason = False, str(error)
-            self._listener.tell(f"click refused: {error}")
+            self._listener.notify_operator(f"click refused: {error}")
         self._listener.click_result(result)
         return result
 
@@ -116,11 +124,11 @@ class Work:
         with self.session.step():
             result.id = self._object_of(given)
             self.session.click((x, y, z), result.id)
-        self.stage.note(Mark((x, y, z), result.id))
+        self.stage.note(Click((x, y, z), result.id))
         result.accepted = True
         self._change("", request.at)
 
-    def _shown_for(self, request: ClickRequest) -> Shown:
+    def _shown_for(self, request: ClickRequest) -> CurrentCloud:
         """The cloud that a click is meant for; the first click takes the newest one."""
         bound = self.stage.bound(request.stamp)
         if bound is None or (not self.stage.held and self._settings().scene != "live"):
@@ -131,23 +139,23 @@ class Work:
             self._frames_clicked.add(request.frame)
         return bound
 
-    def _now(self, bound: Shown, snapped: np.ndarray) -> np.ndarray:
+    def _now(self, bound: CurrentCloud, snapped: np.ndarray) -> np.ndarray:
         """A point of the cloud that was clicked on, as a point of the cloud that is shown now."""
         shown = self.stage.shown
         if shown is None or shown is bound:
             return snapped
         return shown.points.xyz[shown.nearest(self.stage.into_shown(bound, snapped.astype(np.float64)))[0]]
 
-    def _object_of(self, given: Click) -> str:
+    def _object_of(self, given: ClickMessage) -> str:
         """The id that a click goes to; new objects are made here."""
         match given.label:
-            case Click.NEGATIVE:
+            case ClickMessage.NEGATIVE:
                 return ""
-            case Click.NEW_OBJECT:
+            case ClickMessage.NEW_OBJECT:
                 if given.id in self.ids:
                     raise ValueError(f"there is an object '{given.id}' already: click on it with label POSITIVE")
                 return self.session.add(id=given.id)
-            case Click.POSITIVE:
+            case ClickMessage.POSITIVE:
                 wanted = given.id or self.session.active
                 if given.id and given.id not in self.ids:
                     known = ", ".join(self.ids) or "none yet"
@@ -169,17 +177,17 @@ class Work:
             if len(column) == 0:
                 raise ValueError("goal_pose: nothing stands in that column (column_radius says how wide it is)")
         except REFUSED as error:
-            self._listener.tell(str(error))
+            self._listener.notify_operator(str(error))
             return
         wanted = self._labelled_there(shown, column)
         if wanted:
-            self._listener.tell(self.select(wanted))
+            self._listener.notify_operator(self.select(wanted))
             return
         click = click_at(shown.points.xyz[column[0]], shown.frame, stamp_of(shown.stamp))
-        click.label = Click.NEW_OBJECT
+        click.label = ClickMessage.NEW_OBJECT
         self.click(replace(request, click=click))
 
-    def _labelled_there(self, shown: Shown, column: np.ndarray) -> str:
+    def _labelled_there(self, shown: CurrentCloud, column: np.ndarray) -> str:
         """The object that most of a column's labelled points belong to, as far as they are many."""
         if self._before is None or self._before[0] is not shown:
             return ""
@@ -218,9 +226,9 @@ class Work:
     def _click_of_step(self, request: ClickRequest, added: list[str]) -> ClickResult:
         """A click that belongs to a request: without an id it goes to the request's only object."""
         click = request.click
-        if click.label == Click.POSITIVE and not click.id and len(added) == 1:
+        if click.label == ClickMessage.POSITIVE and not click.id and len(added) == 1:
             click.id = added[0]
-        elif click.label == Click.POSITIVE and not click.id and len(added) > 1:
+        elif click.label == ClickMessage.POSITIVE and not click.id and len(added) > 1:
             reason = "a click without id among several objects: say which of them it is on"
             return ClickResult(click=click, accepted=False, reason=reason, distance=float("nan"))
         return self.click(request)
@@ -268,68 +276,58 @@ class Work:
 
     # What follows
 
-    def settle(self) -> bool:
+    def update_masks(self) -> bool:
         """Segments and shows what has changed since the last time; whether anything had."""
         shown, since = self.stage.shown, self._since
         if since is None or shown is None:
             return False
         self._since = None
         ids = self.ids
-        marks = self.stage.marks([Mark(item.point, item.id) for item in self.session.clicks])
-        masks = self._model.masks(shown, marks, ids, self._previous(shown, ids))
-        self._before = (shown, masks.labels, ids)
-        self.stage.learn(masks.labels, ids)
-        self.view = self._view(shown, masks, marks)
+        clicks = self.stage.place_clicks(self.session.clicks, ids)
+        result = self.session.model.segment_cloud(shown, clicks, ids)
+        self._before = (shown, result.labels, ids)
+        self.stage.remember_masks(result.labels, ids)
+        self.view = self._view(shown, result, clicks)
         self._listener.show(self.view, since, shown.convert_ms)
         return True
 
-    def _previous(self, shown: Shown, ids: list[str]) -> np.ndarray | None:
-        """The last labels: of this cloud, or carried into it from the one before; renumbered where objects went."""
-        if self._before is None or self._before[0] is not shown:
-            return self.stage.carried
-        _, labels, before = self._before
-        if before == ids[: len(before)]:
-            return labels
-        table = np.array([0, *(ids.index(name) + 1 if name in ids else 0 for name in before)], np.int32)
-        return table[labels]
-
-    def _view(self, shown: Shown, masks: Masks, marks: list[Mark]) -> View:
-        clicks = [ClickView(mark.point, mark.id) for mark in marks]
-        objects = tuple(
-            ObjectView(
-                item.id,
-                item.name,
-                index,
-                self._ordinals.setdefault(item.id, len(self._ordinals)),
-                tuple(click for click in clicks if click.id == item.id),
-                item.id in self.stage.lost,
-            )
-            for index, item in enumerate(self.session.objects, 1)
-        )
+    def _view(self, shown: CurrentCloud, result: Segmentation, clicks: list[Click]) -> View:
+        session, model = self.session, self.session.model
+        for item in session.objects:
+            self._ordinals.setdefault(item.id, len(self._ordinals))
+        names = {item.id: item.name for item in session.objects}
         message, self._message = self._message, ""
         return View(
             serial=self.view.serial + 1 if self.view else 0,
             frame=shown.frame,
             stamp=shown.stamp,
             layouts=shown.layouts,
-            up=self._model.up(shown),
-            masks=masks,
-            objects=objects,
-            active=self.session.active,
+            up=model.up(shown),
+            result=result,
+            objects=list_objects(self.ids, clicks, names, self._ordinals, self.stage.lost),
+            active=session.active,
             background=tuple(click for click in clicks if not click.id),
-            can_undo=self.session.can_undo,
-            can_redo=self.session.can_redo,
+            can_undo=session.can_undo,
+            can_redo=session.can_redo,
             mode=self._settings().scene,
-            model=self._model.name,
-            encode_ms=self._model.encode_ms,
-            segment_ms=self._model.segment_ms,
+            model=model.name,
+            encode_ms=model.encode_ms,
+            segment_ms=model.segment_ms,
             message=message,
         )
 
-    def resume(self, shown: Shown, places: dict[Mark, Mark]) -> None:
+    def resume(self, shown: CurrentCloud, places: dict[Click, Click]) -> None:
         """A saved cloud with the clicks that the session holds already."""
         self.stage.restore(shown, places)
         self._change("took up the saved work")
+
+    def save(self, storage: Storage, path: str, kind: str) -> str:
+        """Write the session or its labelled cloud under a name; the path of the file."""
+        self.update_masks()
+        shown = self.stage.shown
+        if self.view is None or shown is None:
+            raise ValueError("there is nothing to save yet: click on a cloud first")
+        return storage.save(path, kind, Snapshot.of(self.session, shown, self.stage.places), self.view.result)
 
     def refresh(self) -> None:
         """Shows everything anew, as after an activation."""
@@ -337,8 +335,20 @@ class Work:
             self._change("")
 
     def _change(self, message: str, at: float | None = None) -> str:
-        """Notes that there is something to settle."""
+        """Notes that there is something to update_masks."""
         self._message = message or self._message
         if self._since is None:
             self._since = time.perf_counter() if at is None else at
         return message
+
+
+def source_settings(wanted: SegmenterSettings) -> SourceSettings:
+    """The parameters that concern where clouds come from."""
+    return SourceSettings(
+        wanted.scene,
+        wanted.max_rate,
+        wanted.lost_after,
+        wanted.accumulate_seconds,
+        wanted.accumulate_voxel,
+        wanted.max_points,
+    )

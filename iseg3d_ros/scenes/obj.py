@@ -10,7 +10,7 @@ import numpy as np
 
 from iseg3d_ros.scenes.mesh import Material, Mesh
 
-TEXTURE_PIXELS = 64  # a pixel of a made scan covers centimetres: more would only alias
+TEXTURE_PIXELS = 64  # a pixel of a synthetic scan covers centimetres: more would only alias
 
 
 class Archive:

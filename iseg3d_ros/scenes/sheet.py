@@ -1,4 +1,4 @@
-"""A contact sheet: several made scenes side by side, in their colours and in their labels."""
+"""A contact sheet: several synthetic scenes side by side, in their colours and in their labels."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iseg3d_ros.sparse.choice import backend
 from iseg3d_ros.sparse.kernel_map import KernelMap
-from iseg3d_ros.sparse.layers import BatchNorm, DownConv3d, SubMConv3d, UpConv3d
+from iseg3d_ros.sparse.layers import BatchNorm, DownConv3d, SubMConv3d, UpConv3d, normalised
 from iseg3d_ros.sparse.maps import Maps
 from iseg3d_ros.sparse.tensor import SparseTensor, cat, pool, sparse_batch, unpool
 
@@ -18,6 +18,7 @@ __all__ = [
     "UpConv3d",
     "backend",
     "cat",
+    "normalised",
     "pool",
     "sparse_batch",
     "unpool",

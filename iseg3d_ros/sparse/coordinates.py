@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,40 +22,61 @@ def offsets(kernel_size: int) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Box:
+    """The smallest and largest batch, x, y, z of some voxels, on the host: a level's box follows from the finest's."""
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+
+    @staticmethod
+    def of(coords: Tensor) -> Box:
+        """The tightest box around `coords` (V, 4); it waits for a device."""
+        if len(coords) == 0:
+            return Box((0,) * 4, (0,) * 4)
+        ends = torch.stack([coords.amin(0), coords.amax(0)]).tolist()
+        return Box(tuple(ends[0]), tuple(ends[1]))
+
+    def coarser(self, factor: int) -> Box:
+        """The box of the voxels' parents."""
+        return Box(*((end[0], *(e // factor for e in end[1:])) for end in (self.low, self.high)))
+
+    def joined(self, other: Box) -> Box:
+        """The box around both."""
+        return Box(tuple(map(min, self.low, other.low)), tuple(map(max, self.high, other.high)))
+
+
+@dataclass(frozen=True)
 class Packing:
     """How (batch, x, y, z) becomes one int64: row-major in a box with `margin` free cells on every side.
 
     With the margin a neighbour's key is the voxel's key plus a constant, and never wraps into another row.
     """
 
-    low: Tensor
-    strides: Tensor
+    low: tuple[int, ...]
+    strides: tuple[int, ...]
     cells: int
 
     @staticmethod
-    def of(coords: Tensor, margin: int) -> Packing:
-        """The tightest box around `coords` int64 (V, 4)."""
-        if len(coords) == 0:
-            return Packing(torch.zeros(4, dtype=torch.int64, device=coords.device), coords.new_ones(4), 1)
-        low, high = coords.amin(0), coords.amax(0)
-        pad = torch.tensor([0, margin, margin, margin], device=coords.device)
-        low = low - pad
-        extent = [int(e) for e in (high + pad - low + 1).tolist()]
+    def of(box: Box, margin: int) -> Packing:
+        """The packing of a box."""
+        pad = (0, margin, margin, margin)
+        low = tuple(end - p for end, p in zip(box.low, pad))
+        extent = [end + p - start + 1 for end, p, start in zip(box.high, pad, low)]
         cells = extent[0] * extent[1] * extent[2] * extent[3]
         if cells > KEY_LIMIT:
             raise ValueError(
                 f"The voxels span {extent[1:]} cells, too many to index; crop the cloud or use larger voxels."
             )
-        steps = [extent[1] * extent[2] * extent[3], extent[2] * extent[3], extent[3], 1]
-        return Packing(low, torch.tensor(steps, device=coords.device), cells)
+        return Packing(low, (extent[1] * extent[2] * extent[3], extent[2] * extent[3], extent[3], 1), cells)
 
     def keys(self, coords: Tensor) -> Tensor:
-        """Key int64 (V,) of every coordinate int64 (V, 4)."""
-        return ((coords - self.low) * self.strides).sum(1)
+        """Key int64 (V,) of every coordinate (V, 4)."""
+        low, strides = torch.tensor([self.low, self.strides], device=coords.device).unbind(0)
+        return ((coords - low) * strides).sum(1)
 
     def deltas(self, steps: Tensor) -> Tensor:
-        """What to add to a key to move by each of `steps` (K, 3)."""
-        return (steps.to(self.strides.device) * self.strides[1:]).sum(1)
+        """What to add to a key to move by each of `steps` (K, 3); both on the host."""
+        return (steps * torch.tensor(self.strides[1:])).sum(1)
 
 
 class Lookup:
@@ -76,6 +98,7 @@ class Lookup:
         chunk = CPU_CHUNK if keys.device.type == "cpu" else DEVICE_CHUNK
         if self.dense:  # every key fits
             keys, deltas = keys.to(torch.int32), deltas.to(torch.int32)
+        deltas = deltas.to(keys.device)
         for part, found in zip(torch.split(keys, chunk), torch.split(out, chunk), strict=True):
             wanted = (part[:, None] + deltas).view(-1)
             if self.dense:
@@ -94,3 +117,23 @@ class Lookup:
     def _search(self, keys: Tensor) -> Tensor:
         place = torch.searchsorted(self.sorted, keys).clamp_(max=self.rows - 1)
         return torch.where(self.sorted[place] == keys, self.order[place], self.rows)
+
+
+def levels(coords: Tensor, box: Box, factors: Sequence[int]) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
+    """The voxels at coarser strides, all found together so that a device is waited for once.
+
+    By factor: their coordinates int32 (Vs, 4), sorted; int64 (V,) the row there of every voxel of `coords`; and int64
+    (Vs,) a voxel in each.
+    """
+    packings = [Packing.of(box.coarser(factor), 0) for factor in factors]
+    numbers = [[[1, f, f, f], p.low, p.strides] for f, p in zip(factors, packings)]
+    divisors, low, strides = torch.tensor(numbers, device=coords.device).unbind(1)
+    coarse = torch.div(coords, divisors[:, None], rounding_mode="floor")
+    ranked, order = ((coarse - low[:, None]) * strides[:, None]).sum(2).sort(dim=1)
+    rank = torch.zeros_like(order)
+    torch.cumsum(ranked[:, 1:] != ranked[:, :-1], 1, out=rank[:, 1:])
+    rows = torch.empty_like(order).scatter_(1, order, rank)
+    members = torch.empty_like(order).scatter_(1, rank, order)
+    counts = (rank[:, -1] + 1).tolist() if len(coords) else [0] * len(factors)
+    found = zip(factors, coarse, rows, members, counts)
+    return {f: (c[member[:n]].to(torch.int32), row, member[:n]) for f, c, row, member, n in found}

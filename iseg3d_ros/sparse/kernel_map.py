@@ -1,31 +1,34 @@
-"""Which input row meets which output row at each kernel offset, and the order in which to visit the pairs."""
+"""Which input row meets which output row at each kernel offset, and the order in which to visit the pairs.
+
+Blocks, parts and windows are lists of pairs for a CPU's caches. An accelerator takes the table itself, or its plan
+(`implicit_gemm`), so that nothing waits for it.
+"""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-# Output rows a block: fewer where rows are wide (many feature sets), as many as memory allows on an accelerator.
-CPU_ROWS, CPU_ROWS_WIDE, DEVICE_ROWS = 4096, 512, 1 << 17
+from iseg3d_ros.sparse.implicit_gemm import Plan, plan
+
+# Output rows a block: fewer where rows are wide (many feature sets).
+ROWS, ROWS_WIDE = 4096, 512
 WIDE = 256
 WINDOW = 8192  # output rows whose inputs are multiplied together before they are gathered
-GATHERED = 1 << 19  # numbers gathered at once on a CPU: two megabytes, a tenth of a block's products
+GATHERED = 1 << 19  # numbers gathered at once: two megabytes, a tenth of a block's products
 
 
-def block_rows(device: str, width: int) -> int:
-    """Output rows a block for gathered rows of `width` numbers on a device of that type."""
-    if device != "cpu":
-        return DEVICE_ROWS
-    return CPU_ROWS if width <= WIDE else CPU_ROWS_WIDE
+def block_rows(width: int) -> int:
+    """Output rows a block for gathered rows of `width` numbers."""
+    return ROWS if width <= WIDE else ROWS_WIDE
 
 
-def gathered_rows(device: str, width: int) -> int:
-    """Rows of `width` numbers that are gathered at once on a device of that type."""
-    return max(1, GATHERED // width) if device == "cpu" else sys.maxsize
+def gathered_rows(width: int) -> int:
+    """Rows of `width` numbers that are gathered at once."""
+    return max(1, GATHERED // width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +46,15 @@ class Part:
 class Block:
     """The pairs of consecutive output rows, sorted by kernel offset: what is gathered at once and fits in the cache.
 
-    `sources` int32 input rows, `targets` int32 output rows; `counts[k]` pairs of offset k (on the host, so that no
-    device is waited for) and `ends` int32 (K,) their running sum; `order` int32 the pairs sorted by output row, and
-    `begin` int32 (rows,) where each output row's pairs begin in `order`. Pairs of the centre offset are left out: they
-    need no gather.
+    `sources` int32 input rows, `targets` int32 output rows; `counts[k]` pairs of offset k; `order` int32 the pairs
+    sorted by output row, and `begin` int32 (rows,) where each output row's pairs begin in `order`. Pairs of the centre
+    offset are left out: they need no gather.
     """
 
     rows: slice
     sources: Tensor
     targets: Tensor
     counts: tuple[int, ...]
-    ends: Tensor
     order: Tensor
     begin: Tensor
     _parts: dict[int, tuple[Part, ...]] = field(default_factory=dict)
@@ -78,11 +79,6 @@ class Block:
         start, counts = sum(self.counts[:first]), self.counts[first:last]
         pairs = slice(start, start + sum(counts))
         return Part(slice(first, last), pairs, self.sources[pairs], self.targets[pairs], counts)
-
-    def to(self, device: torch.device | str) -> Block:
-        """The same block on another device."""
-        sources, targets, ends = (t.to(device) for t in (self.sources, self.targets, self.ends))
-        return Block(self.rows, sources, targets, self.counts, ends, self.order.to(device), self.begin.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +110,7 @@ class KernelMap:
     _blocks: dict[int, tuple[Block, ...]] = field(default_factory=dict)
     _transposed: KernelMap | None = None
     _windows: tuple[Window, ...] | None = None
+    _plan: Plan | None = None
 
     @property
     def outputs(self) -> int:
@@ -149,15 +146,21 @@ class KernelMap:
         return self._windows
 
     @property
+    def plan(self) -> Plan:
+        """How one kernel visits the output rows."""
+        if self._plan is None:
+            self._plan = plan(self.neighbours, self.inputs)
+        return self._plan
+
+    @property
     def local(self) -> bool:
         """Whether the windows' ranges of inputs overlap by half at most."""
         return 2 * sum(w.inputs.stop - w.inputs.start for w in self.windows) <= 3 * (self.inputs + WINDOW)
 
     def to(self, device: torch.device | str) -> KernelMap:
-        """The same map, and what was derived from it, on another device."""
-        blocks = {rows: tuple(block.to(device) for block in blocks) for rows, blocks in self._blocks.items()}
+        """The same map and its transpose on another device, which derives from them what suits it."""
         transposed = None if self._transposed is None else self._transposed.to(device)
-        return KernelMap(self.neighbours.to(device), self.inputs, self.centre, self.symmetric, blocks, transposed)
+        return KernelMap(self.neighbours.to(device), self.inputs, self.centre, self.symmetric, _transposed=transposed)
 
     def _window(self, rows: slice) -> Window:
         table, offsets = self.neighbours[rows], self.neighbours.shape[1]
@@ -192,6 +195,4 @@ class KernelMap:
         order = position.index_select(0, by_row.view(-1).nonzero().view(-1))
         each = by_row.sum(1, dtype=torch.int32)
         begin = each.cumsum(0, dtype=torch.int32) - each
-        counts = by_offset.sum(1)
-        ends = counts.cumsum(0).to(torch.int32)
-        return Block(rows, sources, targets, tuple(counts.tolist()), ends, order, begin)
+        return Block(rows, sources, targets, tuple(by_offset.sum(1).tolist()), order, begin)

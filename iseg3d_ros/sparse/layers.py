@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.sparse import choice, spconv_convolution
-from iseg3d_ros.sparse.convolution import convolve
+from iseg3d_ros.sparse.convolution import convolve, finished, pointwise
+from iseg3d_ros.sparse.implicit_gemm import Ending
 from iseg3d_ros.sparse.kernel_map import KernelMap
 from iseg3d_ros.sparse.tensor import SparseTensor
 
@@ -52,20 +53,32 @@ class _Convolution3d(nn.Module):
         self._check(x)
         return self._biased(convolve(x.features, self.weight, pairs))
 
+    def place(self, x: SparseTensor) -> tuple[KernelMap, int]:
+        """The map from the voxels of `x` to the result's, and the result's stride."""
+        raise NotImplementedError
+
 
 class SubMConv3d(_Convolution3d):
     """Convolution whose outputs lie on the voxels of its input."""
 
     def __init__(self, cin: int, cout: int, kernel_size: int = 3, bias: bool = False) -> None:
         super().__init__(cin, cout, kernel_size, 1, bias)
+        self._spconv = spconv_convolution.Layer()
+
+    def place(self, x: SparseTensor) -> tuple[KernelMap, int]:
+        """The same voxels."""
+        return x.maps.submanifold(x.stride, self.kernel_size), x.stride
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """The same voxels, `cout` channels."""
+        self._check(x)
+        if self.kernel_size == 1:
+            return x.replace(self._biased(pointwise(x.features, self.weight)))
         if choice.use_spconv(x.features, self.kernel_size):
-            self._check(x)
-            out = spconv_convolution.submanifold(x.features, self.weight, x.maps, x.stride, self.kernel_size)
+            where = x.maps, x.stride, self.kernel_size
+            out = spconv_convolution.submanifold(x.features, self.weight, *where, self._spconv)
             return x.replace(self._biased(out))
-        return x.replace(self._convolve(x, x.maps.submanifold(x.stride, self.kernel_size)))
+        return x.replace(self._convolve(x, self.place(x)[0]))
 
 
 class DownConv3d(_Convolution3d):
@@ -74,10 +87,14 @@ class DownConv3d(_Convolution3d):
     def __init__(self, cin: int, cout: int, kernel_size: int = 2, stride: int = 2, bias: bool = False) -> None:
         super().__init__(cin, cout, kernel_size, stride, bias)
 
+    def place(self, x: SparseTensor) -> tuple[KernelMap, int]:
+        """The parents."""
+        return x.maps.strided(x.stride, self.kernel_size, self.stride), x.stride * self.stride
+
     def forward(self, x: SparseTensor) -> SparseTensor:
         """The voxels at `x.stride * stride`."""
-        pairs = x.maps.strided(x.stride, self.kernel_size, self.stride)
-        return SparseTensor(self._convolve(x, pairs), x.maps, x.stride * self.stride)
+        pairs, stride = self.place(x)
+        return SparseTensor(self._convolve(x, pairs), x.maps, stride)
 
 
 class UpConv3d(_Convolution3d):
@@ -86,13 +103,17 @@ class UpConv3d(_Convolution3d):
     def __init__(self, cin: int, cout: int, kernel_size: int = 2, stride: int = 2, bias: bool = False) -> None:
         super().__init__(cin, cout, kernel_size, stride, bias)
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
-        """The voxels at `x.stride / stride`."""
+    def place(self, x: SparseTensor) -> tuple[KernelMap, int]:
+        """The children."""
         if x.stride % self.stride:
             raise ValueError(f"A tensor of stride {x.stride} has no level finer by {self.stride}.")
         fine = x.stride // self.stride
-        pairs = x.maps.strided(fine, self.kernel_size, self.stride).transposed
-        return SparseTensor(self._convolve(x, pairs), x.maps, fine)
+        return x.maps.strided(fine, self.kernel_size, self.stride).transposed, fine
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """The voxels at `x.stride / stride`."""
+        pairs, stride = self.place(x)
+        return SparseTensor(self._convolve(x, pairs), x.maps, stride)
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -109,3 +130,21 @@ class BatchNorm(nn.BatchNorm1d):
         if isinstance(input, SparseTensor):
             return input.replace(self.forward(input.features))
         return super().forward(input.reshape(-1, input.shape[-1])).view_as(input)
+
+
+def normalised(conv: nn.Module, norm: BatchNorm, x: SparseTensor, kept: Tensor | None = None) -> SparseTensor:
+    """Convolution, batch norm, what was kept added, ReLU: one launch at inference where our kernel computes it."""
+    if isinstance(conv, _Convolution3d) and _in_one(conv, norm, x):
+        conv._check(x)
+        pairs, stride = conv.place(x)
+        assert norm.running_mean is not None and norm.running_var is not None
+        end = Ending(norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps, kept)
+        return SparseTensor(finished(x.features, conv.weight, pairs, end), x.maps, stride)
+    x = conv(x)
+    out = norm(x.features)
+    return x.replace((out if kept is None else out.add_(kept)).relu_())
+
+
+def _in_one(conv: _Convolution3d, norm: BatchNorm, x: SparseTensor) -> bool:
+    plain = conv.kernel_size > 1 and conv.bias is None and x.features.ndim == 2
+    return plain and not norm.training and not torch.is_grad_enabled() and choice.use_triton(x.features)

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from iseg3d_ros.sparse.coordinates import Lookup, Packing, offsets
+from iseg3d_ros.sparse.coordinates import Box, Lookup, Packing, levels, offsets
 from iseg3d_ros.sparse.kernel_map import KernelMap, block_rows
 
 MARGIN = 4
+U_NET = (2, 4, 8, 16)  # strides below the finest that a U-Net asks for; found together, a device is waited for once
 
 
 class Maps:
@@ -27,10 +28,12 @@ class Maps:
                 f"Sparse coordinates are integers (V, 4): batch, x, y, z; got {tuple(coords.shape)} {coords.dtype}."
             )
         self._coords: dict[int, Tensor] = {1: coords.to(torch.int32)}
+        self._members: dict[int, tuple[Tensor, Tensor]] = {}  # rows of the finest voxels, and one voxel of each row
         self._parents: dict[tuple[int, int], Tensor] = {}
         self._kernels: dict[tuple[int, int, int], KernelMap] = {}
         self.extras: dict[tuple[str, int], Any] = {}  # what another back end keeps about these coordinates
         self._lookups: dict[int, tuple[Packing, Tensor, Lookup]] = {}
+        self._extent: Box | None = None
 
     @property
     def device(self) -> torch.device:
@@ -43,13 +46,14 @@ class Maps:
     def coords(self, stride: int = 1) -> Tensor:
         """Coordinates int32 (Vs, 4) at `stride`, in units of that stride; stride 1 is in the caller's order."""
         if stride not in self._coords:
-            self._build_level(1, stride)
+            self._build_levels(stride)
         return self._coords[stride]
 
     def parent(self, stride: int = 1, factor: int = 2) -> Tensor:
         """Row at `stride * factor` of every voxel at `stride`, int64 (Vs,)."""
         if (stride, factor) not in self._parents:
-            self._build_level(stride, factor)
+            rows = self._rows(stride * factor)[0]
+            self._parents[stride, factor] = rows if stride == 1 else rows[self._rows(stride)[1]]
         return self._parents[stride, factor]
 
     def submanifold(self, stride: int, kernel_size: int) -> KernelMap:
@@ -75,44 +79,49 @@ class Maps:
     ) -> Maps:
         """Builds what a U-Net over `strides` will ask for, and returns itself.
 
-        In a data loader's worker name the type of the `device` that will compute, since the blocks differ.
+        In a data loader's worker name the type of the `device` that will compute: only a CPU wants lists of pairs.
         """
-        rows = block_rows(device or self.device.type, 0)
-        if stem is not None:
-            self.submanifold(strides[0], stem)
-        for stride in strides:
-            for kernel in kernels:
-                self.submanifold(stride, kernel).blocks(rows)
+        lists = (device or self.device.type) == "cpu"
+        found = [self.submanifold(stride, kernel) for stride in strides for kernel in kernels]
         for fine, coarse in zip(strides, strides[1:], strict=False):
             pairs = self.strided(fine, coarse // fine, coarse // fine)
-            pairs.blocks(rows)
-            pairs.transposed.blocks(rows)
+            found += [pairs, pairs.transposed]
+        for each in found if lists else ():
+            each.blocks(block_rows(0))
+        if stem is not None:
+            self.submanifold(strides[0], stem)
         return self
 
     def to(self, device: torch.device | str) -> Maps:
         """Everything built so far, on another device."""
         moved = Maps(self._coords[1].to(device))
         moved._coords = {k: v.to(device) for k, v in self._coords.items()}
+        moved._members = {k: (rows.to(device), one.to(device)) for k, (rows, one) in self._members.items()}
         moved._parents = {k: v.to(device) for k, v in self._parents.items()}
         moved._kernels = {k: v.to(device) for k, v in self._kernels.items()}
+        moved._extent = self._extent
         return moved
 
-    def _build_level(self, stride: int, factor: int) -> None:
-        coarse = self.coords(stride).to(torch.int64)
-        coarse[:, 1:] = torch.div(coarse[:, 1:], factor, rounding_mode="floor")
-        packing = Packing.of(coarse, 0)
-        keys, parent = torch.unique(packing.keys(coarse), return_inverse=True)
-        if stride * factor not in self._coords:
-            rows = torch.empty(len(keys), dtype=torch.int64, device=self.device)
-            rows[parent] = torch.arange(len(parent), device=self.device)
-            self._coords[stride * factor] = coarse[rows].to(torch.int32)
-        self._parents[stride, factor] = parent
+    def _rows(self, stride: int) -> tuple[Tensor, Tensor]:
+        if stride not in self._members:
+            self._build_levels(stride)
+        return self._members[stride]
+
+    def _build_levels(self, stride: int) -> None:
+        strides = U_NET if stride in U_NET else (stride,)
+        for each, (coords, *rows) in levels(self._coords[1], self.box(1), strides).items():
+            self._coords[each], self._members[each] = coords, (rows[0], rows[1])
+
+    def box(self, stride: int) -> Box:
+        """The box around the coordinates at `stride`, on the host."""
+        if self._extent is None:
+            self._extent = Box.of(self._coords[1])
+        return self._extent.coarser(stride)
 
     def _lookup(self, stride: int) -> tuple[Packing, Tensor, Lookup]:
         if stride not in self._lookups:
-            coords = self.coords(stride).to(torch.int64)
-            packing = Packing.of(coords, MARGIN)
-            keys = packing.keys(coords)
+            packing = Packing.of(self.box(stride), MARGIN)
+            keys = packing.keys(self.coords(stride))
             lookup = Lookup(keys, packing.cells)
             if stride == 1 and lookup.has_duplicates(keys):
                 raise ValueError("Two voxels have the same coordinates; voxelise the cloud before making sparse maps.")
@@ -146,6 +155,8 @@ class Maps:
         """Any other strided kernel: search around every output's corner."""
         fine, coarse = self.coords(stride).to(torch.int64), self.coords(stride * factor).to(torch.int64)
         corner = coarse * torch.tensor([1, factor, factor, factor], device=self.device)
-        packing = Packing.of(torch.cat([fine, corner]), MARGIN)
+        box = self.box(stride * factor)
+        box = Box(*((end[0], *(e * factor for e in end[1:])) for end in (box.low, box.high)))
+        packing = Packing.of(self.box(stride).joined(box), MARGIN)
         lookup = Lookup(packing.keys(fine), packing.cells)
         return KernelMap(lookup.around(packing.keys(corner), packing.deltas(offsets(kernel_size))), len(fine))

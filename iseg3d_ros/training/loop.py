@@ -25,7 +25,7 @@ from iseg3d_ros.training.start import first_network
 from iseg3d_ros.training.step import Step
 from iseg3d_ros.training.validate import validate
 
-PRIME = 1_000_003  # spreads the seeds of neighbouring runs
+SEED_STRIDE = 1_000_003  # spreads the seeds of neighbouring runs
 
 
 def train(config: TrainConfig, *, stop_after: int | None = None) -> Path:
@@ -137,7 +137,7 @@ def _optimise(
     optimiser.zero_grad(set_to_none=True)
     losses: dict[str, Tensor] = {}
     for part, batch in enumerate(batches):
-        seed = config.seed * PRIME + number * len(batches) + part
+        seed = config.seed * SEED_STRIDE + number * len(batches) + part
         first = (seed * world.size + world.rank) * config.batch
         with torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext():
             losses = step([sample.to(device) for sample in batch], seed, range(first, first + config.batch))

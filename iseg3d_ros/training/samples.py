@@ -1,4 +1,4 @@
-"""From a made scene to a training sample: augment, cut a crop, quantise, choose the objects to be clicked."""
+"""From a synthetic scene to a training sample: augment, cut a crop, quantise, choose the objects to be clicked."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.training.config import TrainConfig
 
 ADDED = ("scale_layers", "affinity")  # options that can be given to weights that have none of it

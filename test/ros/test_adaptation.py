@@ -22,9 +22,8 @@ from std_srvs.srv import Trigger
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.io.pointcloud2_read import read_field
 from iseg3d_ros.models.adaptation import Adapted
-from iseg3d_ros.models.build import build
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.checkpoint import save
-from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.ros.model_loading import adapting
 

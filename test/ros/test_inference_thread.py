@@ -19,14 +19,14 @@ class Recorder:
         self.errors: list[BaseException] = []
         self.woken = 0
         self.gate = threading.Event()
-        self.worker: Worker[int] = Worker(self.take, self.settle, self.wake, self.errors.append)
+        self.worker: Worker[int] = Worker(self.take, self.update_masks, self.wake, self.errors.append)
 
     def take(self, cloud: int) -> None:
         if cloud < 0:
             raise RuntimeError("a bad cloud")
         self.clouds.append(cloud)
 
-    def settle(self) -> None:
+    def update_masks(self) -> None:
         self.settled += 1
 
     def wake(self) -> None:

@@ -117,6 +117,16 @@ def test_segment_leaves_the_work_alone(robot: Operator) -> None:
     assert robot.heard["~/objects"][-1].objects[0].id == before.objects[0].id
 
 
+def test_segment_encodes_a_cloud_once_and_not_the_operators_again(robot: Operator) -> None:
+    robot.click(RED)
+    before = robot.objects(1)
+    clicks = [Click(label=1, id="b", point=place(BLUE))]
+    times = {robot.call("segment", SegmentCloud, clicks=clicks).segmentation.encode_milliseconds for _ in range(3)}
+    assert len(times) == 1, "the second request with the same cloud encoded it again"
+    assert robot.program_click(BLUE, Click.NEW_OBJECT, "box").accepted  # type: ignore[union-attr]
+    assert robot.objects(2).encode_milliseconds == before.encode_milliseconds, "the operator's cloud was encoded again"
+
+
 def test_get_object_feeds_a_grasp_sampler(robot: Operator) -> None:
     """Antipodal pairs on the object that leave room for fingers in the full cloud: both are needed."""
     open3d = pytest.importorskip("open3d", reason="open3d is not installed")

@@ -240,8 +240,7 @@ def test_a_network_from_its_file(tmp_path: Path) -> None:
     import torch
 
     from iseg3d_ros.models import checkpoint
-    from iseg3d_ros.models.build import build
-    from iseg3d_ros.models.settings import settings_of
+    from iseg3d_ros.models.build import build, settings_of
 
     torch.manual_seed(0)
     network = build(settings_of("e2i3d", "tiny")).eval()

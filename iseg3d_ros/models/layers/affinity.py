@@ -21,7 +21,7 @@ from iseg3d_ros.models.settings import FEATURE_WIDTH as WIDTHS
 Judge = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 
 GEOMETRY = 12
-ACROSS = 4.0  # weight of a pair of two objects, of which there are few
+BOUNDARY_PAIR_WEIGHT = 4.0  # weight of a pair of two objects, of which there are few
 PAIRS = 1 << 14  # examples a cloud and step: a few of each voxel's neighbours
 
 
@@ -100,7 +100,7 @@ def example_pairs(near: Tensor, own: slice, generator: torch.Generator) -> tuple
 def affinity_loss(logits: Tensor, instance: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Cross entropy of the pairs."""
     same = (instance[first] == instance[second]).to(logits.dtype)
-    weight = torch.where(same > 0, 1.0, ACROSS)
+    weight = torch.where(same > 0, 1.0, BOUNDARY_PAIR_WEIGHT)
     return binary_cross_entropy_with_logits(logits, same, weight, reduction="sum") / weight.sum()
 
 

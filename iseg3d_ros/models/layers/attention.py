@@ -6,47 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-from iseg3d_ros.models.layers import cpu_attention as folding
-
-
-class Attention(nn.Module):
-    """Multi-head attention whose projections can be taken ahead of time and kept.
-
-    `heads` follows the weights when heads are pruned away; the softmax's scale stays that of the unpruned head.
-    """
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.scale = (width // heads) ** -0.5
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
-        for linear in (self.query, self.key, self.value):
-            nn.init.xavier_uniform_(linear.weight)
-            nn.init.zeros_(linear.bias)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Plain attention of (N, width) over (L, width)."""
-        return self.attend(self.query(queries), self.key(keys), self.value(values))
-
-    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attention over projections; `mask` (N, L) is 0 where a query may look, and minus infinity elsewhere."""
-        return self.out(self.gather(queries, keys, values, mask))
-
-    def gather(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The same before the last projection."""
-        q, k, v = (self.heads_first(x)[None] for x in (queries, keys, values))
-        bias = None if mask is None else mask.to(q.dtype)[None, None]
-        return scaled_dot_product_attention(q, k, v, bias, scale=self.scale)[0].transpose(0, 1).flatten(1)
-
-    def heads_first(self, x: Tensor) -> Tensor:
-        """Projections (N, width) as (heads, N, channels of one); those that are so already stay."""
-        return x if x.ndim == 3 else x.unflatten(-1, (self.heads, -1)).transpose(0, 1)
+from iseg3d_ros.models.layers import cpu_attention
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 
 
 class FeedForward(nn.Module):
@@ -102,14 +64,14 @@ class ClickLayer(nn.Module):
     def project(self, scene: Tensor, position: Tensor) -> SceneProjections:
         """The scene's projections, which no click changes before this layer's own update."""
         placed, attention = scene + position, self.click_to_scene
-        if not folding.usable(scene):
+        if not cpu_attention.should_fold(scene):
             return SceneProjections(attention.key(placed), attention.value(scene), self.scene_to_click.query(placed))
         keys, values = (attention.heads_first(x).contiguous() for x in (attention.key(placed), attention.value(scene)))
         return SceneProjections(keys, values, None)
 
     def view(self, points: Tensor, position: Tensor, first: SceneProjections | None = None) -> View:
         """The scene as this layer takes it; `first` is what was projected before."""
-        if not folding.usable(points) and (first is None or first.queries is None):
+        if not cpu_attention.should_fold(points) and (first is None or first.queries is None):
             first = self.project(points, position)
         return View(points, position, first)
 
@@ -117,12 +79,12 @@ class ClickLayer(nn.Module):
         """What the queries find in the points that their label sees, `seen` bool (labels, N), or in all of them."""
         attention, made = self.click_to_scene, view.projections
         queries = attention.query(clicks + place)
-        if seen is not None and folding.usable(view.points):
-            return folding.look(attention, queries, view.points, view.position, label, seen)
+        if seen is not None and cpu_attention.should_fold(view.points):
+            return cpu_attention.attend_visible(attention, queries, view.points, view.position, label, seen)
         if made is None:
             made = self.project(view.points, view.position)
-        if seen is not None and folding.apart(attention, view.points):
-            return folding.look_at_kept(attention, queries, made.keys, made.values, label, seen)
+        if seen is not None and cpu_attention.should_split_labels(attention, view.points):
+            return cpu_attention.attend_visible_projected(attention, queries, made.keys, made.values, label, seen)
         if made.background is not None and seen is None:
             own = attention.attend(queries[len(made.background) :], made.keys, made.values)
             return torch.cat([made.background, own])
@@ -139,12 +101,12 @@ class ClickLayer(nn.Module):
         """Scene features after looking at the clicks."""
         attention, points, made = self.scene_to_click, view.points, view.projections
         keys, values = attention.key(clicks + place), attention.value(clicks)
-        if not folding.usable(points) and made is not None and made.queries is not None:
+        if not cpu_attention.should_fold(points) and made is not None and made.queries is not None:
             return self.norm4(points + attention.attend(made.queries, keys, values))
-        if folding.few(attention, len(clicks)):
-            return folding.Looked(attention, keys, values).update(points, view.position, self.norm4)
+        if cpu_attention.few_clicks(attention, len(clicks)):
+            return cpu_attention.SceneToClicks(attention, keys, values).update(points, view.position, self.norm4)
         updated = torch.empty_like(points)
-        for block in folding.blocks(points):
+        for block in cpu_attention.blocks(points):
             found = attention.attend(attention.query(points[block] + view.position[block]), keys, values)
             updated[block] = self.norm4(found.add_(points[block]))
         return updated

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm as batch_norm_of
 
 from iseg3d_ros.models.settings import ModelSettings
-from iseg3d_ros.sparse import BatchNorm, DownConv3d, SparseTensor, SubMConv3d, UpConv3d, cat
+from iseg3d_ros.sparse import BatchNorm, DownConv3d, SparseTensor, SubMConv3d, UpConv3d, cat, normalised
 
 
 class Backbone(nn.Module):
@@ -60,8 +60,7 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """The activated features."""
-        x = self.conv(x)
-        return x.replace(self.norm(x.features).relu_())
+        return normalised(self.conv, self.norm, x)
 
 
 class Residual(nn.Module):
@@ -80,10 +79,8 @@ class Residual(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Two convolutions added to what came in."""
-        out = self.conv1(x)
-        out = self.conv2(out.replace(self.norm1(out.features).relu_()))
         kept = x.features if self.shortcut is None else self.shortcut_norm(self.shortcut(x).features)
-        return out.replace(self.norm2(out.features).add_(kept).relu_())
+        return normalised(self.conv2, self.norm2, normalised(self.conv1, self.norm1, x), kept)
 
 
 def residuals(in_channels: int, channels: int, count: int, momentum: float) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""AGILE3D's attention between clicks and one scale of the scene: layers of looking, talking and telling."""
+"""AGILE3D's attention between clicks and one scale of the scene: click-to-scene, click-to-click, scene-to-click."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iseg3d_ros.models.layers.attention import ClickLayer, SceneProjections, see
 from iseg3d_ros.models.layers.encoded_scene import Scale
 from iseg3d_ros.models.layers.heads import MaskHead
 from iseg3d_ros.models.layers.position_codes import OrderCode
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import ClickAttentionSettings
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Tokens:
 class ClickAttention(nn.Module):
     """The click-aware attention over one scale of the scene."""
 
-    def __init__(self, settings: ModelSettings, layers: int, timed: bool = True) -> None:
+    def __init__(self, settings: ClickAttentionSettings, layers: int, timed: bool = True) -> None:
         super().__init__()
         width = settings.width
         self.background_queries = settings.background_queries

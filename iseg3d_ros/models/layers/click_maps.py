@@ -12,19 +12,19 @@ from torch.nn.functional import pad
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import ClickMapSettings
 
 PAIRS = 1 << 24  # distances between voxels and clicks that are held at a time
 
 
-def channels(settings: ModelSettings) -> int:
+def channels(settings: ClickMapSettings) -> int:
     """How many click channels each object has."""
     if settings.click_map == "cube":
         return 2 * len(settings.cubes)
     return 2 + 2 * len(settings.fades)
 
 
-def click_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ModelSettings) -> Tensor:
+def click_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ClickMapSettings) -> Tensor:
     """The channels (V, M, C) of all clicks, as the settings choose them."""
     if settings.click_map == "cube":
         own, other = positive_negative(nearest_of_label(cloud.points, clicks, torch.inf))
@@ -33,7 +33,7 @@ def click_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ModelSettin
     return distance_channels(own, other, cloud.size, settings.fades)
 
 
-def current_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ModelSettings) -> Tensor:
+def current_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ClickMapSettings) -> Tensor:
     """The same channels of each object's current click alone."""
     metric = torch.inf if settings.click_map == "cube" else 2.0
     click, positive, known = current_click(clicks)

@@ -14,7 +14,7 @@ from iseg3d_ros.models.layers.backbone import Backbone, ConvNorm, residuals
 from iseg3d_ros.models.settings import ModelSettings
 from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, sparse_batch
 
-AT_ONCE = 1 << 20  # voxels times objects in one pass without gradient
+VOXELS_AT_ONCE = 1 << 20  # voxels times objects in one pass without gradient
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def spread(per_cloud: Sequence[Tensor]) -> Tensor:
 
 def portions(voxels: int, objects: int, whole: bool) -> list[slice]:
     """All objects in one pass; without gradient as many at once as memory bears."""
-    step = objects if whole else max(1, AT_ONCE // max(1, voxels))
+    step = objects if whole else max(1, VOXELS_AT_ONCE // max(1, voxels))
     return [slice(start, start + step) for start in range(0, objects, step)]
 
 

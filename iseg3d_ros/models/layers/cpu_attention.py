@@ -8,38 +8,35 @@ blocks that stay in the cache, and each object's clicks meet only the points the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.sparse.scratch import scratch
 
-if TYPE_CHECKING:
-    from iseg3d_ros.models.layers.attention import Attention
-
-BLOCK = 1 << 18  # numbers: a megabyte, so that a few such buffers stay in the cache
-FEW = 2.0  # folded clicks (heads times clicks) a channel, up to which two wide products beat projecting the points
-MANY = 1 << 22  # numbers in a scene's features, 33k points of 128; with fewer it was not measured to be faster
+BLOCK_NUMBERS = 1 << 18  # a megabyte, so that a few such buffers stay in the cache
+MAX_FOLDED_CLICKS_PER_CHANNEL = 2.0  # clicks times heads; more: projecting the points is faster
+MIN_FOLDED_NUMBERS = 1 << 22  # in a scene's features, 33k points of 128; with fewer it was not measured to be faster
 
 
-def usable(points: Tensor) -> bool:
+def should_fold(points: Tensor) -> bool:
     """Whether it pays, and nothing but the result is wanted: in training and pruning every layer must be at work."""
-    return torch.is_inference_mode_enabled() and points.device.type == "cpu" and points.numel() >= MANY
+    return torch.is_inference_mode_enabled() and points.device.type == "cpu" and points.numel() >= MIN_FOLDED_NUMBERS
 
 
-def apart(attention: Attention, points: Tensor) -> bool:
+def should_split_labels(attention: Attention, points: Tensor) -> bool:
     """Whether each object's clicks look at their own points by themselves: with one head, all clicks together would
     keep one thread busy."""
     return torch.is_inference_mode_enabled() and points.device.type == "cpu" and attention.heads == 1
 
 
-def few(attention: Attention, clicks: int) -> bool:
+def few_clicks(attention: Attention, clicks: int) -> bool:
     """Whether so few clicks take less work folded."""
-    return clicks * attention.heads <= FEW * attention.query.weight.shape[1]
+    return clicks * attention.heads <= MAX_FOLDED_CLICKS_PER_CHANNEL * attention.query.weight.shape[1]
 
 
-def look(
+def attend_visible(
     attention: Attention, queries: Tensor, points: Tensor, position: Tensor, label: Tensor, seen: Tensor
 ) -> Tensor:
     """Clicks (K, width) that look at the points which their label sees; `queries` are projected, `seen` (labels, N)."""
@@ -51,7 +48,7 @@ def look(
     return attention.out(by_label(label, seen, gather))
 
 
-def look_at_kept(
+def attend_visible_projected(
     attention: Attention, queries: Tensor, keys: Tensor, values: Tensor, label: Tensor, seen: Tensor
 ) -> Tensor:
     """The same where the points' projections (N, width) are at hand."""
@@ -77,7 +74,7 @@ def by_label(label: Tensor, seen: Tensor, gather: Callable[[Tensor, Tensor | Non
 
 def gathered(attention: Attention, queries: Tensor, placed: Tensor, values: Tensor) -> Tensor:
     """What projected queries (K, width) gather of all these points, heads side by side, before the last projection."""
-    if not few(attention, len(queries)):
+    if not few_clicks(attention, len(queries)):
         return attention.gather(queries, attention.key(placed), attention.value(values))
     heads, each = attention.heads, queries.unflatten(1, (attention.heads, -1))
     # The keys' bias adds the same to all of a query's scores, which the softmax does not see.
@@ -88,7 +85,7 @@ def gathered(attention: Attention, queries: Tensor, placed: Tensor, values: Tens
     return found + attention.value.bias
 
 
-class Looked:
+class SceneToClicks:
     """Points that look at the clicks: both projections of the points are in two matrices made of the clicks."""
 
     def __init__(self, attention: Attention, keys: Tensor, values: Tensor) -> None:
@@ -124,5 +121,5 @@ class Looked:
 
 def blocks(points: Tensor) -> Iterator[slice]:
     """Slices of the points that stay in the cache."""
-    step = max(1, BLOCK // points.shape[1])
+    step = max(1, BLOCK_NUMBERS // points.shape[1])
     return (slice(start, min(start + step, len(points))) for start in range(0, len(points), step))

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from iseg3d_ros.models.layers.attention import Attention, mean_of_clicks
+from iseg3d_ros.models.layers.attention import mean_of_clicks
 from iseg3d_ros.models.layers.heads import MLP
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.layers.multi_head_attention import Attention
+from iseg3d_ros.models.settings import ClickAttentionSettings, setting
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,19 @@ class SceneAggregator(nn.Module):
         return latent
 
 
+@dataclass(frozen=True)
+class LatentSettings(ClickAttentionSettings):
+    """How the object latents depend on the scene's."""
+
+    scene_share: float = 0.2  # alpha of Eq. 7
+    # Eq. 7's input: "paper" a z + (1 - a) sum of clicks; "code" a z * mean + (1 - a) mean
+    latent: str = setting("paper", one_of=("paper", "code"))
+
+
 class Latents(nn.Module):
     """Scene and object latents out of click prototypes, and the modulation of the prototypes by them."""
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: LatentSettings) -> None:
         super().__init__()
         width = settings.width
         self.share, self.form = settings.scene_share, settings.latent

@@ -8,16 +8,16 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import Prediction, VoxelCloud
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import ClickAttentionSettings
 
-FAR, NEAR = 0.8, 2.0  # a point's weight away from the clicks, and at one
+WEIGHT_FAR, WEIGHT_AT_CLICK = 0.8, 2.0  # a point's weight away from the clicks, and at one
 
 
 def click_weights(cloud: VoxelCloud, clicks: VoxelClicks, radius: float) -> Tensor:
     """Weights (V,): 2.0 at a click, falling linearly to 0.8 at `radius` metres from the nearest one."""
     clicked = cloud.points[clicks.voxel]
     nearest = torch.cdist(cloud.points, clicked, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
-    return FAR + (NEAR - FAR) * (1 - nearest.clamp(max=radius) / radius)
+    return WEIGHT_FAR + (WEIGHT_AT_CLICK - WEIGHT_FAR) * (1 - nearest.clamp(max=radius) / radius)
 
 
 def point_dice(logits: Tensor, target: Tensor, zero_when_wrong: bool) -> Tensor:
@@ -41,7 +41,7 @@ def object_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return ((1 - (2 * overlap + 1) / (total + 1)) * present).sum() / present.sum()
 
 
-def mask_loss(logits: Tensor, target: Tensor, weight: Tensor, settings: ModelSettings) -> Tensor:
+def mask_loss(logits: Tensor, target: Tensor, weight: Tensor, settings: ClickAttentionSettings) -> Tensor:
     """Weighted cross entropy plus Dice of one prediction."""
     logits = logits.float()
     ce = (cross_entropy(logits, target, reduction="none") * weight).mean()
@@ -53,7 +53,7 @@ def mask_loss(logits: Tensor, target: Tensor, weight: Tensor, settings: ModelSet
 
 
 def deep_loss(
-    prediction: Prediction, target: Tensor, cloud: VoxelCloud, clicks: VoxelClicks, settings: ModelSettings
+    prediction: Prediction, target: Tensor, cloud: VoxelCloud, clicks: VoxelClicks, settings: ClickAttentionSettings
 ) -> dict[str, Tensor]:
     """The loss of the final masks and of each intermediate one, equally weighted."""
     weight = click_weights(cloud, clicks, settings.click_radius * cloud.size)

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from iseg3d_ros.models.layers.backbone import batch_norm
+from iseg3d_ros.models.layers.encoded_scene import rows_of_clouds
 from iseg3d_ros.models.layers.serialisation import CURVES, Patches, codes, patches
-from iseg3d_ros.models.settings import ModelSettings
+from iseg3d_ros.models.settings import QuerySettings
 from iseg3d_ros.sparse import Maps, SparseTensor, SubMConv3d, pool, unpool
 
 STRIDES = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True)
+class PointTransformerSettings(QuerySettings):
+    """`stem`, `planes` and `blocks` are its channels and depths."""
+
+    stem_blocks: int = 2
+    head_width: int = 16
+    patch: int = 1024
+    drop_path: float = 0.3
 
 
 class PointTransformer(nn.Module):
@@ -22,7 +34,7 @@ class PointTransformer(nn.Module):
     `forward` gives the features of every decoder level, coarse to fine: strides 8, 4, 2 and 1.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: PointTransformerSettings) -> None:
         super().__init__()
         down = (settings.stem, *settings.planes[:4])
         up = (settings.planes[3], *settings.planes[4:])
@@ -60,9 +72,9 @@ class PointTransformer(nn.Module):
 
 def serialise(maps: Maps, size: int) -> dict[int, list[Patches]]:
     """The patches of every level along each curve; one serialisation serves all levels."""
-    found, along = {}, codes(maps.coords(1))
+    found, along, clouds = {}, codes(maps.coords(1)), maps.box(1).high[0] + 1
     for stride in STRIDES:
-        counts = torch.bincount(maps.coords(stride)[:, 0]).tolist()
+        counts = rows_of_clouds(maps.coords(stride), clouds)
         found[stride] = [patches(order, counts, size) for order in along.argsort(1)]
         if stride < STRIDES[-1]:
             coarse = along.new_empty(len(along), len(maps.coords(2 * stride)))

@@ -18,7 +18,7 @@ from iseg3d_ros.models.layers.attention import best_of_clicks
 
 VOXELS = (1.5, 4.0, 12.0, 40.0)  # ranges of exp(-d / range), in voxels
 EXTENTS = (0.03, 0.1, 0.3)  # and relative to the scene's diagonal
-NOTHING = -80.0  # exp of less is six times as slow on a CPU, for results that are not normal numbers
+MIN_EXPONENT = -80.0  # exp of less is six times as slow on a CPU, for results that are not normal numbers
 CHANNELS = 3 * (len(VOXELS) + len(EXTENTS)) + 12
 
 
@@ -54,7 +54,7 @@ def nearest_other(distance: Tensor) -> Tensor:
 def fading(distance: Tensor, size: float, extent: Tensor) -> list[Tensor]:
     """exp(-d / range) over a geometric series of ranges, absolute in voxels and relative to the scene."""
     ranges: list[float | Tensor] = [*(size * voxels for voxels in VOXELS), *(extent * share for share in EXTENTS)]
-    return [(-distance / r).clamp(min=NOTHING).exp() for r in ranges]
+    return [(-distance / r).clamp(min=MIN_EXPONENT).exp() for r in ranges]
 
 
 def closer(own: Tensor, other: Tensor) -> Tensor:

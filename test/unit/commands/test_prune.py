@@ -10,8 +10,7 @@ import pytest
 from iseg3d_ros import commands
 from iseg3d_ros.data.folder import LabelledCloud, write_scene
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.models.build import build, parameters
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, parameters, settings_of
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from console_page import GROUND, PATIENCE, RED, Page, Remembering, chromium, nee
 from tables import table
 
 from iseg3d_ros.console.page import Console
-from iseg3d_ros.console.protocol import BACKGROUND, NEW_OBJECT, ClickAt
+from iseg3d_ros.console.protocol import AddClick
 from iseg3d_ros.console.server import serve
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
@@ -28,7 +28,7 @@ def remembering() -> Iterator[tuple[Remembering, str]]:
     console.close()
 
 
-def tapped(page: Page, work: Remembering, place: tuple[float, float, float]) -> ClickAt:
+def tapped(page: Page, work: Remembering, place: tuple[float, float, float]) -> AddClick:
     """What a tap on a point has asked for; repeated, for a slow browser may not have drawn yet."""
     before, end = len(work.asked), time.monotonic() + PATIENCE
     while len(work.asked) == before and time.monotonic() < end:
@@ -36,7 +36,7 @@ def tapped(page: Page, work: Remembering, place: tuple[float, float, float]) -> 
         page.page.wait_for_timeout(3000)
     assert len(work.asked) > before, "a tap is a click"
     command = work.asked[before]
-    assert isinstance(command, ClickAt)
+    assert isinstance(command, AddClick)
     return command
 
 
@@ -47,11 +47,11 @@ def test_a_tap_is_a_click(remembering: tuple[Remembering, str]) -> None:
         page.says("28\\s000 points")
         page.page.wait_for_timeout(3000)
         first = tapped(page, work, RED)
-        assert first.meaning == NEW_OBJECT and np.allclose(first.point, RED, atol=0.03)
+        assert first.new and np.allclose(first.click.point, RED, atol=0.03)
         page.page.get_by_role("button", name="Background", exact=True).tap()
         page.says("this is background")
         second = tapped(page, work, GROUND)
-        assert second.meaning == BACKGROUND and np.allclose(second.point, GROUND, atol=0.03)
+        assert second.click.id == "" and not second.new and np.allclose(second.click.point, GROUND, atol=0.03)
 
 
 def test_a_browser_without_webgl_is_told(remembering: tuple[Remembering, str]) -> None:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import http.client
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from tables import table
 
+from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, read_cloud
 from iseg3d_ros.console.display import Display, palette, thin
 from iseg3d_ros.console.local_backend import LocalWork, inside, upright_box
 from iseg3d_ros.console.picking import pick
 from iseg3d_ros.console.protocol import (
-    BACKGROUND,
-    NEW_OBJECT,
-    ClickAt,
+    AddClick,
     Command,
     Redo,
     Remove,
@@ -171,7 +168,7 @@ def told(work: LocalWork, *commands: Command) -> tuple[StateUpdate, LabelsUpdate
 def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Path) -> None:
     _, _, truth = table()
     red, ground = (0.0, 0.0, 0.105), (-0.4, -0.4, 0.0)
-    state, labels, _ = told(work, ClickAt(red, NEW_OBJECT), ClickAt(ground, BACKGROUND))
+    state, labels, _ = told(work, AddClick(Click(red, ""), new=True), AddClick(Click(ground, "")))
     assert [item.id for item in state.objects] == ["object_1"] and state.active == "object_1"
     assert len(state.background) == 1 and state.objects[0].points == (labels.labels == 1).sum()
     assert ((labels.labels == 1) & (truth == 1)).sum() > 0.7 * (truth == 1).sum()
@@ -189,11 +186,28 @@ def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Pat
     assert state.objects == () and not labels.labels.any()
 
 
+def test_a_restart_brings_the_work_back(work: LocalWork, tmp_path: Path) -> None:
+    before, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), "cube"), new=True), Rename("cube", "the cube"))
+    work.close()
+    xyz, rgb, _ = table()
+
+    def load(model: str, size: float) -> Predictor:
+        return Predictor.load(model or "random_walker", "cpu", size or 0.02)
+
+    again, other = LocalWork(Cloud(xyz, rgb), load, "", tmp_path), LocalWork(Cloud(xyz + 1), load, "", tmp_path)
+    state, labels, _ = told(again)
+    assert [(item.id, item.name) for item in state.objects] == [("cube", "the cube")]
+    assert state.objects[0].points == before.objects[0].points == (labels.labels == 1).sum() > 0
+    assert told(other)[0].objects == (), "another cloud's work is its own"
+    again.close()
+    other.close()
+
+
 def test_what_cannot_be_done_is_said(work: LocalWork) -> None:
-    _, _, messages = told(work, ClickAt((9.0, 9.0, 9.0), NEW_OBJECT), Setup("no_such_model"))
+    _, _, messages = told(work, AddClick(Click((9.0, 9.0, 9.0), ""), new=True), Setup("no_such_model"))
     assert any("from the nearest point" in message.text and message.refused for message in messages)
     assert any("no_such_model" in message.text for message in messages)
-    state, _, _ = told(work, ClickAt((0.0, 0.0, 0.105), NEW_OBJECT))
+    state, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), ""), new=True))
     assert len(state.objects) == 1, "it goes on with the model it had"
 
 
@@ -227,76 +241,6 @@ def test_a_name_without_suffix_gets_one(tmp_path: Path) -> None:
 
 
 # The gate
-
-
-def ask(address: str, path: str = "/", **headers: str) -> http.client.HTTPResponse:
-    """One request to a server, whatever its address says."""
-    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(address).port, timeout=30)
-    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    response = connection.getresponse()
-    response.text = response.read().decode(errors="replace")  # type: ignore[attr-defined]
-    return response
-
-
-def handshake(address: str, **headers: str) -> int:
-    """The answer to a web socket's opening."""
-    opening = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}
-    key = {"Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec_WebSocket_Protocol": "viser-v1"}
-    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(address).port, timeout=30)
-    given = {name.replace("_", "-"): value for name, value in {**opening, **key, **headers}.items()}
-    connection.request("GET", "/", headers=given)
-    status = connection.getresponse().status
-    connection.close()
-    return status
-
-
-def test_this_machine_needs_no_token_and_other_sites_may_not_enter() -> None:
-    server_module = pytest.importorskip("iseg3d_ros.console.server")
-    pytest.importorskip("viser", reason="viser is not installed")
-    server = server_module.serve("127.0.0.1", 18080)
-    try:
-        host = f"127.0.0.1:{urlsplit(server.address).port}"
-        page = ask(server.address)
-        assert page.status == 200 and "no-webgl" in page.text and server.token == ""  # type: ignore[attr-defined]
-        assert ask(server.address, Host="evil.example").status == 403, "a name that was rebound to this machine"
-        assert handshake(server.address, Host=host, Origin="http://evil.example") == 403
-        assert handshake(server.address, Host=host, Origin=f"http://{host}") == 101
-    finally:
-        server.viser.stop()
-
-
-def test_other_machines_need_the_token() -> None:
-    server_module = pytest.importorskip("iseg3d_ros.console.server")
-    pytest.importorskip("viser", reason="viser is not installed")
-    server = server_module.serve("0.0.0.0", 18090)
-    try:
-        port = urlsplit(server.address).port
-        assert len(server.token) >= 20 and server.address.endswith(f"?token={server.token}")
-        for path in ("/", "/?token=", "/?token=wrong", f"/?token={server.token}x", "/?token=%ff%00"):
-            answer = ask(server.address, path)
-            assert answer.status == 403 and "WebSocket" not in answer.text, path  # type: ignore[attr-defined]
-        entered = ask(server.address, f"/?token={server.token}")
-        assert entered.status == 302 and entered.headers["Location"] == "/"
-        cookie = entered.headers["Set-Cookie"]
-        assert "HttpOnly" in cookie and "SameSite" in cookie
-        mine = {"Host": f"robot:{port}", "Cookie": cookie.split(";")[0]}
-        assert ask(server.address, **mine).status == 200
-        assert handshake(server.address, Origin=f"http://robot:{port}", **mine) == 101
-        assert handshake(server.address, Host=mine["Host"], Origin=f"http://robot:{port}") == 403
-        assert handshake(server.address, Origin="http://evil.example", **mine) == 403, "not even with the cookie"
-    finally:
-        server.viser.stop()
-
-
-@pytest.mark.parametrize(
-    ("host", "port"), [("no.such.name.invalid", 8080), ("203.0.113.7", 8080), ("127.0.0.1", 99999)]
-)
-def test_an_address_that_cannot_be_listened_on_is_said(host: str, port: int) -> None:
-    pytest.importorskip("viser", reason="viser is not installed")
-    from iseg3d_ros.console.server import serve
-
-    with pytest.raises(ValueError, match="listen|port"):
-        serve(host, port)
 
 
 def test_threads_do_not_wait_for_the_reader() -> None:

@@ -13,10 +13,10 @@ from iseg3d_ros.cloud import Cloud, read_cloud, write_cloud
 from iseg3d_ros.commands import main
 from iseg3d_ros.data import recordings
 from iseg3d_ros.geometry.transforms import SECOND
+from iseg3d_ros.interaction.object_messages import OBJECTS
 from iseg3d_ros.interaction.view import SEEN
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.pointcloud2_read import read_field, read_points
-from iseg3d_ros.ros.bag_objects import OBJECTS
 
 rosbags = pytest.importorskip("rosbags.rosbag2", reason="rosbags is not installed")
 from iseg3d_ros.io.bags import CLOUD, TF, Bag, typestore  # noqa: E402

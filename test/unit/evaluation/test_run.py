@@ -19,8 +19,9 @@ import pytest
 from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.commands import main
 from iseg3d_ros.data.folder import LabelledCloud, write_scene
-from iseg3d_ros.evaluation import results_store as kept
-from iseg3d_ros.evaluation.run import EvaluationConfig, Part, outcomes, plan
+from iseg3d_ros.evaluation import results_store
+from iseg3d_ros.evaluation.config import EvaluationConfig, Part
+from iseg3d_ros.evaluation.run import outcomes, plan
 from iseg3d_ros.evaluation.worker import peak_mb, rule_of, seed_of, task_of
 
 BUDGET = 2
@@ -75,7 +76,7 @@ def test_an_interrupted_run_goes_on_where_it_was(scenes: Path, tmp_path: Path, c
     said = capsys.readouterr().err
     assert "1 of 3 were evaluated before" in said
     assert len(whole) == 3
-    assert len(kept.Kept(rows).rows) == 3  # the cut line did not spoil the one after it
+    assert len(results_store.ResultsStore(rows).rows) == 3  # the cut line did not spoil the one after it
     outcomes("random_walker", first, CONFIG, 0, rows)
     assert "2 of 2 were evaluated before" in capsys.readouterr().err
 
@@ -89,25 +90,25 @@ def test_kept_rows_belong_to_settings_weights_and_data(scenes: Path, tmp_path: P
     assert key != _key("random_walker", part, replace(CONFIG, voxel_size=0.03))
     (tmp_path / "other.safetensors").write_bytes(b"other weights")
     assert key != _key(str(tmp_path / "other.safetensors"), part, CONFIG)
-    before = kept.of_data(str(scenes))
+    before = results_store.hash_of_data(str(scenes))
     write_scene(scenes / "s0.scene", made("s0", 9))
-    kept.of_data.cache_clear()
-    assert before != kept.of_data(str(scenes))
-    changed = kept.of_data(str(scenes))
+    results_store.hash_of_data.cache_clear()
+    assert before != results_store.hash_of_data(str(scenes))
+    changed = results_store.hash_of_data(str(scenes))
     (scenes / "result.json").write_text("{}")  # what an evaluation writes beside the data changes nothing
-    kept.of_data.cache_clear()
-    assert changed == kept.of_data(str(scenes))
+    results_store.hash_of_data.cache_clear()
+    assert changed == results_store.hash_of_data(str(scenes))
 
 
 def test_kept_rows_survive_lines_that_are_no_rows(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text('{"key": "a", "x": 1}\nnonsense\n[1, 2]\n{"x": 2}\n3\n{"key": "b", "x": 3}\n')
-    assert kept.Kept(file).rows == {"a": {"x": 1}, "b": {"x": 3}}
+    assert results_store.ResultsStore(file).rows == {"a": {"x": 1}, "b": {"x": 3}}
 
 
 def test_rows_that_cannot_be_kept_do_not_end_the_run(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "rows.jsonl").symlink_to("/dev/full")
-    rows = kept.Kept(None)
+    rows = results_store.ResultsStore(None)
     rows.path = tmp_path / "rows.jsonl"
     rows.add("a", {"x": 1})
     rows.add("b", {"x": 2})
@@ -242,8 +243,7 @@ def test_a_full_disk_leaves_the_table_and_the_last_figures(
 def test_two_weights_of_one_name_keep_apart(tmp_path: Path) -> None:
     from iseg3d_ros.commands.evaluate import _models
     from iseg3d_ros.models import checkpoint
-    from iseg3d_ros.models.build import build, parameters
-    from iseg3d_ros.models.settings import settings_of
+    from iseg3d_ros.models.build import build, parameters, settings_of
 
     network = build(settings_of("interobject3d", "tiny"))
     for folder in "ab":

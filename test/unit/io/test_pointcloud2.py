@@ -155,7 +155,9 @@ def test_heat() -> None:
 def test_messages_of_rclpy() -> None:
     messages = pytest.importorskip("sensor_msgs.msg", reason="ROS messages are not installed")
     headers = pytest.importorskip("std_msgs.msg")
-    message = clouds.plain(XYZ, RGB).message(headers.Header(frame_id="map"))
+    from iseg3d_ros.ros.point_cloud2 import cloud_message
+
+    message = cloud_message(clouds.plain(XYZ, RGB), headers.Header(frame_id="map"))
     assert isinstance(message, messages.PointCloud2)
     assert message.header.frame_id == "map" and message.width == 4 and message.is_dense
     np.testing.assert_array_equal(read_points(message).xyz, XYZ)

@@ -9,8 +9,7 @@ from model_scenes import SIZE, boxes_on_a_table, first_clicks
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.adaptation import Adapted, correction_loss
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, settings_of
 
 NAMES = ("interobject3d", "clickenhance", "agile3d")
 

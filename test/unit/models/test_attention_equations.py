@@ -9,17 +9,18 @@ import torch
 from model_scenes import boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.agile3d import Agile3DSettings
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.layers import cpu_attention as folding
-from iseg3d_ros.models.layers.attention import Attention, ClickLayer, best_of_clicks, click_mask, mean_of_clicks, sees
+from iseg3d_ros.models.build import build, settings_of
+from iseg3d_ros.models.layers import cpu_attention
+from iseg3d_ros.models.layers.attention import ClickLayer, best_of_clicks, click_mask, mean_of_clicks, sees
 from iseg3d_ros.models.layers.encoded_scene import children, parents, pool_mean
 from iseg3d_ros.models.layers.heads import MaskHead
 from iseg3d_ros.models.layers.latents import Gaussian, Latents
 from iseg3d_ros.models.layers.losses import click_weights, mask_loss, object_dice, point_dice
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.position_codes import FourierCode, OrderCode, unit_cube
 from iseg3d_ros.models.layers.relation import closer, nearest_clicks, nearest_other, relations
-from iseg3d_ros.models.settings import ModelSettings, settings_of
 from iseg3d_ros.sparse import Maps
 
 
@@ -82,14 +83,14 @@ def test_folded_attention_is_attention(count: int) -> None:
     seen = torch.stack([torch.arange(50) < 20, torch.ones(50).bool(), torch.arange(50) == 49])
     k, v = attention.key(points + position), attention.value(points)
     expected = attention.attend(attention.query(clicks), k, v, click_mask(seen, label))
-    found = folding.look(attention, attention.query(clicks), points, position, label, seen)
+    found = cpu_attention.attend_visible(attention, attention.query(clicks), points, position, label, seen)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    kept = folding.look_at_kept(attention, attention.query(clicks), k, v, label, seen)
+    kept = cpu_attention.attend_visible_projected(attention, attention.query(clicks), k, v, label, seen)
     torch.testing.assert_close(kept, expected, atol=1e-5, rtol=1e-5)
     norm = torch.nn.LayerNorm(8)
     expected = norm(points + attention(points + position, clicks, clicks))
     with torch.inference_mode():
-        looked = folding.Looked(attention, attention.key(clicks), attention.value(clicks))
+        looked = cpu_attention.SceneToClicks(attention, attention.key(clicks), attention.value(clicks))
         updated = looked.update(points, position, norm)
     torch.testing.assert_close(updated, expected, atol=1e-5, rtol=1e-5)
 
@@ -188,7 +189,7 @@ def test_dice_of_objects() -> None:
 
 
 def test_mask_loss_is_weighted_cross_entropy_and_dice() -> None:
-    settings = ModelSettings("agile3d")
+    settings = Agile3DSettings()
     logits, target, weight = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2]), torch.rand(6) + 0.8
     p = logits.softmax(1)[torch.arange(6), target]
     expected = (weight * (-p.log() + 2 * (1 - p))).mean()

@@ -10,11 +10,10 @@ from model_scenes import boxes_on_a_table, first_clicks, logits_of, overfitted
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.models.e2i3d import with_hierarchy
-from iseg3d_ros.models.layers import cpu_attention as folding
+from iseg3d_ros.models.layers import cpu_attention
 from iseg3d_ros.models.layers.encoded_scene import PAIRS_AT_ONCE
-from iseg3d_ros.models.settings import settings_of
 
 NAMES = ("agile3d", "e2i3d", "npiseg3d")
 BUILDS = [(name, ours) for name in NAMES for ours in (False, True)]
@@ -68,7 +67,7 @@ def test_a_batch_gives_what_its_clouds_give_alone(name: str, ours: bool) -> None
 def test_inference_takes_shorter_ways_to_the_same_masks(
     name: str, ours: bool, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "MANY", 0)
+    monkeypatch.setattr(cpu_attention, "MIN_FOLDED_NUMBERS", 0)
     network = network_of(name, ours).eval()
     cloud, label = boxes_on_a_table(network.settings)
     clicks = VoxelClicks(torch.arange(count) * 11, torch.arange(count) % 4, 4)  # the fourth object has none

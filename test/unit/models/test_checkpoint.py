@@ -12,8 +12,8 @@ from model_scenes import boxes_on_a_table, first_clicks
 from torch import nn
 
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import NETWORKS, settings_of
+from iseg3d_ros.models.build import NETWORKS, build, settings_from_json, settings_of
+from iseg3d_ros.predictor import weights_file
 
 
 @pytest.fixture(scope="module")
@@ -140,10 +140,10 @@ def overlap(header: dict, card: dict) -> None:
         (overlap, "overlap"),
         (lambda h, c: c["settings"].update(width=1 << 30), "width is"),
         (lambda h, c: c["settings"].update(blocks=[10**6] * 8), "blocks is"),
-        (lambda h, c: c["settings"].update(layers=-1), "layers is"),
-        (lambda h, c: c["settings"].update(layers="3"), "must be of type int"),
+        (lambda h, c: c["settings"].update(ffn=-1), "ffn is"),
+        (lambda h, c: c["settings"].update(ffn="3"), "must be of type int"),
         (lambda h, c: c["settings"].update(network="other"), "no network 'other'"),
-        (lambda h, c: c["settings"].update(code="import os"), "code, which this version does not know"),
+        (lambda h, c: c["settings"].update(code="import os"), "no setting 'code'"),
         (lambda h, c: c.pop("settings"), "no card"),
         (lambda h, c: c.update(format=99), "format 99"),
         (lambda h, c: c.update(heads=[1]), "attention heads"),
@@ -185,3 +185,18 @@ def test_diverged_weights_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="diverged"):
         checkpoint.save(tmp_path / "x.safetensors", network)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shipped_files_of_the_first_format_name_their_own_settings_alone(name: str) -> None:
+    card = checkpoint.read_card(weights_file(name))
+    settings = settings_from_json(card["settings"])
+    assert set(settings.to_json()) >= set(card["settings"]), "nothing of another network is left"
+    assert checkpoint.load(weights_file(name)).settings == settings
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ValueError, match="agile3d has no setting 'layer'; the nearest is 'layers'"):
+        settings_of("agile3d", "tiny", layer=2)
+    with pytest.raises(ValueError, match="no setting 'scale_layers'"):
+        settings_of("agile3d", "tiny", scale_layers=(1, 2))

@@ -5,10 +5,9 @@ import torch
 from model_scenes import boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import VoxelClicks
-from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.models.clickenhance import ClickEnhance, latest_positive
 from iseg3d_ros.models.layers.click_unet import embed
-from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.sparse import Maps, SparseTensor, SubMConv3d, sparse_batch
 
 

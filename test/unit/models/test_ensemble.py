@@ -11,10 +11,9 @@ import torch
 from iseg3d_ros import Click, Predictor
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.ensemble import Guided, guided, selected
+from iseg3d_ros.models.build import build, settings_of
+from iseg3d_ros.models.ensemble import NetworkWithWalker, selected, with_walker
 from iseg3d_ros.models.random_walker import RandomWalker, RandomWalkerSettings
-from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.preprocessing.features import FEATURES, voxel_cloud
 
 
@@ -42,11 +41,11 @@ def untrained(share: float) -> torch.nn.Module:
 def test_log_probabilities_add_up_with_the_share() -> None:
     xyz, rgb = two_boxes()
     network = untrained(0.5)
-    both = Predictor(Guided(network, 0.5), voxel_size=0.01)
+    both = Predictor(NetworkWithWalker(network, 0.5), voxel_size=0.01)
     scene = both.encode(xyz, rgb, up=(0, 0, 1))
     cloud = scene.cloud
     clicks = VoxelClicks(torch.tensor([50, 900]), torch.tensor([1, 2]), 2)
-    expert = Guided(network, 0.5)
+    expert = NetworkWithWalker(network, 0.5)
     with torch.no_grad():
         learned = network.decode(network.encode([cloud]), [clicks])[0].logits.log_softmax(1)
         walked = expert.walker.decode(
@@ -60,7 +59,7 @@ def test_the_walker_draws_the_boundary_of_an_untrained_network(tmp_path: Path) -
     xyz, rgb = two_boxes()
     checkpoint.save(tmp_path / "both.safetensors", untrained(0.02), voxel={"tabletop": 0.01}, recipe={"walker": 0.02})
     predictor = Predictor.load(tmp_path / "both.safetensors", device="cpu")
-    assert isinstance(predictor.network, Guided)
+    assert isinstance(predictor.network, NetworkWithWalker)
     result = predictor.segment(predictor.encode(xyz, rgb, up=(0, 0, 1)), [Click((-0.12, 0.0, 0.1), 1)])
     truth = np.repeat([0, 1, 0], [6000, 3000, 3000])
     both = ((result.labels == 1) & (truth == 1)).sum() / ((result.labels == 1) | (truth == 1)).sum()
@@ -70,16 +69,16 @@ def test_the_walker_draws_the_boundary_of_an_untrained_network(tmp_path: Path) -
 
 def test_a_card_without_a_share_is_asked_alone() -> None:
     network = untrained(0.0)
-    assert guided(network) is network
-    assert isinstance(guided(untrained(0.7)), Guided)
+    assert with_walker(network) is network
+    assert isinstance(with_walker(untrained(0.7)), NetworkWithWalker)
     with pytest.raises(ValueError, match="share"):
-        Guided(network, -1)
+        NetworkWithWalker(network, -1)
 
 
 def test_a_cloud_too_large_for_the_walker_is_left_to_the_network() -> None:
     xyz, rgb = two_boxes()
     cloud, _ = voxel_cloud(xyz, rgb, 0.01, FEATURES)
-    expert = Guided(untrained(0.5), 0.5)
+    expert = NetworkWithWalker(untrained(0.5), 0.5)
     object.__setattr__(expert.walker.settings, "max_voxels", 10)
     with torch.no_grad():
         assert expert.encode([cloud]).walks == (None,)
@@ -87,7 +86,7 @@ def test_a_cloud_too_large_for_the_walker_is_left_to_the_network() -> None:
 
 def test_corrections_leave_the_network_less_say() -> None:
     cloud, _ = voxel_cloud(*two_boxes(), 0.01, FEATURES)
-    network, expert = untrained(0.5), Guided(untrained(0.5), 0.5)
+    network, expert = untrained(0.5), NetworkWithWalker(untrained(0.5), 0.5)
     clicks = VoxelClicks(torch.tensor([50, 900, 60, 70, 80]), torch.tensor([1, 2, 0, 0, 1]), 2)
     with torch.no_grad():
         scene = expert.encode([cloud])
@@ -99,12 +98,12 @@ def test_corrections_leave_the_network_less_say() -> None:
 
 
 def test_sharper_probabilities_change_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor = Predictor(Guided(untrained(0.02), 0.02), voxel_size=0.01)
+    predictor = Predictor(NetworkWithWalker(untrained(0.02), 0.02), voxel_size=0.01)
     scene = predictor.encode(*two_boxes(), up=(0, 0, 1))
     clicks = [Click((-0.12, 0.0, 0.1), 1), Click((0.12, 0.0, 0.1), 0), Click((0.0, 0.2, 0.0), 0)]
     sharp = predictor.segment(scene, clicks)
     # a sharpness of one after three clicks on one object
-    monkeypatch.setattr("iseg3d_ros.models.ensemble.SUREST", 1 + 1 / 3)
+    monkeypatch.setattr("iseg3d_ros.models.ensemble.SHARPNESS_AT_MANY_CLICKS", 1 + 1 / 3)
     plain = predictor.segment(scene, clicks)
     np.testing.assert_array_equal(sharp.labels, plain.labels)
     assert (sharp.probability >= plain.probability - 1e-6).all() and sharp.probability.mean() > plain.probability.mean()

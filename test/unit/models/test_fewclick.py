@@ -5,8 +5,8 @@ import torch
 from model_scenes import boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.models.build import settings_of
 from iseg3d_ros.models.fewclick import FewClick, class_loss, mask_pool, merge
-from iseg3d_ros.models.settings import settings_of
 
 
 @pytest.fixture

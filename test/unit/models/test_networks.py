@@ -10,8 +10,7 @@ from model_scenes import boxes_on_a_table, first_clicks, logits_of
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import NETWORKS, settings_of
+from iseg3d_ros.models.build import NETWORKS, build, settings_of
 
 SPREADING = ("agile3d", "e2i3d", "npiseg3d")  # where the settings ask for it
 BUILDS = [(name, {}) for name in NETWORKS] + [(name, {"propagation": 12}) for name in SPREADING]

@@ -10,7 +10,7 @@ from conftest import REALSET, needs_realset
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.random_walker import RandomWalker
-from iseg3d_ros.models.voxel_graph import Edges, factorised, nearest_pairs, one_view, supporting_surface
+from iseg3d_ros.models.voxel_graph import Edges, factorised, is_single_view, nearest_pairs, supporting_surface
 from iseg3d_ros.preprocessing.features import voxel_cloud
 
 
@@ -93,8 +93,8 @@ def test_support_and_view() -> None:
     assert support[:2000].all()
     assert not support[2000:].any()
     seen = floor + [0, 0, -1.5]
-    assert one_view(seen)
-    assert not one_view(np.concatenate([seen, seen * 1.7]))
+    assert is_single_view(seen)
+    assert not is_single_view(np.concatenate([seen, seen * 1.7]))
 
 
 @needs_realset
@@ -145,8 +145,9 @@ def test_a_click_on_a_stray_point_holds_its_neighbours_too() -> None:
     cloud, truth = two_balls()
     walker = RandomWalker()
     (walks,) = walker.encode([cloud])
-    walks.seen.normals[int(np.flatnonzero(truth == 1)[300])] = (0, 0, 0)  # nothing is parallel to it: no smooth patch
-    assert len(walker._patch(walks, int(np.flatnonzero(truth == 1)[300]), 4.0)) >= 5
+    lone = int(np.flatnonzero(truth == 1)[300])
+    walks.geometry.normals[lone] = (0, 0, 0)  # nothing is parallel to it: no smooth patch
+    assert len(walker._patch(walks, lone, 4.0)) >= 5
 
 
 def test_an_edge_that_the_judge_doubts_is_not_crossed() -> None:
@@ -168,7 +169,7 @@ def test_a_patch_that_is_cut_off_takes_root_beside_it() -> None:
     cloud, truth = two_balls()
     walker, left = RandomWalker(), int(np.flatnonzero(truth == 1)[300])
     (walks,) = walker.encode([cloud])
-    stray = np.isin(np.arange(len(truth)), walks.tree.query(walks.seen.means[left], 5)[1])
+    stray = np.isin(np.arange(len(truth)), walks.tree.query(walks.geometry.means[left], 5)[1])
     cloud.features[left, 7:10] = 0  # no smooth patch
 
     def judge(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.random_walker import RandomWalker, RandomWalkerSettings
-from iseg3d_ros.models.room_planes import shell, usual_colours, walled
+from iseg3d_ros.models.room_planes import is_room, room_planes_of, usual_colours
 from iseg3d_ros.preprocessing.features import voxel_cloud
 
 SIZE = 0.05
@@ -31,14 +31,14 @@ def room() -> tuple[np.ndarray, np.ndarray]:
 def test_outer_planes_are_found_and_the_panel_is_none() -> None:
     cloud, _ = voxel_cloud(*room(), SIZE, RandomWalkerSettings().features)
     points, normals = cloud.points.double().numpy(), cloud.features[:, 7:10].double().numpy()
-    surface = shell(points, normals, SIZE, 1.0)
+    surface = room_planes_of(points, normals, SIZE, 1.0)
     inner = np.abs(points - [2, 2, 1.25]).max(axis=1) < 0.9  # on the panel alone
     assert surface.max() == 2 and (surface[inner] == -1).all()
     for axis in range(3):
         here = (points[:, axis] < 0.02) & (np.delete(points, axis, axis=1) > 0.2).all(axis=1)
         assert np.bincount(surface[here] + 1).max() > 0.9 * here.sum(), "one number on each of them"
-    assert walled(surface, normals) and not walled(np.where(np.abs(normals[:, 2]) > 0.5, surface, -1), normals)
-    assert (shell(points, normals, SIZE, 40.0) == -1).all(), "none is that large"
+    assert is_room(surface, normals) and not is_room(np.where(np.abs(normals[:, 2]) > 0.5, surface, -1), normals)
+    assert (room_planes_of(points, normals, SIZE, 40.0) == -1).all(), "none is that large"
 
 
 def test_a_picture_differs_from_its_wall() -> None:

@@ -11,9 +11,8 @@ from torch import Tensor
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.layers.two_way import CrossAttention
-from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.models.two_way_e2i3d import Memory, TwoWayE2I3D
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from iseg3d_ros.preprocessing import voxels as subject
-from iseg3d_ros.preprocessing.voxels import majority, mean_per_voxel, neighbour_pairs, voxelise
+from iseg3d_ros.preprocessing import voxels as voxels_module
+from iseg3d_ros.preprocessing.voxels import majority, mean_per_voxel, neighbour_table, upper_neighbours, voxelise
 
 
 def cloud(count: int = 5000, seed: int = 0) -> np.ndarray:
@@ -57,15 +58,25 @@ def test_means_and_majority() -> None:
     assert majority(np.array([7, 2, 3, -1]), voxels).tolist() == [2, -1]
 
 
+@pytest.mark.parametrize("counted", [0, 1 << 21])  # by search, by counting
 @pytest.mark.parametrize("radius", [1, 2])
-def test_neighbour_pairs_are_all_pairs_once(radius: int) -> None:
+def test_upper_neighbours_are_all_of_a_larger_key(radius: int, counted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voxels_module, "COUNTED_CELLS", counted)
     coords = voxelise(cloud(600), 0.2).coords
-    first, second = neighbour_pairs(coords, radius)
-    near = np.abs(coords[:, None] - coords[None]).max(-1) <= radius
-    wanted = {(i, j) for i, j in zip(*np.nonzero(near), strict=True) if i < j}
-    found = list(zip(np.minimum(first, second), np.maximum(first, second), strict=True))
-    assert len(found) == len(set(found))
-    assert set(found) == wanted
+    begin, second = upper_neighbours(coords, radius)
+    near = np.triu(np.abs(coords[:, None] - coords[None]).max(-1) <= radius, 1)
+    wanted = [np.flatnonzero(row).tolist() for row in near]
+    assert [second[a:b].tolist() for a, b in zip(begin, begin[1:])] == wanted
+    table = neighbour_table(coords)
+    rows = {tuple(cell): i for i, cell in enumerate(coords.tolist())}
+    steps = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)]
+    assert table.tolist() == [[rows.get((x + i, y + j, z + k), -1) for i, j, k in steps] for x, y, z in coords.tolist()]
+
+
+def test_neighbours_of_one_voxel_and_of_a_long_grid() -> None:
+    assert upper_neighbours(np.zeros((1, 3), np.int32), 2)[1].size == 0
+    far = np.array([[0, 0, 0], [0, 0, 1], [5000, 5000, 5000], [5000, 5001, 4999]], np.int32)  # beyond 32 bits
+    assert upper_neighbours(far, 1)[1].tolist() == [1, 3]
 
 
 def test_a_million_points_are_quick() -> None:

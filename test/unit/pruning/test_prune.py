@@ -16,10 +16,9 @@ from iseg3d_ros.benchmarks import pruning as benchmark
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build, parameters
+from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.models.e2i3d import with_hierarchy
-from iseg3d_ros.models.layers.attention import Attention
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.pruning.cost import costs, multiplications
 from iseg3d_ros.pruning.groups import heterogeneous_groups
 from iseg3d_ros.pruning.importance import accumulate_gradients, importance, point_weights

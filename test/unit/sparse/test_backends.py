@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,16 @@ import torch
 from conftest import needs_spconv
 from torch import Tensor
 
-from iseg3d_ros.sparse import DownConv3d, Maps, SparseTensor, SubMConv3d, UpConv3d, backend, sparse_batch
+from iseg3d_ros.sparse import (
+    DownConv3d,
+    Maps,
+    SparseTensor,
+    SubMConv3d,
+    UpConv3d,
+    backend,
+    sparse_batch,
+    spconv_convolution,
+)
 from iseg3d_ros.sparse.choice import use_spconv
 from iseg3d_ros.sparse.spconv_convolution import available
 
@@ -82,11 +93,11 @@ def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISEG3D_SPARSE", "torch")
     assert not use_spconv(x, 3)
     monkeypatch.setenv("ISEG3D_SPARSE", "minkowski")
-    with pytest.raises(ValueError, match="torch, spconv"):
+    with pytest.raises(ValueError, match="torch, triton, spconv"):
         use_spconv(x, 3)
     with backend("torch"):
         assert not use_spconv(x, 3)
-    with pytest.raises(ValueError, match="torch, spconv"), backend("fast"):
+    with pytest.raises(ValueError, match="torch, triton, spconv"), backend("fast"):
         pass
 
 
@@ -118,8 +129,8 @@ def test_blocks_do_not_change_the_result(device: str, monkeypatch: pytest.Monkey
     maps, layer = Maps(clouds(2, (900, 300)).to(device)), SubMConv3d(24, 20).double().to(device)
     x = torch.randn(1200, 24, dtype=torch.double, device=device)
     one = run("torch", layer, x, maps)
-    for name in ("CPU_ROWS", "DEVICE_ROWS", "GATHERED"):
-        monkeypatch.setattr(f"iseg3d_ros.sparse.kernel_map.{name}", 37)
+    for name in ("kernel_map.ROWS", "kernel_map.GATHERED", "convolution.GATHERED"):
+        monkeypatch.setattr(f"iseg3d_ros.sparse.{name}", 37)
     for a, b in zip(one, run("torch", layer, x, maps), strict=True):
         assert torch.allclose(a, b)
 
@@ -128,3 +139,43 @@ def test_results_repeat_exactly() -> None:
     maps, layer, x = Maps(clouds(3, (800,))), SubMConv3d(24, 24), torch.randn(800, 24)
     for a, b in zip(run("torch", layer, x, maps), run("torch", layer, x, maps), strict=True):
         assert torch.equal(a, b)
+
+
+@needs_spconv
+def test_spconv_is_used_as_it_wants_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Index pairs once a resolution, short ones at inference; a layer once, without random numbers; a weight once."""
+    from spconv.pytorch import ops
+
+    pairs, layers, given = [], [], []
+    find, make, arrange = ops.get_indice_pairs, spconv_convolution._layer, spconv_convolution._arranged
+    monkeypatch.setattr(ops, "get_indice_pairs", lambda *a, **k: pairs.append(a) or find(*a, **k))
+    monkeypatch.setattr(spconv_convolution, "_layer", lambda *a: layers.append(make(*a)) or layers[-1])
+    monkeypatch.setattr(spconv_convolution, "_arranged", lambda *a: given.append(a) or arrange(*a))
+    maps, stack = Maps(clouds(5, (200,))), torch.nn.Sequential(*(SubMConv3d(8, 8) for _ in range(3)))
+    x, state = SparseTensor(torch.randn(200, 8), maps), torch.get_rng_state()
+    with backend("spconv"), torch.inference_mode():
+        first = [stack(x).features for _ in range(3)][0]
+        assert torch.equal(torch.get_rng_state(), state)
+        assert (len(pairs), len(layers), len(given)) == (1, 3, 3)
+        assert not any(each.training for each in layers)
+        with torch.inference_mode(False), torch.no_grad():
+            stack[0].weight.mul_(2)
+        assert torch.allclose(stack(x).features, 2 * first, rtol=1e-4, atol=1e-4) and len(given) == 4
+    with backend("spconv"):
+        copy.deepcopy(stack)(x).features.sum().backward()
+    assert list(stack.state_dict()) == ["0.weight", "1.weight", "2.weight"]
+    assert len(pickle.dumps(stack)) < 3 * 27 * 64 * 4 + 4000
+
+
+@needs_spconv
+def test_spconv_on_a_cpu_gets_the_algorithm_that_it_has_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build for CUDA would take another one by itself and refuse; nor do its fused kernels take 125 offsets."""
+    import spconv.pytorch
+    from spconv.core import ConvAlgo
+
+    asked, real = [], spconv.pytorch.SubMConv3d
+    monkeypatch.setattr(spconv.pytorch, "SubMConv3d", lambda *a, **k: asked.append(k["algo"]) or real(*a, **k))
+    layer = spconv_convolution.Layer()
+    layer.of(torch.zeros(27, 4, 4), 1, 3, False)
+    layer.of(torch.zeros(125, 4, 4), 1, 5, False)
+    assert asked == [ConvAlgo.Native] * 2

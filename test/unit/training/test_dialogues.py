@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.preprocessing.features import voxel_cloud
 from iseg3d_ros.training import augment
 from iseg3d_ros.training.config import AugmentConfig, DialogueConfig, OptimiserConfig

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from model_scenes import boxes_on_a_table
 
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import settings_of
 from iseg3d_ros.training.random_clicks import near, random_clicks
 
 CLOUD, LABEL = boxes_on_a_table(settings_of("interobject3d", "tiny"))

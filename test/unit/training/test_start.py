@@ -11,8 +11,7 @@ import torch
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.training.config import TrainConfig
 from iseg3d_ros.training.start import first_network
 

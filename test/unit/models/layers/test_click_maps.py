@@ -6,6 +6,7 @@ from model_scenes import boxes_on_a_table
 
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.models.build import settings_of
 from iseg3d_ros.models.layers.click_maps import (
     channels,
     click_channels,
@@ -13,7 +14,6 @@ from iseg3d_ros.models.layers.click_maps import (
     current_click,
     nearest_of_label,
 )
-from iseg3d_ros.models.settings import settings_of
 
 CLICKS = VoxelClicks(torch.tensor([3, 200, 77, 150, 400]), torch.tensor([1, 2, 1, 0, 2]), 3)  # object 3 has none
 

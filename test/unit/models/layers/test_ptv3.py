@@ -4,9 +4,9 @@ import pytest
 import torch
 from model_scenes import boxes_on_a_table
 
+from iseg3d_ros.models.build import settings_of
 from iseg3d_ros.models.layers.ptv3 import Block, PatchAttention, PointTransformer, Pool, Unpool, ramp, serialise
 from iseg3d_ros.models.layers.serialisation import codes
-from iseg3d_ros.models.settings import settings_of
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
 SETTINGS = settings_of("fewclick", "tiny")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from iseg3d_ros.evaluation.run import EvaluationConfig
+from iseg3d_ros.evaluation.config import EvaluationConfig
 
 SHOWN = (1, 2, 3, 5, 10)  # clicks an object
 
 
-def asked(description: str | None) -> tuple[str, list[str], EvaluationConfig]:
+def common_arguments(description: str | None) -> tuple[str, list[str], EvaluationConfig]:
     """Model, data and the protocol's settings, from the command line."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", help="labelled scenes, as `iseg3d evaluate` takes them")
