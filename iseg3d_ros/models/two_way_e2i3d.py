@@ -26,7 +26,7 @@ from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.backbone import Backbone
 from iseg3d_ros.models.layers.click_position import ClickPosition, distance_features
 from iseg3d_ros.models.layers.encoded_scene import children, parents, pool_mean, rows_of_clouds
-from iseg3d_ros.models.layers.two_way import CrossAttention, TwoWayBlock
+from iseg3d_ros.models.layers.two_way import CrossAttention, TwoWayBlock, in_blocks
 from iseg3d_ros.models.settings import MOST_LAYERS, SMALL, TINY, ModelSettings, check_heads, setting
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
@@ -227,21 +227,30 @@ class TwoWayE2I3D(Network):
         """
         fine, coarse = start
         tokens = first = self._tokens(fine, clicked, sign)
-        if before is not None:
-            seen = 2 * before.sigmoid() - 1
-            fine = fine + seen[..., None] * self.last_mask
-            coarse = coarse + voxels.pooled(seen)[..., None] * self.last_mask
-        place = voxels.points[clicked]
+        seen = None if before is None else (2 * before.sigmoid() - 1)[..., None]
+        if seen is not None:
+            coarse = coarse + voxels.pooled(seen[..., 0])[..., None] * self.last_mask
+        place, count = voxels.points[clicked], fine.shape[1]
         near = distance_features(voxels.coarse_points, place, voxels.size)
-        tokens, found = self.coarse_block(tokens, first, coarse, near, sign)
-        fine = self.coarse_block.norm4(fine + found[:, voxels.parent])  # Eq. 6: the scales' scenes summed
-        logits = [self._logits(tokens, fine)] if torch.is_grad_enabled() else []
+        tokens, answer = self.coarse_block(tokens, first, coarse, near, sign)
+        found = answer(coarse, slice(None))
+
+        def summed(rows: slice) -> Tensor:  # Eq. 6: the scales' scenes
+            total = fine[:, rows] + found[:, voxels.parent[rows]]
+            return self.coarse_block.norm4(total if seen is None else total + seen[:, rows] * self.last_mask)
+
+        scene = in_blocks(summed, count)
+        logits = [self._logits(tokens, scene)] if torch.is_grad_enabled() else []
         near = distance_features(voxels.points, place, voxels.size)
-        tokens, found = self.fine_block(tokens, first, fine, near, sign)
-        fine = self.fine_block.norm4(fine + found)
-        tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, fine))
-        fine = self.voxel_norm(fine + self.voxel_mlp(fine))
-        return [*logits, self._logits(tokens, fine)]
+        tokens, answer = self.fine_block(tokens, first, scene, near, sign)
+        refined = in_blocks(lambda rows: self.fine_block.norm4(scene[:, rows] + answer(scene[:, rows], rows)), count)
+        tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, refined))
+        last = in_blocks(lambda rows: self._logits(tokens, self._at_last(refined[:, rows])), count)
+        return [*logits, last]
+
+    def _at_last(self, voxels: Tensor) -> Tensor:
+        normed: Tensor = self.voxel_norm(voxels + self.voxel_mlp(voxels))
+        return normed
 
     def _tokens(self, fine: Tensor, clicked: Tensor, sign: Tensor) -> Tensor:
         """Mask, not-mask, and one token a click: its voxel as the object sees it, its sign, first or newest."""

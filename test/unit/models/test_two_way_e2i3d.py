@@ -112,9 +112,9 @@ def test_attention_folded_into_the_tokens_is_plain_attention() -> None:
     torch.manual_seed(0)
     attention, tokens, voxels = CrossAttention(12, 8, 2), torch.randn(3, 4, 12), torch.randn(3, 50, 12)
     bias = torch.randn(3, 2, 4, 50)
-    folded = attention.tokens_to_voxels(tokens, voxels, bias)
+    folded = attention.tokens_to_voxels(tokens, voxels, bias.transpose(1, 2))
     assert torch.allclose(folded, plain(attention, tokens, voxels, voxels, bias), atol=1e-5)
-    back = attention.voxels_to_tokens(voxels, tokens, tokens + 1, bias.permute(0, 3, 1, 2))
+    back = attention.voxels_to_tokens(tokens, tokens + 1, bias.transpose(1, 2))(voxels, slice(None))
     assert torch.allclose(back, plain(attention, voxels, tokens, tokens + 1, bias.transpose(2, 3)), atol=1e-5)
 
 
