@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from iseg3d_ros.models.layers.click_position import DISTANCE_CHANNELS
 
-
 ROWS = 2048  # voxels worked on at once without gradient: what stays in a core's cache
 
 Answer = Callable[[Tensor, slice], Tensor]  # of voxels (B, m, C), which are these rows of all
