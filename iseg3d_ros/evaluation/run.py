@@ -120,7 +120,8 @@ def _key(model: str, part: Part, config: EvaluationConfig) -> str:
 def _outcome(values: dict[str, Any]) -> Outcome:
     rows = [Row(row["clicks"], tuple(row["ious"])) for row in values["rows"]]
     scores = [tuple(row) for row in values["scores"]]
-    return Outcome(**values | {"rows": rows, "scores": scores})
+    strata = tuple(map(tuple, values.get("strata", ())))
+    return Outcome(**values | {"rows": rows, "scores": scores, "strata": strata})
 
 
 def _line(model: str, part: Part, values: dict[str, Any], place: str, left: float) -> str:
