@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "iseg3d_ros"
 FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
-    ("clicks", "sparse", "geometry", "io"),
+    ("clicks", "sparse", "geometry", "io", "ray_items"),
     ("cloud",),
     ("models.settings",),
     ("models.base",),
