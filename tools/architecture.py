@@ -12,8 +12,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "iseg3d_ros"
 FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
-    ("clicks", "sparse", "geometry", "io", "ray_items"),
-    ("cloud",),
+    ("clicks", "geometry", "ray_items"),
+    ("io",),
+    ("cloud", "sparse"),
     ("models.settings",),
     ("models.base",),
     ("preprocessing", "models.layers"),

@@ -33,7 +33,7 @@ class Task:
     truth: NDArray[np.int32]
     objects: int
     up: tuple[float, float, float] | None = None
-    instance: NDArray[np.int32] | None = None  # (N,) of everything that is labelled, and the number of each object there
+    instance: NDArray[np.int32] | None = None  # (N,) of all that is labelled, and the number of each object there
     numbers: tuple[int, ...] = ()
 
 
