@@ -31,7 +31,7 @@ EXTRAS = {
     ],
     "open3d": [f"open3d-cpu>=0.18; {LINUX}", "open3d>=0.18; sys_platform != 'linux' or platform_machine != 'x86_64'"],
     "train": ["matplotlib"],
-    "console": ["viser>=1.0", "websockets>=13"],
+    "console": ["viser>=1.0", "msgspec", "websockets>=13"],
     "ray": ["ray[default]>=2.9"],
     "bags": ["rosbags"],
     "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags"],

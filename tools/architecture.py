@@ -12,8 +12,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "iseg3d_ros"
 FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
-    ("clicks", "sparse", "geometry", "io"),
-    ("cloud",),
+    ("clicks", "geometry", "io"),
+    ("cloud", "sparse"),
     ("models.settings",),
     ("models.base",),
     ("preprocessing", "models.layers"),
