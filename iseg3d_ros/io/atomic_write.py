@@ -22,7 +22,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes files private
+        os.chmod(name, 0o666 & ~umask())  # mkstemp makes files private
         os.replace(name, target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -30,7 +30,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The mask of permissions that new files do not get."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,8 +121,10 @@ def _compressed(body: bytes, header: Header, where: str) -> dict[str, np.ndarray
     return _named(rows, header)
 
 
-def write(path: Path, cloud: Cloud, fields: Mapping[str, np.ndarray], encoding: str) -> None:
-    """Write the cloud; colours are packed as PCL does."""
+def write(
+    path: Path, cloud: Cloud, fields: Mapping[str, np.ndarray], encoding: str, comments: Sequence[str] = ()
+) -> None:
+    """Write the cloud; colours are packed as PCL does. `comments` are lines of ascii for the header."""
     if encoding not in ENCODINGS:
         raise ValueError(f"PCD files are {', '.join(ENCODINGS)}, not {encoding!r}.")
     columns = columns_of(cloud, fields)
@@ -131,6 +133,7 @@ def write(path: Path, cloud: Cloud, fields: Mapping[str, np.ndarray], encoding: 
     kinds = [values.dtype for values in columns.values()]
     lines = [
         "# .PCD v0.7 - Point Cloud Data file format",
+        *(f"# {text}" for text in comments),
         "VERSION 0.7",
         f"FIELDS {' '.join(columns)}",
         f"SIZE {' '.join(str(kind.itemsize) for kind in kinds)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -149,15 +149,18 @@ def _ascii(text: bytes, elements: list[Element], where: str) -> dict[str, np.nda
     return {name: table[:, index].astype(kind) for index, (name, kind, _) in enumerate(vertex.properties)}
 
 
-def write(path: Path, cloud: Cloud, fields: Mapping[str, np.ndarray], encoding: str) -> None:
-    """Write the cloud's points as vertices."""
+def write(
+    path: Path, cloud: Cloud, fields: Mapping[str, np.ndarray], encoding: str, comments: Sequence[str] = ()
+) -> None:
+    """Write the cloud's points as vertices; `comments` are lines of ascii for the header."""
     if encoding not in ENCODINGS:
         raise ValueError(f"PLY files are {', '.join(ENCODINGS)}, not {encoding!r}.")
     columns = columns_of(cloud, {})
     if cloud.rgb is not None:
         columns.update(zip(("red", "green", "blue"), as_bytes(cloud.rgb).T, strict=True))
     columns.update({name: values for name, values in columns_of(cloud, fields).items() if name in fields})
-    lines = ["ply", f"format {ENCODINGS[encoding]} 1.0", f"element vertex {len(cloud)}"]
+    lines = ["ply", f"format {ENCODINGS[encoding]} 1.0", *(f"comment {text}" for text in comments)]
+    lines.append(f"element vertex {len(cloud)}")
     lines += [f"property {NAMES[values.dtype.str[1:]]} {name}" for name, values in columns.items()]
     with replacing(path) as stream:
         stream.write(("\n".join(lines) + "\nend_header\n").encode())
