@@ -33,8 +33,8 @@ class Task:
     truth: NDArray[np.int32]
     objects: int
     up: tuple[float, float, float] | None = None
-    instance: NDArray[np.int32] | None = None  # (N,) of everything that is labelled, and the number of each object there
-    numbers: tuple[int, ...] = ()
+    instance: NDArray[np.int32] | None = None  # (N,) of everything that is labelled
+    numbers: tuple[int, ...] = ()  # of each object there
 
 
 @dataclass
