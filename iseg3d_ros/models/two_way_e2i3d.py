@@ -192,10 +192,10 @@ class TwoWayE2I3D(Network):
         """The objects' masks after all clicks, one click after the other; what was computed before is remembered."""
         dialogues: list[Dialogue] = [()] * clicks.objects
         masks: list[Tensor | None] = [None] * clicks.objects
-        for voxel, label in zip(clicks.voxel.tolist(), clicks.label.tolist(), strict=True):
+        for voxel, label in torch.stack([clicks.voxel, clicks.label], 1).tolist():
             for index, mask in enumerate(masks):
                 own = index + 1 == label
-                if own or (mask is not None and bool(mask[voxel] > 0)):
+                if own or (mask is not None and self._covers(scene, dialogues[index], mask, voxel)):
                     dialogues[index] += ((voxel, int(own)),)
                     masks[index] = self.mask(scene, dialogues[index])
         background = scene.voxels.points.new_zeros(len(scene.voxels.points))
@@ -228,8 +228,15 @@ class TwoWayE2I3D(Network):
         if len(order) == 0 or not sign[order[0]]:
             return before
         voxel, sign = clicks.voxel[order][None], sign[order][None]
-        start = self._started(scene, voxel[:, 0])
+        start = self._started(scene, voxel[:, 0], int(voxel[0, 0]))
         return self.masks(start, scene.voxels, voxel, sign, before[None])[-1][0].float()
+
+    def _covers(self, scene: EncodedScene, dialogue: Dialogue, mask: Tensor, voxel: int) -> bool:
+        """Whether a dialogue's mask has a voxel; a device is asked once."""
+        key = ("covers", dialogue, voxel)
+        kept = scene.memory.get(key) or ((mask[voxel] > 0).cpu(),)
+        scene.memory.keep(key, *kept)
+        return bool(kept[0])
 
     def mask(self, scene: EncodedScene, dialogue: Dialogue) -> Tensor:
         """The logits (V,) of one object after its dialogue."""
@@ -238,7 +245,7 @@ class TwoWayE2I3D(Network):
             return kept[0]
         before = None if len(dialogue) == 1 else self.mask(scene, dialogue[:-1])[None]
         voxel, sign = torch.tensor(dialogue, device=scene.voxels.points.device).T[:, None]
-        start = self._started(scene, voxel[:, 0])
+        start = self._started(scene, voxel[:, 0], dialogue[0][0])
         logits = self.masks(start, scene.voxels, voxel, sign, before)[-1][0].float()
         logits = self._connected(scene, dialogue, logits)
         scene.memory.keep(dialogue, logits)
@@ -253,8 +260,8 @@ class TwoWayE2I3D(Network):
         kept = torch.from_numpy(scene.links.pieces_with(mask, seeds)).to(logits.device)
         return torch.where(kept, logits, -logits.abs())
 
-    def _started(self, scene: EncodedScene, first: Tensor) -> tuple[Tensor, Tensor]:
-        key = ("started", int(first))
+    def _started(self, scene: EncodedScene, first: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        key = ("started", number)  # the same as a number of the host, so that no device is asked for it
         kept = scene.memory.get(key)
         if kept is None:
             kept = self.start(scene.voxels, first)
