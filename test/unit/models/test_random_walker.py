@@ -145,7 +145,7 @@ def test_a_click_on_a_stray_point_holds_its_neighbours_too() -> None:
     cloud, truth = two_balls()
     walker = RandomWalker()
     (walks,) = walker.encode([cloud])
-    walks.geometry.normals[int(np.flatnonzero(truth == 1)[300])] = (0, 0, 0)  # nothing is parallel to it: no smooth patch
+    walks.geometry.normals[int(np.flatnonzero(truth == 1)[300])] = (0, 0, 0)  # parallel to nothing: no smooth patch
     assert len(walker._patch(walks, int(np.flatnonzero(truth == 1)[300]), 4.0)) >= 5
 
 
