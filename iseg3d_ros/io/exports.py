@@ -113,7 +113,9 @@ def _npz(path: Path, result: LabelledResult) -> None:
     rows = result.described()
     named = {"object_labels": "label", "object_names": "name", "object_classes": "class"}
     kinds = {"label": np.int32, "name": np.str_, "class": np.str_}
-    extra = {name: np.array([row[key] for row in rows], kinds[key]) for name, key in named.items()}
+    extra: dict[str, np.ndarray] = {
+        name: np.array([row[key] for row in rows], kinds[key]) for name, key in named.items()
+    }
     for part, shape in (("centre", (3,)), ("rotation", (3, 3)), ("size", (3,))):
         boxes = [row["box"][part] if row["box"] else np.full(shape, np.nan) for row in rows]
         extra[f"box_{part}"] = np.array(boxes, np.float64).reshape(len(rows), *shape)

@@ -148,8 +148,9 @@ def test_bag_in_bag_out(tmp_path: Path, suffix: str, capsys: Any) -> None:
         np.testing.assert_allclose([cup.box_min.x, cup.box_max.z], [xyz[:, 0].min(), xyz[:, 2].max()], atol=1e-6)
         np.testing.assert_allclose([cup.size.x, cup.size.y, cup.size.z], 0.1, atol=0.06)
         assert len(cup.clicks) == 1 and last.header == message.header and last.model == "random_walker"
-    labels = np.fromfile(tmp_path / "kitti" / "labels" / "000003.label", np.uint32)
-    assert len(labels) == 8000 and len(read_cloud(tmp_path / "kitti" / "velodyne" / "000003.bin")) == 8000
+    sequence = tmp_path / "kitti" / "sequences" / "00"
+    labels = np.fromfile(sequence / "labels" / "000003.label", np.uint32)
+    assert len(labels) == 8000 and len(read_cloud(sequence / "velodyne" / "000003.bin")) == 8000
     assert main([*words, *options]) == 1
     assert "is there already" in capsys.readouterr().err
 
