@@ -18,7 +18,7 @@ from typing import NamedTuple
 OK, NOTE, BAD = "ok", "note", "bad"  # bad: something that the product cannot do without
 NEEDED = ("torch", "numpy", "scipy", "safetensors", "yaml", "PIL")
 OPTIONAL = {
-    "spconv": ("faster sparse convolutions on NVIDIA GPUs", "pip install spconv-cu126 (x86-64 Linux; cu120 for Python < 3.12)"),
+    "spconv": ("faster sparse convolutions on NVIDIA GPUs", "pip install spconv-cu126 (cu120 for Python < 3.12)"),
     "triton": ("the Triton kernel on NVIDIA GPUs", "pip install triton"),
     "viser": ("iseg3d console and demo", "pip install viser"),
     "rosbags": ("iseg3d bag, and bags in the player", "pip install rosbags"),
@@ -81,7 +81,8 @@ def _python() -> Iterator[Check]:
 def _packages() -> Iterator[Check]:
     for name in NEEDED:
         there = importlib.util.find_spec(name) is not None
-        yield Check(name, OK if there else BAD, _version(name), "" if there else f"pip install {DISTRIBUTIONS.get(name, name)}")
+        remedy = "" if there else f"pip install {DISTRIBUTIONS.get(name, name)}"
+        yield Check(name, OK if there else BAD, _version(name), remedy)
     for name, (purpose, remedy) in OPTIONAL.items():
         there = importlib.util.find_spec(name) is not None
         yield Check(name, OK if there else NOTE, f"{_version(name)} (for {purpose})", "" if there else remedy)
@@ -108,7 +109,8 @@ def _device() -> Iterator[Check]:
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         name = torch.cuda.get_device_name()
-        yield Check("device", OK, f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {torch.version.cuda}")
+        memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        yield Check("device", OK, f"{name}, {memory}, CUDA {torch.version.cuda}")
     elif shutil.which("nvidia-smi"):
         remedy = "install a torch built for your driver's CUDA version (nvidia-smi shows it)"
         yield Check("device", NOTE, f"cpu; there is a GPU driver, but torch {torch.__version__} finds no GPU", remedy)
@@ -121,14 +123,16 @@ def _threads() -> Iterator[Check]:
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     more = wanted.isdecimal() and int(wanted) > cores
     remedy = f"set OMP_NUM_THREADS to {cores} or less" if more else ""
-    yield Check("threads", NOTE if more else OK, f"{cores} cores for this process, OMP_NUM_THREADS={wanted or 'unset'}", remedy)
+    words = f"{cores} cores for this process, OMP_NUM_THREADS={wanted or 'unset'}"
+    yield Check("threads", NOTE if more else OK, words, remedy)
 
 
 def _ros() -> Iterator[Check]:
     setup = "source a ROS 2 installation, or run `make setup` in the repository"
     there = importlib.util.find_spec("rclpy") is not None
     distribution = os.environ.get("ROS_DISTRO", "no ROS_DISTRO set")
-    yield Check("rclpy", OK if there else NOTE, distribution if there else "not found (for the nodes)", "" if there else setup)
+    words, remedy = (distribution, "") if there else ("not found (for the nodes)", setup)
+    yield Check("rclpy", OK if there else NOTE, words, remedy)
     try:
         built = importlib.util.find_spec("iseg3d_ros.msg") is not None
     except ImportError:
@@ -165,12 +169,14 @@ def _port() -> Iterator[Check]:
 
 
 def _places() -> Iterator[Check]:
-    places = {"folder": Path.cwd(), "temporary": Path(os.environ.get("TMPDIR", "/tmp")), "shared memory": Path("/dev/shm")}
-    for name, place in places.items():
+    temporary = Path(os.environ.get("TMPDIR", "/tmp"))
+    places = (("folder", Path.cwd()), ("temporary", temporary), ("shared memory", Path("/dev/shm")))
+    for name, place in places:
         if not place.is_dir():
             yield Check(name, NOTE, f"there is no {place}")
         elif not os.access(place, os.W_OK):
-            yield Check(name, NOTE, f"{place} cannot be written to", "change to another folder, or ask for the permission")
+            remedy = "change to another folder, or ask for the permission"
+            yield Check(name, NOTE, f"{place} cannot be written to", remedy)
         else:
             free = shutil.disk_usage(place).free / 1e9
             full = free < LEAST_FREE_GB and name != "shared memory"
