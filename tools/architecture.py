@@ -12,12 +12,14 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "iseg3d_ros"
 FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
-    ("clicks", "sparse", "geometry", "io"),
-    ("cloud",),
+    ("clicks", "geometry"),
+    ("io",),
+    ("cloud", "sparse"),
     ("models.settings",),
     ("models.base",),
     ("preprocessing", "models.layers"),
     ("models", "io.picture"),
+    ("io.notebook",),
     ("predictor",),
     ("data", "interaction"),
     ("console", "evaluation", "scenes", "training"),

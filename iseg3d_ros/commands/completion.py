@@ -50,7 +50,8 @@ def described() -> list[Command]:
 
 
 def _command(name: str, summary: str, parser: argparse.ArgumentParser) -> Command:
-    options, words = [], []
+    options: list[Option] = []
+    words: list[str] = []
     for action in parser._actions:
         choices = tuple(str(choice) for choice in action.choices or ())
         if action.option_strings:
@@ -108,7 +109,7 @@ def zsh(commands: list[Command]) -> str:
 
 
 def _zsh_specs(option: Option) -> list[str]:
-    line = option.help.translate(str.maketrans({"[": "(", "]": ")", ":": "."}))
+    line = option.help.replace("[", "(").replace("]", ")").replace(":", ".")
     value = f":value:({' '.join(option.choices)})" if option.choices else ":value:_files"
     return [f"*{name}[{line}]{value if option.takes_value else ''}" for name in option.names]
 

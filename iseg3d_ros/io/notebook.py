@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from iseg3d_ros.io.picture import PALETTE, picture
 
 if TYPE_CHECKING:
     from iseg3d_ros.clicks import Click
-    from iseg3d_ros.predictor import Scene, Segmentation
+    from iseg3d_ros.preprocessing.scene import Scene
 
 SIZE = (800, 540)
 NO_NAMES: Mapping[int, str] = {}
@@ -56,14 +56,15 @@ def _row(label: int, name: str, points: int, sure: float, doubt: float) -> str:
 
 def show(
     scene: Scene,
-    result: Segmentation,
+    result: Any,
     clicks: Sequence[Click] = (),
     names: Mapping[int, str] = NO_NAMES,
     rgb: np.ndarray | None = None,
 ) -> Shown:
     """A result to look at: the scene's voxels in the objects' colours, and what is known of each object.
 
-    `rgb` are the colours of the cloud that was encoded; clicks are drawn as marks.
+    `result` is the predictor's `Segmentation`, which stands above this module; `rgb` are the colours of the cloud that
+    was encoded; clicks are drawn as marks.
     """
     some = scene.voxels.representative
     places = scene.voxels.points @ scene.rotation + scene.origin  # as the cloud was given
