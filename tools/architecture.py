@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
     ("models.base",),
     ("preprocessing", "models.layers"),
     ("models", "io.picture"),
+    ("io.notebook",),
     ("predictor",),
     ("data", "interaction"),
     ("console", "evaluation", "scenes", "training"),

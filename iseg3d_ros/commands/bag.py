@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import contextlib
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+from iseg3d_ros.commands.click_arguments import metres
+from iseg3d_ros.commands.export_arguments import FORMAT_NAMES, add_overwrite
+from iseg3d_ros.commands.progress import Progress
+
+if TYPE_CHECKING:
+    from iseg3d_ros.io.exports import ExportFolder, LabelledResult
+    from iseg3d_ros.ros.bag_segmentation import Segmented
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,12 +30,16 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--fixed-frame", default="", help="frame that does not move; needs TF in the bag")
     parser.add_argument("--model", help="shipped weights by name, a weights file, or random_walker")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
-    parser.add_argument("--voxel-size", type=float, metavar="METRES", help="by default it follows from the first cloud")
-    parser.add_argument("--copy", action="store_true", help="copy the input's other messages into the output")
     parser.add_argument(
-        "--export", choices=("semantickitti", "ply", "pcd", "npz"), help="write a file per cloud as well"
+        "--voxel-size", type=metres, metavar="METRES", help="by default it follows from the first cloud"
     )
-    parser.add_argument("--export-folder", type=Path, metavar="FOLDER", help="where to (default: beside the output)")
+    parser.add_argument("--copy", action="store_true", help="copy the input's other messages into the output")
+    parser.add_argument("--export", choices=FORMAT_NAMES, help="write every cloud into a folder of files as well")
+    parser.add_argument(
+        "--export-folder", type=Path, metavar="FOLDER", help="where to (default: OUTPUT_FORMAT beside the output)"
+    )
+    add_overwrite(parser)
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for every cloud")
     parser.set_defaults(run=run)
 
 
@@ -35,31 +47,69 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, segment, write."""
     from iseg3d_ros.io.bags import TF, Bag
     from iseg3d_ros.predictor import Predictor
-    from iseg3d_ros.ros.bag_segmentation import LabelledBag, Offline, export, read_clicks
+    from iseg3d_ros.ros.bag_segmentation import LabelledBag, Offline, read_clicks
 
     clicks = read_clicks(arguments.clicks)
-    folder = arguments.export_folder or arguments.output.with_suffix("")
+    progress = Progress(quiet=arguments.json)
+    files = _export_folder(arguments)
     with Bag(arguments.input) as bag:
         topic = bag.cloud_topic(arguments.topic)
         total = bag.topics("sensor_msgs/msg/PointCloud2")[topic]
-        with LabelledBag(arguments.output, bag) as out:
-            predictor = Predictor.load(arguments.model, arguments.device, arguments.voxel_size)
+        out = LabelledBag(arguments.output, bag)
+        predictor = Predictor.load(arguments.model, arguments.device, arguments.voxel_size)
+        with out, files or contextlib.nullcontext():
             topics = [] if arguments.copy else list(bag.topics(TF))
             for record in bag.messages(*topics) if arguments.copy or topics else ():
                 out.copy(record)
-            for result in Offline(predictor, clicks, arguments.fixed_frame, _say).run(bag, topic):
+            for result in Offline(predictor, clicks, arguments.fixed_frame, progress.say).run(bag, topic):
                 out.labelled(f"{topic}/labelled", result)
                 out.objects(f"{topic}/objects", result)
-                if arguments.export:
-                    export(folder, arguments.export, result)
-                ids, labels = [item.id for item in result.view.objects], result.view.result.labels
-                points = np.bincount(labels, minlength=len(ids) + 1)[1:]
-                seen = ", ".join(f"{name} {count}" for name, count in zip(ids, points, strict=False))
-                print(f"\r{result.number + 1}/{total} {seen or 'no objects yet'}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    print(arguments.output)
+                if files:
+                    files.add(labelled_result(result))
+                _report(result, total, progress, arguments.json)
+    progress.clear()
+    if not arguments.json:
+        print(arguments.output)
+        if files:
+            print(files.path)
     return 0
 
 
-def _say(sentence: str) -> None:
-    print(f"\n{sentence}", file=sys.stderr)
+def _export_folder(arguments: argparse.Namespace) -> ExportFolder | None:
+    """Checked before the work: never the output itself, never a folder that is there."""
+    from iseg3d_ros.io.exports import ExportFolder
+
+    if not arguments.export:
+        return None
+    output = arguments.output
+    folder = arguments.export_folder or output.with_name(f"{output.stem}_{arguments.export}")
+    if folder.absolute() == output.absolute():
+        raise ValueError(f"{folder} cannot be the bag and its export at once: name another --export-folder.")
+    return ExportFolder(folder, arguments.export, arguments.overwrite)
+
+
+def labelled_result(result: Segmented) -> LabelledResult:
+    """A cloud of the bag as exports take it."""
+    import numpy as np
+
+    from iseg3d_ros.cloud import Cloud
+    from iseg3d_ros.io.exports import UP, ExportedObject, LabelledResult
+
+    view, found = result.view, result.view.result
+    cloud = Cloud(np.ascontiguousarray(view.points.xyz), view.points.rgb, None, found.labels)
+    objects = tuple(ExportedObject(item.index, item.name) for item in view.objects)
+    up = UP if view.up is None else tuple(view.up)
+    return LabelledResult(cloud, objects, found.probability, found.uncertainty, up)
+
+
+def _report(result: Segmented, total: int, progress: Progress, as_json: bool) -> None:
+    import numpy as np
+
+    ids = [item.id for item in result.view.objects]
+    counts = np.bincount(result.view.result.labels, minlength=len(ids) + 1)[1:]
+    seen = {name: int(count) for name, count in zip(ids, counts, strict=False)}
+    if as_json:
+        print(json.dumps({"cloud": result.number, "time": result.record.time, "objects": seen}), flush=True)
+    else:
+        words = ", ".join(f"{name} {count}" for name, count in seen.items())
+        progress.show(f"{result.number + 1}/{total} {words or 'no objects yet'}")

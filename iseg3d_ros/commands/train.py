@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import yaml
-
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
@@ -31,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    import yaml
+
     given = {"out": arguments.out, "data.scenes": arguments.scenes, "steps": arguments.steps}
     changes = {name: value for name, value in given.items() if value is not None}
     for word in arguments.set:

@@ -148,10 +148,31 @@ def test_bag_in_bag_out(tmp_path: Path, suffix: str, capsys: Any) -> None:
         np.testing.assert_allclose([cup.box_min.x, cup.box_max.z], [xyz[:, 0].min(), xyz[:, 2].max()], atol=1e-6)
         np.testing.assert_allclose([cup.size.x, cup.size.y, cup.size.z], 0.1, atol=0.06)
         assert len(cup.clicks) == 1 and last.header == message.header and last.model == "random_walker"
-    labels = np.fromfile(tmp_path / "kitti" / "labels" / "000003.label", np.uint32)
-    assert len(labels) == 8000 and len(read_cloud(tmp_path / "kitti" / "velodyne" / "000003.bin")) == 8000
+    sequence = tmp_path / "kitti" / "sequences" / "00"
+    labels = np.fromfile(sequence / "labels" / "000003.label", np.uint32)
+    assert len(labels) == 8000 and len(read_cloud(sequence / "velodyne" / "000003.bin")) == 8000
     assert main([*words, *options]) == 1
     assert "is there already" in capsys.readouterr().err
+
+
+def test_an_export_has_a_folder_of_its_own_and_loses_nothing(tmp_path: Path, capsys: Any) -> None:
+    write_bag(tmp_path / "in", 1)
+    (tmp_path / "clicks.json").write_text('[{"point": [0, 0, 0.105], "object": "cup"}]')
+    words = ["bag", str(tmp_path / "in"), str(tmp_path / "out"), "--clicks", str(tmp_path / "clicks.json")]
+    words += ["--model", "random_walker", "--voxel-size", "0.02", "--export", "semantickitti"]
+    assert main([*words, "--export-folder", str(tmp_path / "out")]) == 1
+    assert "at once" in capsys.readouterr().err
+    mine = tmp_path / "out_semantickitti"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    assert main(words) == 1
+    assert "is there already" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    mine.rename(tmp_path / "mine")
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["objects"]["cup"] > 0
+    assert (tmp_path / "out").is_dir() and (mine / "sequences" / "00" / "labels" / "000000.label").is_file()
+    assert json.loads((mine / "export.json").read_text())["clouds"][0][0]["name"] == "cup"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clicks.json", "in", "mine", "out", mine.name]
 
 
 def test_bad_clicks_and_bags(tmp_path: Path, capsys: Any) -> None:

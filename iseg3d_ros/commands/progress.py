@@ -1,0 +1,30 @@
+"""One line of progress that is written anew, on a terminal; nothing elsewhere, so that logs stay readable."""
+
+from __future__ import annotations
+
+import sys
+
+
+class Progress:
+    """`show` replaces the line; `say` leaves a sentence above it, on a terminal and elsewhere."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._shown = sys.stderr.isatty() and not quiet
+        self._width = 0
+
+    def show(self, text: str) -> None:
+        """The new line."""
+        if self._shown:
+            print(f"\r{text[:200]:<{self._width}}", end="", file=sys.stderr, flush=True)
+            self._width = len(text)
+
+    def say(self, sentence: object) -> None:
+        """A sentence that stays."""
+        self.clear()
+        print(f"iseg3d: {sentence}", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """No line."""
+        if self._width:
+            print(f"\r{'':<{self._width}}\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
