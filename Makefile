@@ -33,7 +33,7 @@ test:
 test-fast: setup
 	@$(BIN)/python -m pytest test/unit -q -m "not slow" -n 2 $(ARGS)
 
-# What takes long (tools/long.sh): kill -9, fuzzing, soak, tests beside a busy machine; the output is left in out/long/.
+# What takes long (tools/long.sh): kill -9, mutated files, tests beside a busy machine; the output is left in out/long/.
 test-long: setup
 	@tools/long.sh $(ARGS)
 

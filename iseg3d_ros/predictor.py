@@ -169,12 +169,17 @@ class Predictor:
         return dataclasses.replace(scene, encoded=encoded)
 
     def segment(
-        self, scene: Scene, clicks: Sequence[Click], previous: Segmentation | np.ndarray | None = None
+        self,
+        scene: Scene,
+        clicks: Sequence[Click],
+        previous: Segmentation | np.ndarray | None = None,
+        carried: np.ndarray | None = None,
     ) -> Segmentation:
         """Labels from all clicks given so far, in their order; a pure function.
 
         Where two clicks of different objects fall into one voxel the later one counts. Without a click on an object
         everything is background. `previous` is the last result or its labels, for networks that use it.
+        `carried` are labels that an earlier cloud's masks give this one: networks that can `resume` go on from them.
         """
         start = time.perf_counter()
         numbering = Numbering.of(clicks)
@@ -182,7 +187,8 @@ class Predictor:
         if len(numbering.used) == 0:
             return _nothing(scene, start)
         label = numbering.compact(np.array([int(click.object) for click in clicks]))
-        prediction = self._decode(scene, voxels, label, numbering, previous)
+        resumes = carried is not None and hasattr(self.network, "resume")
+        prediction = self._decode(scene, voxels, label, numbering, carried if resumes else previous, resumes)
         chance = torch.softmax(prediction.logits.float(), dim=1).cpu().numpy()
         chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays
         return self._at_points(scene, chance, dict(zip(voxels, label, strict=True)), prediction, numbering, start)
@@ -194,6 +200,7 @@ class Predictor:
         label: NDArray[np.int64],
         numbering: Numbering,
         previous: Segmentation | np.ndarray | None,
+        resumes: bool = False,
     ) -> Prediction:
         given = VoxelClicks(torch.tensor(voxels), torch.from_numpy(label), len(numbering.used)).to(self.device)
         last = None
@@ -203,6 +210,8 @@ class Predictor:
                 raise ValueError(f"The previous labels have the shape {labels.shape}, not ({scene.points},).")
             last = torch.from_numpy(numbering.compact(labels[scene.voxels.representative])).to(self.device)
         with torch.inference_mode():
+            if resumes:
+                return self.network.resume(scene.encoded, [given], [last])[0]
             return self.network.decode(scene.encoded, [given], [last])[0]
 
     def _at_points(

@@ -68,7 +68,8 @@ class Robot:
         self.folder, self.operator = folder, operator
         self.player = node_process(folder, "player", f"path:={path}", f"rate:={rate}")
         self.console = node_process(folder, "console", "port:=18200", remap=REMAP)
-        self.address = self.console.wait_for("The console is at", 2 * PATIENCE).split()[-1]
+        said = self.console.wait_for("For looking only", 2 * PATIENCE)
+        self.address = said.partition("The console is at ")[2].split()[0]
         self.segmenter: NodeProcess | None = None
 
     def start_segmenter(self, *more: str, active: bool = True) -> NodeProcess:

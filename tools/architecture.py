@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "iseg3d_ros"
 FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
-    ("clicks", "geometry"),
+    ("clicks", "geometry", "ray_items"),
     ("io",),
     ("cloud", "sparse"),
     ("models.settings",),
@@ -98,7 +98,7 @@ def picture() -> str:
     """An SVG: one row a floor, and the arrows that do not follow from others."""
     width, box, rise = 1000, 150, 74
     places = {
-        part: (width * (2 * column + 1) / (2 * len(parts)), rise * (len(FLOORS) - height) - 40)
+        part: (_column(height, column, len(parts)) * width, rise * (len(FLOORS) - height) - 40)
         for height, parts in enumerate(FLOORS)
         for column, part in enumerate(parts)
     }
@@ -116,6 +116,11 @@ def picture() -> str:
         lines.append(f'<rect x="{x - box / 2:.0f}" y="{y - 17}" width="{box}" height="34" rx="6" fill="{fill}"')
         lines.append(f'stroke="#345"/><text x="{x:.0f}" y="{y + 5}" text-anchor="middle">{escape(part)}</text>')
     return "\n".join([*lines, "</svg>", ""])
+
+
+def _column(height: int, column: int, count: int) -> float:
+    """Where a part stands, from 0 to 1; parts alone on their floor step aside, so that arrows pass by them."""
+    return (2 * column + 1) / (2 * count) if count > 1 else (0.35, 0.5, 0.65)[height % 3]
 
 
 def essential(arrows: set[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -23,8 +23,7 @@ import torch
 from iseg3d_ros.clicks import VoxelClicks
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.build import build
-from iseg3d_ros.models.settings import settings_of
+from iseg3d_ros.models.build import build, settings_of
 
 ODD: tuple[Any, ...] = (None, True, -1, 0, 1, 7, 10**12, 1e308, "", "F64", "x", [], {}, [[]], [0, 0], [-1, 3], {"a": 1})
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The long trials, one after the other: kill -9 at any moment, mutated clouds, hours of soak, tests beside a busy machine.
+# The long trials, one after the other: kill -9 at any moment, mutated clouds and weights, tests beside a busy machine.
 # tools/long.sh [NAME …] runs those of that name only. MINUTES (default 30) is what a trial that knows no end may take.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -8,12 +8,12 @@ minutes=${MINUTES:-30}
 mkdir -p out/long
 declare -A trials=(
     [kill]="$python tools/kill_trial.py"
-    [fuzz]="$python tools/fuzz_clouds.py"
-    [soak]="$python tools/soak.py"
+    [clouds]="$python tools/fuzz_clouds.py"
+    [weights]="$python tools/fuzz_weights.py"
     [stress]="tools/stress_tests.sh 50 test/ros test/unit/test_demo.py"
 )
 failed=0
-for name in "${@:-kill fuzz soak stress}"; do
+for name in "${@:-kill clouds weights stress}"; do
     for one in $name; do
         command=${trials[$one]:-}
         script=$(echo "$command" | grep -oE 'tools/[a-z_]+\.(py|sh)')

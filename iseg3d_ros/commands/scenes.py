@@ -15,6 +15,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--out", type=Path, default=Path("out/scenes"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="work on a Ray cluster; alone: here")
     parser.add_argument("--furniture", type=Path, help="a prepared furniture file, instead of the one in the cache")
     parser.add_argument("--procedural", action="store_true", help="do without the furniture models")
     parser.add_argument("--prepare", type=Path, metavar="FILE", help="only prepare the furniture models into FILE")
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--count must be at least 1, but is {arguments.count}.")
     models = None if arguments.procedural else str(_furniture(arguments.furniture))
     order = Order(arguments.kind, arguments.seed, arguments.out, models)
-    made = with_progress(make(order, arguments.count, arguments.workers), arguments.count)
+    made = with_progress(make(order, arguments.count, arguments.workers, arguments.ray), arguments.count)
     if models:
         _attribute(arguments.out, Path(models))
     if arguments.picture:

@@ -6,7 +6,7 @@ are by bootstrap over scenes, because the objects of one scene are not independe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,21 @@ def corrections(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, float]:
         return {}
     names = [*HARMS, "gain", *(f"never {quality:g}" for quality in UNREACHED_IOUS)]
     whole = _shares(counted.sum(0))
-    rng = np.random.default_rng(seed)
-    drawn = counted[rng.integers(len(counted), size=(RESAMPLES, len(counted)))].sum(1)
-    low, high = np.nanpercentile(np.array([_shares(each) for each in drawn]), [2.5, 97.5], axis=0)
+    low, high = interval_over_scenes(counted, _shares, seed)
     table: dict[str, float] = {}
     for name, *values in zip(names, whole, low, high, strict=True):
         table |= dict(zip((name, f"{name} low", f"{name} high"), map(float, values), strict=True))
     return table
+
+
+def interval_over_scenes(
+    counted: NDArray[np.float64], shares: Callable[[NDArray[np.float64]], NDArray[np.float64]], seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95 % intervals by bootstrap of what `shares` makes of the sum over scenes of `counted` (scenes, counts)."""
+    rng = np.random.default_rng(seed)
+    drawn = counted[rng.integers(len(counted), size=(RESAMPLES, len(counted)))].sum(1)
+    low, high = np.nanpercentile(np.array([shares(each) for each in drawn]), [2.5, 97.5], axis=0)
+    return low, high
 
 
 def _counts(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
 from iseg3d_ros.evaluation.metrics import Row, object_ious
+from iseg3d_ros.evaluation.strata import strata
 from iseg3d_ros.evaluation.user import Rule, error_regions, largest
 
+Encoded = tuple[Any, float]  # an encoded cloud, and the seconds that took
 Watch = Callable[[int, Any, Sequence[Click]], None]  # clicks an object so far, the result, all clicks
 
 
@@ -31,6 +33,8 @@ class Task:
     truth: NDArray[np.int32]
     objects: int
     up: tuple[float, float, float] | None = None
+    instance: NDArray[np.int32] | None = None  # (N,) of all that is labelled, and the number of each object there
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass
@@ -46,6 +50,7 @@ class Outcome:
     calibration: dict[str, float] = field(default_factory=dict)
     peak_mb: float = float("nan")
     notes: tuple[str, ...] = ()  # what the predictor remarked on the cloud
+    strata: tuple[tuple[str, ...], ...] = ()  # of each object, where the task knows the other instances
 
 
 def evaluate(
@@ -55,15 +60,17 @@ def evaluate(
     rule: Rule = error_regions,
     seed: int = 0,
     watch: Watch | None = None,
+    encoded: Encoded | None = None,
 ) -> Outcome:
     """Let the simulated user spend `budget` clicks an object; a row at 0 clicks, at one an object, and at each more.
 
-    `watch` is shown the result at whole average counts of clicks.
+    `watch` is shown the result at whole average counts of clicks. `encoded` is the task's cloud, where it was encoded
+    before for another of its objects.
     """
     outcome = Outcome(task.name, task.objects)
-    started = time.perf_counter()
-    scene = predictor.encode(task.xyz, task.rgb, up=task.up)
-    outcome.encode_seconds, outcome.notes = time.perf_counter() - started, scene.notes
+    scene, outcome.encode_seconds = encoded or encode(predictor, task)
+    outcome.notes = scene.notes
+    outcome.strata = _strata(scene, task)
     user = _User(scene.voxels, task, rule, np.random.default_rng(seed))
     labels, result = np.zeros(len(task.xyz), np.int32), None
     outcome.rows.append(Row(0.0, object_ious(labels, task.truth, task.objects)))
@@ -80,6 +87,21 @@ def evaluate(
             if watch:
                 watch(total // task.objects, result, user.clicks)
     return outcome
+
+
+def encode(predictor: Any, task: Task) -> Encoded:
+    """The task's cloud as the predictor encodes it, and the seconds that took."""
+    started = time.perf_counter()
+    scene = predictor.encode(task.xyz, task.rgb, up=task.up)
+    return scene, time.perf_counter() - started
+
+
+def _strata(scene: Any, task: Task) -> tuple[tuple[str, ...], ...]:
+    if task.instance is None:
+        return ()
+    representative, size, up = scene.voxels.representative, scene.voxels.size, np.asarray(scene.rotation)[2]
+    points, instance = task.xyz[representative], task.instance[representative]
+    return tuple(strata(points, instance, number, size, up) for number in task.numbers)
 
 
 class _User:

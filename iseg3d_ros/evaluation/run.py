@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from iseg3d_ros.evaluation import results_store
 from iseg3d_ros.evaluation.config import EvaluationConfig, Part
 from iseg3d_ros.evaluation.metrics import Row
 from iseg3d_ros.evaluation.protocol import Outcome, choose_objects
+from iseg3d_ros.ray_items import over_ray
 
 
 def plan(paths: Sequence[str], config: EvaluationConfig) -> list[Part]:
@@ -51,7 +53,12 @@ def _parts(path: str, samples: Samples, index: int, config: EvaluationConfig) ->
 
 
 def outcomes(
-    model: str, parts: Sequence[Part], config: EvaluationConfig, workers: int = 1, kept: Path | None = None
+    model: str,
+    parts: Sequence[Part],
+    config: EvaluationConfig,
+    workers: int = 1,
+    kept: Path | None = None,
+    ray: str | None = None,
 ) -> list[Outcome]:
     """One model's outcomes in the order of the parts; rows that `kept` holds from an earlier run are not redone."""
     done, failed = results_store.ResultsStore(kept), 0
@@ -60,7 +67,7 @@ def outcomes(
     if len(missing) < len(parts):
         _say(f"{model}: {len(parts) - len(missing)} of {len(parts)} were evaluated before")
     started = time.monotonic()
-    for count, (part, values) in enumerate(_evaluated(model, missing, config, workers), 1):
+    for count, (part, values) in enumerate(_evaluated(model, missing, config, workers, ray), 1):
         if "error" in values:
             failed += 1
             _say(f"left out: {part.name}: {values['error']}")
@@ -74,11 +81,14 @@ def outcomes(
 
 
 def _evaluated(
-    model: str, parts: Sequence[Part], config: EvaluationConfig, workers: int
+    model: str, parts: Sequence[Part], config: EvaluationConfig, workers: int, ray: str | None
 ) -> Iterator[tuple[Part, dict[str, Any]]]:
     """Parts with their rows as they are finished, by processes that each load the model once; 0: by this one."""
     from iseg3d_ros.evaluation.worker import evaluate_part, evaluated, initialise_process
 
+    if parts and ray is not None:
+        yield from over_ray(partial(_with_model, model, config), parts, ray)
+        return
     if not parts or workers < 1:
         yield from ((part, evaluated(model, part, config)) for part in parts)
         return
@@ -95,6 +105,12 @@ def _evaluated(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _with_model(model: str, config: EvaluationConfig, part: Part) -> dict[str, Any]:
+    from iseg3d_ros.evaluation.worker import evaluated
+
+    return evaluated(model, part, config)
+
+
 def _key(model: str, part: Part, config: EvaluationConfig) -> str:
     settings = json.dumps(asdict(config) | {"limit": None, "device": ""}, sort_keys=True)
     hashes = results_store.hash_of_data(part.path), results_store.hash_of_weights(model), results_store.hash_of_code()
@@ -104,7 +120,8 @@ def _key(model: str, part: Part, config: EvaluationConfig) -> str:
 def _outcome(values: dict[str, Any]) -> Outcome:
     rows = [Row(row["clicks"], tuple(row["ious"])) for row in values["rows"]]
     scores = [tuple(row) for row in values["scores"]]
-    return Outcome(**values | {"rows": rows, "scores": scores})
+    strata = tuple(map(tuple, values.get("strata", ())))
+    return Outcome(**values | {"rows": rows, "scores": scores, "strata": strata})
 
 
 def _line(model: str, part: Part, values: dict[str, Any], place: str, left: float) -> str:

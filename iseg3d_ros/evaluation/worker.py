@@ -15,12 +15,13 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from iseg3d_ros.data.open import open_data
 from iseg3d_ros.data.sample import Sample, Samples
 from iseg3d_ros.evaluation.config import EvaluationConfig, Part
-from iseg3d_ros.evaluation.protocol import Task, choose_objects, evaluate
+from iseg3d_ros.evaluation.protocol import Encoded, Task, choose_objects, encode, evaluate
 from iseg3d_ros.evaluation.user import RULES, Rule, tempered
 from iseg3d_ros.predictor import Predictor
 
@@ -49,7 +50,9 @@ def evaluated(model: str, part: Part, config: EvaluationConfig) -> dict[str, Any
         torch.manual_seed(seed_of(part, config))  # for networks that sample
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the predictor remarks stands in the outcome's notes
-            outcome = evaluate(predictor, task, config.budget, rule_of(part, config), seed_of(part, config))
+            encoded = _encoded(model, part.path, part.index, part.sample, config) if part.instance is not None else None
+            rule, seed = rule_of(part, config), seed_of(part, config)
+            outcome = evaluate(predictor, task, config.budget, rule, seed, encoded=encoded)
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         return {"error": f"{error}" or type(error).__name__}
     outcome.peak_mb = peak_mb()
@@ -77,6 +80,13 @@ def _sample(path: str, index: int, name: str, split: str | None) -> Sample:
     return samples[index]
 
 
+@lru_cache(maxsize=1)
+def _encoded(model: str, path: str, index: int, name: str, config: EvaluationConfig) -> Encoded:
+    """A cloud whose objects are evaluated one at a time is encoded once."""
+    cloud = _sample(path, index, name, config.split).cloud
+    return encode(_predictor(model, config), Task(name, cloud.xyz, cloud.rgb, cloud.instance, 0))
+
+
 def task_of(part: Part, config: EvaluationConfig) -> Task:
     """The cloud and the objects that a part names."""
     sample = _sample(part.path, part.index, part.sample, config.split)
@@ -86,7 +96,9 @@ def task_of(part: Part, config: EvaluationConfig) -> Task:
     )
     if count == 0:
         raise ValueError(f"it has no object of at least {config.least_points} points")
-    return Task(part.name, sample.cloud.xyz, sample.cloud.rgb, truth, count)
+    instance = sample.cloud.instance
+    numbers = tuple(int(instance[np.argmax(truth == k)]) for k in range(1, count + 1))
+    return Task(part.name, sample.cloud.xyz, sample.cloud.rgb, truth, count, instance=instance, numbers=numbers)
 
 
 def rule_of(part: Part, config: EvaluationConfig) -> Rule:

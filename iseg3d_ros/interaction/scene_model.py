@@ -154,7 +154,8 @@ class SceneModel:
 
     def _compute(self, scene: Scene, clicks: tuple[Click, ...], carried: Carried | None) -> Segmentation:
         if not self.predictor.uses_previous:
-            return self._keep(clicks, self.predictor.segment(scene, clicks))
+            labels = None if carried is None else carried.labels
+            return self._keep(clicks, self.predictor.segment(scene, clicks, carried=labels))
         count, previous = self._start(clicks, carried)
         for end in range(count, len(clicks) + 1):
             previous = self._keep(clicks[:end], self.predictor.segment(scene, clicks[:end], previous))

@@ -6,7 +6,8 @@ relative to an object's first click, a mask and a not-mask token beside one toke
 input, and a loss at every click of a simulated dialogue (`training.dialogues`).
 
 Every object has a dialogue of its own: its clicks, and those clicks elsewhere that hit its mask. A click that concerns
-no other object changes no other object. Masks compete at the end by their logits.
+no other object changes no other object. Of a mask only the pieces stay that one of its clicks holds. Masks compete at
+the end by their logits.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -26,11 +28,14 @@ from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.backbone import Backbone
 from iseg3d_ros.models.layers.click_position import ClickPosition, distance_features
 from iseg3d_ros.models.layers.encoded_scene import children, parents, pool_mean, rows_of_clouds
-from iseg3d_ros.models.layers.two_way import CrossAttention, TwoWayBlock
+from iseg3d_ros.models.layers.pieces import Links
+from iseg3d_ros.models.layers.two_way import CrossAttention, TwoWayBlock, in_blocks
 from iseg3d_ros.models.settings import MOST_LAYERS, SMALL, TINY, ModelSettings, check_heads, setting
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
 REMEMBERED_BYTES = 256 << 20  # of masks and voxels that a scene keeps for the dialogues held on it
+
+CARRIED_LOGIT = 3.0  # of a voxel that an earlier cloud's mask was carried to
 
 Dialogue = tuple[tuple[int, int], ...]  # (voxel, 1 for the object or 0 against it), in the order of the clicks
 
@@ -92,6 +97,11 @@ class EncodedScene:
 
     voxels: Voxels
     memory: Memory = field(default_factory=lambda: Memory(REMEMBERED_BYTES), compare=False)
+
+    @cached_property
+    def links(self) -> Links:
+        """Which voxels hang together; found at the first click."""
+        return Links.of(self.voxels.points.cpu().numpy(), self.voxels.size)
 
 
 @dataclass(frozen=True)
@@ -192,6 +202,35 @@ class TwoWayE2I3D(Network):
         columns = [background, *(torch.full_like(background, -20.0) if mask is None else mask for mask in masks)]
         return Prediction(torch.stack(columns, 1), sharpness=self.settings.sharpness)
 
+    def resume(
+        self, encoded: EncodedScenes, clicks: Sequence[VoxelClicks], carried: Sequence[Tensor]
+    ) -> list[Prediction]:
+        """Masks that go on from labels int64 (V,), carried into each cloud from an earlier one: one pass an object with
+        all clicks that concern it, instead of one a click. An object without carried points begins anew."""
+        return [self._resumed(*each) for each in zip(encoded.clouds, clicks, carried, strict=True)]
+
+    def _resumed(self, scene: EncodedScene, clicks: VoxelClicks, carried: Tensor) -> Prediction:
+        fresh = self._masks(scene, without(clicks, carried))
+        columns = list(fresh.logits.unbind(1))
+        for label in range(1, clicks.objects + 1):
+            own = carried == label
+            if own.any():
+                columns[label] = self._from_carried(scene, clicks, label, own)
+        return Prediction(torch.stack(columns, 1), sharpness=self.settings.sharpness)
+
+    def _from_carried(self, scene: EncodedScene, clicks: VoxelClicks, label: int, own: Tensor) -> Tensor:
+        """One object's logits from the mask that was carried for it."""
+        before = torch.where(own, CARRIED_LOGIT, -CARRIED_LOGIT)
+        concerns = (clicks.label == label) | own[clicks.voxel]
+        sign = (clicks.label == label).long()
+        order = torch.argsort(1 - sign, stable=True)  # an own click is the first
+        order = order[concerns[order]]
+        if len(order) == 0 or not sign[order[0]]:
+            return before
+        voxel, sign = clicks.voxel[order][None], sign[order][None]
+        start = self._started(scene, voxel[:, 0])
+        return self.masks(start, scene.voxels, voxel, sign, before[None])[-1][0].float()
+
     def mask(self, scene: EncodedScene, dialogue: Dialogue) -> Tensor:
         """The logits (V,) of one object after its dialogue."""
         kept = scene.memory.get(dialogue)
@@ -200,9 +239,19 @@ class TwoWayE2I3D(Network):
         before = None if len(dialogue) == 1 else self.mask(scene, dialogue[:-1])[None]
         voxel, sign = torch.tensor(dialogue, device=scene.voxels.points.device).T[:, None]
         start = self._started(scene, voxel[:, 0])
-        logits = self.masks(start, scene.voxels, voxel, sign, before)[-1][0]
+        logits = self.masks(start, scene.voxels, voxel, sign, before)[-1][0].float()
+        logits = self._connected(scene, dialogue, logits)
         scene.memory.keep(dialogue, logits)
         return logits
+
+    @staticmethod
+    def _connected(scene: EncodedScene, dialogue: Dialogue, logits: Tensor) -> Tensor:
+        """The mask without the pieces that no click on the object holds, left as doubtful as they were."""
+        mask = (logits > 0).cpu().numpy()
+        seeds = [voxel for voxel, sign in dialogue if sign]
+        mask[seeds] = True
+        kept = torch.from_numpy(scene.links.pieces_with(mask, seeds)).to(logits.device)
+        return torch.where(kept, logits, -logits.abs())
 
     def _started(self, scene: EncodedScene, first: Tensor) -> tuple[Tensor, Tensor]:
         key = ("started", int(first))
@@ -227,21 +276,30 @@ class TwoWayE2I3D(Network):
         """
         fine, coarse = start
         tokens = first = self._tokens(fine, clicked, sign)
-        if before is not None:
-            seen = 2 * before.sigmoid() - 1
-            fine = fine + seen[..., None] * self.last_mask
-            coarse = coarse + voxels.pooled(seen)[..., None] * self.last_mask
-        place = voxels.points[clicked]
+        seen = None if before is None else (2 * before.sigmoid() - 1)[..., None]
+        if seen is not None:
+            coarse = coarse + voxels.pooled(seen[..., 0])[..., None] * self.last_mask
+        place, count = voxels.points[clicked], fine.shape[1]
         near = distance_features(voxels.coarse_points, place, voxels.size)
-        tokens, found = self.coarse_block(tokens, first, coarse, near, sign)
-        fine = self.coarse_block.norm4(fine + found[:, voxels.parent])  # Eq. 6: the scales' scenes summed
-        logits = [self._logits(tokens, fine)] if torch.is_grad_enabled() else []
+        tokens, answer = self.coarse_block(tokens, first, coarse, near, sign)
+        found = answer(coarse, slice(None))
+
+        def summed(rows: slice) -> Tensor:  # Eq. 6: the scales' scenes
+            total = fine[:, rows] + found[:, voxels.parent[rows]]
+            return self.coarse_block.norm4(total if seen is None else total + seen[:, rows] * self.last_mask)
+
+        scene = in_blocks(summed, count)
+        logits = [self._logits(tokens, scene)] if torch.is_grad_enabled() else []
         near = distance_features(voxels.points, place, voxels.size)
-        tokens, found = self.fine_block(tokens, first, fine, near, sign)
-        fine = self.fine_block.norm4(fine + found)
-        tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, fine))
-        fine = self.voxel_norm(fine + self.voxel_mlp(fine))
-        return [*logits, self._logits(tokens, fine)]
+        tokens, answer = self.fine_block(tokens, first, scene, near, sign)
+        refined = in_blocks(lambda rows: self.fine_block.norm4(scene[:, rows] + answer(scene[:, rows], rows)), count)
+        tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, refined))
+        last = in_blocks(lambda rows: self._logits(tokens, self._at_last(refined[:, rows])), count)
+        return [*logits, last]
+
+    def _at_last(self, voxels: Tensor) -> Tensor:
+        normed: Tensor = self.voxel_norm(voxels + self.voxel_mlp(voxels))
+        return normed
 
     def _tokens(self, fine: Tensor, clicked: Tensor, sign: Tensor) -> Tensor:
         """Mask, not-mask, and one token a click: its voxel as the object sees it, its sign, first or newest."""
@@ -255,6 +313,13 @@ class TwoWayE2I3D(Network):
         direction = self.heads[0](tokens[:, 0]) - self.heads[1](tokens[:, 1])
         scores = (fine @ direction[..., None])[..., 0]
         return scores.float() * (4 / fine.shape[2] ** 0.5) + self.bias
+
+
+def without(clicks: VoxelClicks, carried: Tensor) -> VoxelClicks:
+    """The clicks that concern objects of which nothing was carried, and those on the background."""
+    known = torch.unique(carried)
+    kept = (clicks.label == 0) | ~torch.isin(clicks.label, known)
+    return VoxelClicks(clicks.voxel[kept], clicks.label[kept], clicks.objects)
 
 
 def _mlp(width: int) -> nn.Sequential:

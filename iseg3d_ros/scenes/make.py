@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from iseg3d_ros.data.folder import SUFFIX, LabelledCloud, read_header, write_scene
+from iseg3d_ros.ray_items import over_ray
 from iseg3d_ros.scenes.catalogue import Model, furniture
 
 KINDS = ("room", "tabletop", "street")
@@ -37,10 +38,13 @@ def make_scene(order: Order, index: int) -> LabelledCloud:
     return replace(cloud, name=f"{order.kind}_{index:06d}", split=split)
 
 
-def make(order: Order, count: int, workers: int) -> Iterator[Path]:
-    """Write the scenes that are missing; gives each one's file as it is done."""
+def make(order: Order, count: int, workers: int, ray: str | None = None) -> Iterator[Path]:
+    """Write the scenes that are missing; gives each one's file as it is done. `ray` is a cluster's address."""
     order.out.mkdir(parents=True, exist_ok=True)
     missing = [(order, index) for index in range(count) if not complete(path_of(order, index))]
+    if ray is not None:
+        yield from (path for _, path in over_ray(_write, missing, ray))
+        return
     if workers <= 1 or len(missing) <= 1:
         yield from map(_write, missing)
         return

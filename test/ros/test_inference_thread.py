@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from functools import partial
 
 import pytest
@@ -62,13 +61,11 @@ def test_newest_cloud_wins_and_the_rest_is_counted() -> None:
 def test_offering_never_waits_for_the_model() -> None:
     recorder = Recorder()
     recorder.worker.start()
-    slow = recorder.worker.call(lambda: recorder.gate.wait(5))
-    start = time.monotonic()
+    slow = recorder.worker.call(lambda: recorder.gate.wait(60))
     for cloud in range(1000):
         recorder.worker.offer(cloud)
-    assert time.monotonic() - start < 0.5
     recorder.gate.set()
-    assert slow.result(5)
+    assert slow.result(5), "the gate was opened while clouds were offered, not by its end of waiting"
     recorder.worker.call(lambda: None).result(5)
     recorder.worker.stop()
     assert recorder.clouds == [999] and recorder.worker.dropped == 999

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -88,17 +87,16 @@ def test_a_slow_disk_keeps_nobody_waiting_and_the_newest_work_is_written() -> No
 
     def slow(now: Snapshot, before: Snapshot | None) -> bool:
         begun.set()
-        goes_on.wait(10)
+        goes_on.wait(60)
         written.append((now, before))
         return len(written) > 1  # the first one fails
 
     writer, all_of_them = Writer(slow), [snapshot() for _ in range(4)]
-    start = time.monotonic()
     writer.offer(all_of_them[0])
     assert begun.wait(10)
     for later in all_of_them[1:]:
         writer.offer(later)
-    assert time.monotonic() - start < 5, "offering waits for the disk"
+    assert not written, "offering waits for the disk"
     goes_on.set()
     writer.finish()
     assert written == [(all_of_them[0], None), (all_of_them[3], None)], "what failed counts as not written"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -195,11 +194,9 @@ def test_a_storm_of_clicks(robot: Operator, start: Callable[..., NodeProcess]) -
     robot.click(RED)
     cube = xyz[truth == 1]
     publisher = robot.publisher("~/click/positive", PointStamped)
-    begin = time.monotonic()
     for point in cube[:1000]:
         publisher.publish(PointStamped(point=place(point)))
         robot.executor.spin_once(timeout_sec=0)
-    assert time.monotonic() - begin < 5
     assert robot.call("undo", Trigger).success
     robot.until(lambda: len(robot.heard["~/click_result"]) > 1000, 60, "all results")
     assert all(result.accepted for result in robot.heard["~/click_result"])
@@ -208,27 +205,32 @@ def test_a_storm_of_clicks(robot: Operator, start: Callable[..., NodeProcess]) -
 
 
 def test_clouds_faster_than_the_model(robot: Operator, start: Callable[..., NodeProcess]) -> None:
-    """20 clouds a second into a live scene that takes longer: newest wins, the rest is dropped and counted."""
-    start("scene:=live", "diagnostics_period:=0.5")
+    """More clouds than a live scene has time for: the newest wins, the rest is dropped and counted, none queues."""
+    start("scene:=live", "diagnostics_period:=0.1")
     robot.follow("~/labelled", PointCloud2)
     robot.follow("/diagnostics", DiagnosticArray, QoSProfile(depth=10))
     xyz, rgb, _ = scene()
     robot.arrive(xyz, rgb)
     robot.click(RED)
     robot.objects(1)
-    message, lags, seen, end = robot.cloud_message(xyz, rgb), [], 0, time.monotonic() + 20
-    while len(lags) < 6 and time.monotonic() < end:
+    message, sent = robot.cloud_message(xyz, rgb), []
+
+    def overloaded() -> bool:
         message.header.stamp = robot.node.get_clock().now().to_msg()
+        sent.append(nanoseconds(message.header.stamp))
         robot.send(message)
-        robot.spin(0.05)
-        if len(robot.heard["~/labelled"]) > seen:
-            seen = len(robot.heard["~/labelled"])
-            now = robot.node.get_clock().now().nanoseconds
-            lags.append((now - nanoseconds(robot.heard["~/labelled"][-1].header.stamp)) / 1e9)
-    values = {v.key: v.value for v in robot.latest("/diagnostics").status[0].values}
-    assert int(values["clouds dropped"]) > 5
-    assert len(lags) > 2
-    assert max(lags[2:]) < 3 * float(values["total ms (median)"]) / 1e3 + 0.5, (lags, values)
+        values = {v.key: v.value for heard in robot.heard["/diagnostics"][-1:] for v in heard.status[0].values}
+        return int(values.get("clouds dropped", 0)) > 5 and len(robot.heard["~/labelled"]) > 6
+
+    robot.until(overloaded)
+    before = len(robot.heard["~/labelled"])
+
+    def stamps() -> list[int]:
+        return [nanoseconds(labelled.header.stamp) for labelled in robot.heard["~/labelled"]]
+
+    robot.until(lambda: stamps()[-1] == sent[-1], what="the newest cloud's labels")
+    assert stamps() == sorted(stamps()), "an older cloud after a newer one"
+    assert len(stamps()) - before <= 3, "clouds wait in a queue"  # in the model, the newest, and one on its way
 
 
 def test_lifecycle_cycles(robot: Operator, start: Callable[..., NodeProcess], tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def _imports(path: Path) -> list[str]:
 def test_what_is_imported_can_be_installed() -> None:
     """Every package from outside is one of setup.py's (its name there may differ from the one that is imported)."""
     known = (REPOSITORY / "setup.py").read_text().lower()
-    names = {"yaml": "pyyaml", "PIL": "pillow"}
+    names = {"yaml": "pyyaml", "PIL": "pillow", "triton": "torch"}  # triton comes with torch where there is CUDA
     roots = {module.split(".")[0] for path in PACKAGE.rglob("*.py") for module in _imports(path)}
     outside = {root for root in roots - {"iseg3d_ros"} - sys.stdlib_module_names if not ROS_MODULES.match(root)}
     assert {"torch", "numpy", "PIL"} <= outside

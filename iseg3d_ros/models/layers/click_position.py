@@ -49,8 +49,9 @@ def _phases(offset: Tensor, waves: tuple[float, ...]) -> Tensor:
 
 
 def distance_features(points: Tensor, clicks: Tensor, size: float) -> Tensor:
-    """What attention is biased by: distances from points (M, 3) to clicks (B, K, 3) as (B, M, K, DISTANCE_CHANNELS)."""
-    metres = (points[None, :, None] - clicks[:, None]).norm(dim=-1)
+    """What attention is biased by: distances from points (M, 3) to clicks (B, K, 3) as (B, K, DISTANCE_CHANNELS, M)."""
+    x, y, z = ((points[:, axis] - clicks[..., axis, None]).square_() for axis in range(3))
+    metres = x.add_(y).add_(z).sqrt_()
     voxels = metres / size
-    near = [(-voxels / reach).exp() for reach in (3.0, 10.0, 40.0)]
-    return torch.stack([voxels.log1p() / 4, *near, metres.clamp(max=20) / 4], -1)
+    near = [(voxels * (-1 / reach)).exp_() for reach in (3.0, 10.0, 40.0)]
+    return torch.stack([voxels.log1p_().div_(4), *near, metres.clamp_(max=20).div_(4)], 2)

@@ -6,10 +6,23 @@ multiplied into the tokens' side, which gives the same numbers for a third of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.models.layers.click_position import DISTANCE_CHANNELS
+
+ROWS = 2048  # voxels worked on at once without gradient: what stays in a core's cache
+
+Answer = Callable[[Tensor, slice], Tensor]  # of voxels (B, m, C), which are these rows of all
+
+
+def in_blocks(work: Callable[[slice], Tensor], count: int) -> Tensor:
+    """`work` on all of `count` rows, side by side along dimension 1; in blocks on a CPU that keeps no gradient."""
+    if not torch.is_inference_mode_enabled() or count <= ROWS:
+        return work(slice(None))
+    return torch.cat([work(slice(at, at + ROWS)) for at in range(0, count, ROWS)], 1)
 
 
 class CrossAttention(nn.Module):
@@ -29,27 +42,38 @@ class CrossAttention(nn.Module):
         return attended
 
     def tokens_to_voxels(self, tokens: Tensor, voxels: Tensor, bias: Tensor | None = None) -> Tensor:
-        """What tokens (B, T, C) gather from voxels (B, M, C); `bias` (B, heads, T, M) is added to the scores.
+        """What tokens (B, T, C) gather from voxels (B, M, C); `bias` (B, K, heads, M) for the last K tokens.
 
         A key's constant part shifts all scores of a token alike, so softmax does not see it.
         """
         q = self._by_head(self.query(tokens)) * self.scale
-        seen = (q @ self._by_row(self.key.weight)).flatten(1, 2) @ voxels.transpose(1, 2)  # (B, heads * T, M)
-        weights = (seen if bias is None else seen + bias.flatten(1, 2)).softmax(-1)
-        gathered = (weights @ voxels).unflatten(1, (self.heads, -1))  # (B, heads, T, C)
-        values = gathered @ self._by_row(self.value.weight).transpose(1, 2)
+        scores = self._scores(q @ self._by_row(self.key.weight), voxels, bias)
+        gathered = (scores.softmax(-1).flatten(1, 2) @ voxels).unflatten(1, (-1, self.heads))  # (B, T, heads, C)
+        values = gathered.transpose(1, 2) @ self._by_row(self.value.weight).transpose(1, 2)
         attended: Tensor = self.out(values.transpose(1, 2).flatten(2) + self.value.bias)
         return attended
 
-    def voxels_to_tokens(self, voxels: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """What voxels (B, M, C) take from tokens (B, T, C); `bias` (B, M, heads, T)."""
+    def voxels_to_tokens(self, keys: Tensor, values: Tensor, bias: Tensor) -> Answer:
+        """What voxels (B, m, C) take from tokens (B, T, C); `bias` (B, K, heads, M) for the last K tokens."""
         k, v = self._by_head(self.key(keys)) * self.scale, self._by_head(self.value(values))
-        constant = k @ self.query.bias.view(self.heads, -1, 1)  # (B, heads, T, 1)
-        scores = voxels @ (k @ self._by_row(self.query.weight)).flatten(1, 2).transpose(1, 2)
-        scores = scores.unflatten(2, (self.heads, -1)) + constant.squeeze(-1)[:, None] + bias
-        table = v @ self.out.weight.T.view(self.heads, -1, self.out.out_features)  # (B, heads, T, C)
-        attended: Tensor = scores.softmax(-1).flatten(2) @ table.flatten(1, 2) + self.out.bias
-        return attended
+        constant = (k @ self.query.bias.view(self.heads, -1, 1)).transpose(1, 2)  # (B, T, heads, 1)
+        folded = k @ self._by_row(self.query.weight)  # (B, heads, T, C)
+        table = v @ self.out.weight.T.view(self.heads, -1, self.out.out_features)
+        table = table.transpose(1, 2).flatten(1, 2)  # (B, T * heads, C)
+
+        def answer(voxels: Tensor, rows: slice) -> Tensor:
+            weights = (self._scores(folded, voxels, bias[..., rows]) + constant).softmax(1)
+            return weights.flatten(1, 2).transpose(1, 2) @ table + self.out.bias
+
+        return answer
+
+    def _scores(self, folded: Tensor, voxels: Tensor, bias: Tensor | None) -> Tensor:
+        """Scores (B, T, heads, M), whose long side lies contiguous, of tokens (B, heads, T, C) against voxels."""
+        scores = folded.transpose(1, 2).flatten(1, 2) @ voxels.transpose(1, 2)
+        scores = scores.unflatten(1, (-1, self.heads))
+        if bias is not None:
+            scores[:, scores.shape[1] - bias.shape[1] :] += bias
+        return scores
 
     def _by_head(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -77,17 +101,14 @@ class TwoWayBlock(nn.Module):
 
     def forward(
         self, tokens: Tensor, first: Tensor, voxels: Tensor, near: Tensor, sign: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Refined tokens, and what the voxels are to add to themselves.
+    ) -> tuple[Tensor, Answer]:
+        """Refined tokens, and how the voxels find what they are to add to themselves.
 
-        `first` are the tokens as they began (their place is in them), `near` (B, M, K, channels) the distance features
+        `first` are the tokens as they began (their place is in them), `near` (B, K, channels, M) the distance features
         of the K clicks, `sign` (B, K) 0 or 1.
         """
-        weights = self.by_distance[:, sign]  # (2, B, K, heads, channels)
-        look, back = (torch.einsum("bmkp,bkhp->bmhk", near, weight) for weight in weights)
-        placeless = look.new_zeros(*look.shape[:3], tokens.shape[1] - look.shape[3])
-        look, back = (torch.cat([placeless, bias], -1) for bias in (look, back))
+        look, back = (weight @ near for weight in self.by_distance[:, sign])  # (B, K, heads, M) each
         tokens = self.norm1(tokens + self.self_attention.among(tokens + first, tokens))
-        tokens = self.norm2(tokens + self.look.tokens_to_voxels(tokens + first, voxels, look.permute(0, 2, 3, 1)))
+        tokens = self.norm2(tokens + self.look.tokens_to_voxels(tokens + first, voxels, look))
         tokens = self.norm3(tokens + self.mlp(tokens))
-        return tokens, self.back.voxels_to_tokens(voxels, tokens + first, tokens, back)
+        return tokens, self.back.voxels_to_tokens(tokens + first, tokens, back)

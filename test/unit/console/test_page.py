@@ -78,17 +78,17 @@ def test_a_ray_picks_the_nearest_surface() -> None:
 def test_millions_of_points_are_drawn_as_some_and_picked_as_all() -> None:
     rng = np.random.default_rng(0)
     xyz = np.c_[rng.uniform(-5, 5, (2_000_000, 2)), rng.normal(0, 0.002, 2_000_000)].astype(np.float32)
-    start = time.perf_counter()
+    start = time.process_time()
     display = Display.of(CloudUpdate(1, xyz, None), most=100_000)
-    made = time.perf_counter() - start
+    made = time.process_time() - start
     assert 40_000 < len(display.chosen) <= 100_000
     assert len(np.unique(display.chosen)) == len(display.chosen)
     counts = np.histogram2d(*display.local[display.chosen][:, :2].T, bins=10)[0]
     assert counts.min() > 0.6 * counts.mean(), "spread evenly"
-    start = time.perf_counter()
+    start = time.process_time()
     index = pick(display.local, (0, 0, 4), (0.1, 0.1, -1), 0.001)
     assert index is not None and np.linalg.norm(xyz[index, :2] - 0.4) < 0.03
-    assert time.perf_counter() - start < 5 and made < 20
+    assert time.process_time() - start < 5 and made < 20
 
 
 def test_far_clouds_keep_their_millimetres_and_holes_are_left_out() -> None:
@@ -246,10 +246,9 @@ def test_a_name_without_suffix_gets_one(tmp_path: Path) -> None:
 def test_threads_do_not_wait_for_the_reader() -> None:
     board = Board()
     board.subscribe()  # nobody takes from it
-    start = time.perf_counter()
     threads = [threading.Thread(target=lambda: [board.publish(Message("x")) for _ in range(2000)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
-    assert time.perf_counter() - start < 20
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)

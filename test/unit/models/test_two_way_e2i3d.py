@@ -112,9 +112,9 @@ def test_attention_folded_into_the_tokens_is_plain_attention() -> None:
     torch.manual_seed(0)
     attention, tokens, voxels = CrossAttention(12, 8, 2), torch.randn(3, 4, 12), torch.randn(3, 50, 12)
     bias = torch.randn(3, 2, 4, 50)
-    folded = attention.tokens_to_voxels(tokens, voxels, bias)
+    folded = attention.tokens_to_voxels(tokens, voxels, bias.transpose(1, 2))
     assert torch.allclose(folded, plain(attention, tokens, voxels, voxels, bias), atol=1e-5)
-    back = attention.voxels_to_tokens(voxels, tokens, tokens + 1, bias.permute(0, 3, 1, 2))
+    back = attention.voxels_to_tokens(tokens, tokens + 1, bias.transpose(1, 2))(voxels, slice(None))
     assert torch.allclose(back, plain(attention, voxels, tokens, tokens + 1, bias.transpose(2, 3)), atol=1e-5)
 
 
@@ -133,3 +133,25 @@ def test_memory_forgets_the_least_recently_used() -> None:
     memory.keep("d", torch.zeros(1))
     assert memory.get("b") is None
     assert memory.get("a") is not None
+
+
+def test_a_mask_goes_on_from_carried_labels_in_one_pass(network: TwoWayE2I3D, cloud: VoxelCloud) -> None:
+    given = clicks((3, 1), (50, 2), (7, 1))
+    carried = torch.zeros(len(cloud), dtype=torch.int64)
+    carried[:40] = 1
+    with torch.inference_mode():
+        encoded = network.encode([cloud])
+        resumed = network.resume(encoded, [given], [carried])[0].logits
+        anew = network.decode(encoded, [given])[0].logits
+    assert resumed.shape == anew.shape
+    assert not torch.equal(resumed[:, 1], anew[:, 1])
+    assert torch.equal(resumed[:, 2], logits(network, cloud, (50, 2))[:, 2])  # nothing of it was carried
+
+
+def test_without_carried_labels_going_on_is_beginning(network: TwoWayE2I3D, cloud: VoxelCloud) -> None:
+    given = clicks((3, 1), (50, 0))
+    with torch.inference_mode():
+        encoded = network.encode([cloud])
+        nothing = torch.zeros(len(cloud), dtype=torch.int64)
+        resumed, anew = network.resume(encoded, [given], [nothing])[0], network.decode(encoded, [given])[0]
+    assert torch.equal(resumed.logits, anew.logits)
