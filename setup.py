@@ -34,7 +34,7 @@ EXTRAS = {
     "console": ["viser>=1.0", "websockets>=13", "msgspec"],
     "ray": ["ray[default]>=2.9"],
     "bags": ["rosbags"],
-    "formats": ["laspy[lazrs]", "pye57"],
+    "scanners": ["laspy[lazrs]", "pye57"],
     "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags"],
     "ros-build": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS_BUILD] + ["empy<4", "catkin_pkg", "lark"],
     "docs": ["mkdocs-material", "mkdocstrings[python]"],

@@ -193,6 +193,12 @@ class Predictor:
         chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays
         return self._at_points(scene, chance, dict(zip(voxels, label, strict=True)), prediction, numbering, start)
 
+    def show(self, scene: Scene, result: Segmentation, *names: Any, **options: Any) -> Any:
+        """A picture and a table of the result for a notebook (`io.notebook.show`, which says what can be given)."""
+        from iseg3d_ros.io.notebook import show
+
+        return show(scene, result, *names, **options)
+
     def _decode(
         self,
         scene: Scene,

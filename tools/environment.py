@@ -30,7 +30,7 @@ OPTIONAL = {  # extras of setup.py, and what does not work without them
     "open3d": "making scenes",
     "console": "the operator's console in the browser",
     "bags": "reading and writing rosbag2 and mcap files",
-    "formats": "writing LAS, LAZ and E57 files",
+    "scanners": "writing LAS, LAZ and E57 files",
     "train": "plots of training and evaluation",
     "dev": "make test and make lint",
     "docs": "make docs",

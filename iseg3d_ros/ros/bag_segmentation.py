@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.geometry.transforms import SECOND, TransformTree, apply
 from iseg3d_ros.interaction.cloud_source import CloudSource, PlacedCloud, SourceSettings
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
@@ -170,7 +169,11 @@ class LabelledBag:
         self._writer.close()
         if kind is None:
             single = sorted((self._folder / "bag").glob(f"*{self._path.suffix}")) if self._path.suffix else []
-            os.replace(single[0] if single else self._folder / "bag", self._path)
+            try:
+                os.replace(single[0] if single else self._folder / "bag", self._path)
+            except OSError as error:
+                kept = f"the bag is kept in {self._folder}"
+                raise OSError(f"{self._path} cannot be written ({error.strerror}): {kept}") from error
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def copy(self, record: Record) -> None:
@@ -217,18 +220,3 @@ class LabelledBag:
             types = self._source.types
             self._connections[topic, kind] = self._writer.add_connection(topic, kind, typestore=types)
         return self._connections[topic, kind]
-
-
-def export(folder: Path, kind: str, result: Segmented) -> None:
-    """One file a cloud: PLY or npz, or SemanticKITTI's velodyne/*.bin with labels/*.label."""
-    points, labels = result.view.points, result.view.result.labels
-    cloud = Cloud(np.ascontiguousarray(points.xyz), points.rgb, np.zeros(len(points), np.float32), labels)
-    if kind == "semantickitti":
-        for name, suffix in (("velodyne", "bin"), ("labels", "label")):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            write_cloud(folder / name / f"{result.number:06d}.{suffix}", cloud)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    fields = {"probability": result.view.result.probability, "uncertainty": result.view.result.uncertainty}
-    plain = Cloud(cloud.xyz, cloud.rgb, None, labels)
-    write_cloud(folder / f"{result.number:06d}.{kind}", plain, fields)
