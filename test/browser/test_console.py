@@ -188,7 +188,7 @@ def test_two_million_points_and_a_wrong_token(browser: Any) -> None:
         while not work.asked and time.monotonic() < end:
             stranger.page.mouse.click(WIDTH / 2 - 100, HEIGHT / 2 + 20)
             stranger.page.wait_for_timeout(2000)
-        point = np.array(work.asked[0].point, np.float32)  # type: ignore[union-attr]
+        point = np.array(work.asked[0].click.point, np.float32)  # type: ignore[union-attr]
         assert (xyz == point).all(axis=1).any(), "a point of the cloud, drawn or not"
         stranger.context.close()
     finally:
