@@ -25,6 +25,7 @@ class Stored:
     key: Key
     result: Segmentation
     hash: str  # of the model that computed it
+    up: np.ndarray | None = None  # the up direction that was found when the cloud was encoded
 
 
 class ResultCache:
@@ -96,7 +97,7 @@ class SceneModel:
         start = time.perf_counter()
         result = self._compute(self.scene, tuple(clicks), carried)
         self.segment_ms = 1e3 * (time.perf_counter() - start)
-        self.latest = Stored(key_of(clicks), result, self.predictor.hash)
+        self.latest = Stored(key_of(clicks), result, self.predictor.hash, self.scene.rotation[2])
         return result
 
     def cached(self, clicks: Sequence[Click]) -> Segmentation | None:
@@ -105,7 +106,8 @@ class SceneModel:
         if self._stored is not None and self._stored.key == key:
             return self._stored.result
         if (found := self._cache.get(key)) is not None and (self.latest is None or self.latest.result is not found):
-            self.latest = Stored(key, found, self.predictor.hash)
+            up = None if self.scene is None else self.scene.rotation[2]
+            self.latest = Stored(key, found, self.predictor.hash, up)
         return found
 
     def store(self, stored: Stored, cloud: CurrentCloud) -> None:
@@ -138,6 +140,8 @@ class SceneModel:
         if cloud.up is None and self._cloud is cloud and self.scene is not None:
             rotation: np.ndarray = self.scene.rotation  # takes up to z
             return rotation[2]
+        if cloud.up is None and self._cloud is cloud and self._stored is not None:
+            return self._stored.up
         return cloud.up
 
     def _forget(self, cloud: CurrentCloud) -> None:

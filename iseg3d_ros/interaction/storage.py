@@ -208,6 +208,8 @@ def _write_masks(target: Path, stored: Stored) -> None:
         "probability": result.probability,
         "uncertainty": result.uncertainty,
     }
+    if stored.up is not None:
+        arrays["up"] = stored.up
     if result.variance is not None:
         arrays["variance"] = result.variance
     if result.suggested_click is not None:
@@ -226,7 +228,8 @@ def _read_masks(source: Path, points: int) -> Stored:
             labels, arrays["probability"], arrays["uncertainty"], variance, hint, int(labels.max(initial=0)), 0.0
         )
         clicks = [_numbered(row) for row in arrays["clicks"].tolist()]
-        return Stored(tuple((click.point, int(click.object)) for click in clicks), result, str(arrays["hash"]))
+        key = tuple((click.point, int(click.object)) for click in clicks)
+        return Stored(key, result, str(arrays["hash"]), arrays.get("up"))
 
 
 def _numbered(row: list[float]) -> Click:
