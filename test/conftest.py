@@ -34,7 +34,7 @@ REALSET = REPOSITORY.parent / "shared" / "realset"
 # browser where apt may not
 BEYOND_REACH = (
     "no CUDA", "no spconv for CUDA", "triton is not", "launch_ros is not", "the real scenes are not",
-    "the furniture models are not", "no chromium is",
+    "the furniture models are not", "no chromium is", "ray is not", "zsh is not", "fish is not",
 )  # fmt: skip
 DOMAINS = range(1, 102)  # what DDS' port numbers allow on Linux besides the ephemeral ports
 
