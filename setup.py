@@ -38,8 +38,8 @@ EXTRAS = {
     "ros": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS] + ["rosbags"],
     "ros-build": [f"ros-jazzy-{name}; {WHEELS}" for name in ROS_BUILD] + ["empy<4", "catkin_pkg", "lark"],
     "docs": ["mkdocs-material", "mkdocstrings[python]"],
-    "dev": ["plyfile", "pandas", "pytest", "pytest-timeout", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "playwright"]
-    + ["colcon-common-extensions", "build", "setuptools", "wheel", "numpy<2.5"]
+    "dev": ["pytest", "pytest-timeout", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "playwright"]
+    + ["plyfile", "pandas", "colcon-common-extensions", "build", "setuptools", "wheel", "numpy<2.5"]
     + [f"spconv; {LINUX} and python_version <= '3.13'"],
 }
 
