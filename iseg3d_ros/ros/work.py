@@ -335,7 +335,7 @@ class Work:
             self._change("")
 
     def _change(self, message: str, at: float | None = None) -> str:
-        """Notes that there is something to update_masks."""
+        """Notes that masks are to be updated."""
         self._message = message or self._message
         if self._since is None:
             self._since = time.perf_counter() if at is None else at
@@ -345,10 +345,6 @@ class Work:
 def source_settings(wanted: SegmenterSettings) -> SourceSettings:
     """The parameters that concern where clouds come from."""
     return SourceSettings(
-        wanted.scene,
-        wanted.max_rate,
-        wanted.lost_after,
-        wanted.accumulate_seconds,
-        wanted.accumulate_voxel,
+        wanted.scene, wanted.max_rate, wanted.lost_after, wanted.accumulate_seconds, wanted.accumulate_voxel,
         wanted.max_points,
-    )
+    )  # fmt: skip
