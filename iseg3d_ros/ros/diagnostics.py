@@ -10,7 +10,7 @@ import numpy as np
 from rclpy.node import Node
 
 from iseg3d_ros.interaction.view import View
-from iseg3d_ros.ros.subscriptions import Arrival, Inputs
+from iseg3d_ros.ros.inference_thread import Worker
 
 OK, WARN, ERROR = 0, 1, 2
 RECENT = 10.0  # seconds for which a failure or a warning is reported
@@ -21,15 +21,10 @@ class Health:
     """Noted by the node's threads, reported by its timer."""
 
     def __init__(self) -> None:
-        self.receive_ms = 0.0
         self._totals: deque[float] = deque(maxlen=200)
         self._failure: tuple[float, str] = (-1e9, "")
         self._warning: tuple[float, str] = (-1e9, "")
         self._begun = time.monotonic()
-
-    def arrived(self, arrival: Arrival) -> None:
-        """A cloud."""
-        self.receive_ms = max(arrival.clock - arrival.stamp, 0) / 1e6 if arrival.stamp else float("nan")
 
     def shown(self, total_ms: float) -> None:
         """A view was published."""
@@ -43,35 +38,35 @@ class Health:
         """A cloud could not be segmented."""
         self._failure = (time.monotonic(), sentence)
 
-    def report(self, inputs: Inputs, dropped: int, view: View | None, node: Node) -> tuple[int, str, dict[str, Any]]:
+    def report(self, worker: Worker[Any], view: View | None, node: Node) -> tuple[int, str, dict[str, Any]]:
         """Level, sentence, figures."""
         totals = np.array(self._totals or [np.nan])
         figures = {
-            "clouds received": inputs.received,
-            "clouds dropped": dropped,
+            "clouds received": worker.received,
+            "clouds dropped": worker.dropped,
             "objects": len(view.objects) if view else 0,
             "points": len(view.points) if view else 0,
             "model": view.model if view else "",
-            "receive ms": round(self.receive_ms, 3),
+            "receive ms": round(view.cloud.receive_ms, 3) if view else 0.0,
             "total ms (median)": round(float(np.median(totals)), 3),
             "total ms (largest of the last 200)": round(float(totals.max()), 3),
         }
-        level, sentence = self._state(inputs, node)
+        level, sentence = self._state(worker, node)
         return level, sentence, figures
 
-    def _state(self, inputs: Inputs, node: Node) -> tuple[int, str]:
+    def _state(self, worker: Worker[Any], node: Node) -> tuple[int, str]:
         now = time.monotonic()
         topic = node.resolve_topic_name("~/points")
-        if not inputs.enabled:
+        if not worker.enabled:
             return WARN, "disabled: clouds and clicks are ignored until ~/enable is called"
         if now - self._failure[0] < RECENT:
             return ERROR, self._failure[1]
-        if inputs.newest is None and now - self._begun > SILENT:
+        if worker.newest is None and now - self._begun > SILENT:
             publishers = node.count_publishers(topic)
             reason = "nobody publishes on it" if publishers == 0 else f"though {publishers} publish on it: compare QoS"
             return WARN, f"no cloud has arrived on {topic}, {reason}"
-        if inputs.newest is not None and time.perf_counter() - inputs.newest.at > SILENT:
-            return OK, f"no new cloud on {topic} for {time.perf_counter() - inputs.newest.at:.0f} s"
+        if worker.newest is not None and time.perf_counter() - worker.newest_at > SILENT:
+            return OK, f"no new cloud on {topic} for {time.perf_counter() - worker.newest_at:.0f} s"
         if now - self._warning[0] < RECENT:
             return WARN, self._warning[1]
-        return OK, "segmenting" if inputs.newest is not None else f"waiting for clouds on {topic}"
+        return OK, "segmenting" if worker.newest is not None else f"waiting for clouds on {topic}"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
+from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.storage import Storage
-from iseg3d_ros.interaction.view import View
-from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.frames import Frames, frames_of
@@ -28,7 +25,7 @@ from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
-from iseg3d_ros.ros.subscriptions import Arrival, ClickRequest, Inputs
+from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
 
 CATCH_UP = 0.2  # seconds between two looks for topics that gained a subscriber after the last view
@@ -44,7 +41,6 @@ class Parts:
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     work: Work
-    saving: Storage
     services: Services
 
 
@@ -53,9 +49,8 @@ class Running:
     """What exists from activate to deactivate; the services work with it."""
 
     work: Work
-    worker: Worker[Arrival]
+    worker: Worker[PointCloud2]
     inputs: Inputs
-    saving: Storage
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     settings: SegmenterSettings
@@ -87,33 +82,29 @@ class Segmenter(LifecycleNode):
             return FAILURE
         frames = frames_of(self)
         intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator)
-        work = Work(session, lambda: self.settings, intake, self)
+        outputs = Outputs(self, self.settings, self._health.shown)
+        storage = Storage(session_folder(self.settings, self.get_fully_qualified_name()), self.notify_operator)
+        work = Work(session, lambda: self.settings, intake, storage, outputs, self, self.get_clock())
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
-        outputs = Outputs(self, self.settings)
-        saving = Storage(session_folder(self.settings, self.get_fully_qualified_name()), self.notify_operator)
         services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, stateless, work, saving, services)
+        self._parts = Parts(frames, outputs, intake, stateless, work, services)
         if self.settings.resume:
-            found = saving.resume(session)
-            if found is not None:
-                work.resume(*found)
+            work.resume()
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to listen and to work."""
         assert self._parts is not None  # a lifecycle node is configured before it is activated
         parts, work = self._parts, self._parts.work
-        worker: Worker[Arrival] = Worker(work.cloud, self._update_masks, self._wake, self._failed)
-        inputs = Inputs(self, self.settings, self._on_cloud, self._on_click, self._on_goal)
+        worker: Worker[PointCloud2] = Worker(work.turn, self._wake, lambda: self.settings.scene != "frozen")
+        inputs = Inputs(self, self.settings, worker, work.click, work.goal)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
             self.create_timer(self.settings.diagnostics_period, self._diagnose),
         ]
         if self.settings.pose_rate > 0:
             timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
-        self._running = Running(
-            work, worker, inputs, parts.saving, parts.intake, parts.stateless, self.settings, timers
-        )
+        self._running = Running(work, worker, inputs, parts.intake, parts.stateless, self.settings, timers)
         worker.start()
         worker.call(work.refresh)
         self.get_logger().info(f"ready: clouds on {self.resolve_topic_name('~/points')}, mode {self.settings.scene}")
@@ -126,8 +117,8 @@ class Segmenter(LifecycleNode):
                 self.destroy_timer(timer)
             self._running.inputs.close()
             self._running.worker.stop()
-            self._save(self._running)
-            self._running.saving.finish()
+            self._running.work.autosave()
+            self._running.work.storage.finish()
             self._running = None
         return SUCCESS
 
@@ -169,20 +160,7 @@ class Segmenter(LifecycleNode):
             raise RuntimeError("the segmenter is not active: configure and activate it (or start it with autostart)")
         return self._running
 
-    # What arrives; on the executor's thread
-
-    def _on_cloud(self, arrival: Arrival) -> None:
-        self._health.arrived(arrival)
-        if self.settings.scene != "frozen" and self._running is not None:
-            self._running.worker.offer(arrival)
-
-    def _on_click(self, request: ClickRequest) -> None:
-        running = self._active()
-        running.worker.call(lambda: running.work.click(request))
-
-    def _on_goal(self, goal: PoseStamped, newest: Arrival | None) -> None:
-        running = self._active()
-        running.worker.call(lambda: running.work.goal(goal, newest))
+    # Timers and parameters; on the executor's thread
 
     def _catch_up(self) -> None:
         running, parts = self._running, self._parts
@@ -199,10 +177,7 @@ class Segmenter(LifecycleNode):
 
     def _diagnose(self) -> None:
         if self._running is not None and self._parts is not None:
-            running = self._running
-            level, sentence, values = self._health.report(
-                running.inputs, running.worker.dropped, running.work.view, self
-            )
+            level, sentence, values = self._health.report(self._running.worker, self._running.work.view, self)
             self._parts.outputs.diagnostics(level, sentence, values)
 
     def _changed(self, changes: list[Any]) -> SetParametersResult:
@@ -217,30 +192,6 @@ class Segmenter(LifecycleNode):
 
     # What the work tells; on the inference thread
 
-    def _update_masks(self) -> None:
-        running = self._running
-        if running is not None and running.work.update_masks():
-            self._save(running)
-
-    def _save(self, running: Running) -> None:
-        if self.settings.autosave:
-            running.saving.autosave(running.work.session, running.work.stage.shown, running.work.stage.places)
-
-    def show(self, view: View, since: float, convert_ms: float) -> None:
-        """A new view: published, timed."""
-        assert self._parts is not None
-        publish_ms = self._parts.outputs.publish(view)
-        total = 1e3 * (time.perf_counter() - since)
-        self._health.shown(total)
-        self._parts.outputs.times(
-            receive_ms=self._health.receive_ms,
-            convert_ms=convert_ms,
-            encode_ms=view.encode_ms,
-            segment_ms=view.segment_ms,
-            publish_ms=publish_ms,
-            total_ms=total,
-        )
-
     def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator: feedback, log and diagnostics."""
         self.get_logger().warning(sentence)
@@ -248,12 +199,7 @@ class Segmenter(LifecycleNode):
         if self._parts is not None:
             self._parts.outputs.notify_operator(sentence)
 
-    def click_result(self, result: ClickResult) -> None:
-        """What became of a click."""
-        if self._parts is not None:
-            self._parts.outputs.click_result(result)
-
-    def _failed(self, error: BaseException) -> None:
+    def failed(self, error: Exception) -> None:
         """A cloud that could not be taken, or a model that failed on one: said, and the node goes on."""
         if not self.context.ok():
             return  # ROS was shut down while the model ran: nobody is left to be told

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.interaction.cloud_source import CloudSource, PlacedCloud, SourceSettings
+from iseg3d_ros.interaction.cloud_source import CloudSource
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.storage import Snapshot, Storage
@@ -22,10 +25,12 @@ from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.predictor import Segmentation
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
 from iseg3d_ros.ros.conversion import point
-from iseg3d_ros.ros.frames import frame_name
-from iseg3d_ros.ros.node_support import stamp_of
+from iseg3d_ros.ros.inference_thread import Answer
+from iseg3d_ros.ros.node_support import nanoseconds, stamp_of
+from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.settings import SegmenterSettings
-from iseg3d_ros.ros.subscriptions import Arrival, ClickRequest, click_at
+from iseg3d_ros.ros.subscriptions import ClickRequest, click_at
+from iseg3d_ros.srv import AddObjects
 
 REFUSED = (ValueError, LookupError, RuntimeError)
 
@@ -33,25 +38,11 @@ REFUSED = (ValueError, LookupError, RuntimeError)
 class Listener(Protocol):
     """Who hears of the work: the node."""
 
-    def show(self, view: View, since: float, convert_ms: float) -> None:
-        """A new view; `since` is time.perf_counter() at the click or cloud that caused it."""
-
     def notify_operator(self, sentence: str) -> None:
         """Something for the operator."""
 
-    def click_result(self, result: ClickResult) -> None:
-        """What became of a click."""
-
-
-@dataclass
-class Added:
-    """What became of a request to add objects."""
-
-    success: bool
-    message: str
-    ids: list[str]
-    indices: list[int]
-    results: list[ClickResult] = field(default_factory=list)
+    def failed(self, error: Exception) -> None:
+        """A cloud could not be taken, or the model failed on one."""
 
 
 class Work:
@@ -62,15 +53,17 @@ class Work:
         session: InteractiveSession,
         settings: Callable[[], SegmenterSettings],
         intake: CloudPreprocessor,
+        storage: Storage,
+        outputs: Outputs,
         listener: Listener,
+        clock: Clock,
     ) -> None:
-        self.session = session
-        self.stage = CloudSource(source_settings(settings()), intake.finish)
+        self.session, self.storage, self._outputs = session, storage, outputs
+        self.stage = CloudSource(settings().source, intake.finish)
         self.view: View | None = None
-        self._settings, self._intake, self._listener = settings, intake, listener
+        self._settings, self._intake, self._listener, self._clock = settings, intake, listener, clock
         self._ordinals: dict[str, int] = {}
         self._frames_clicked: set[str] = set()
-        self._before: tuple[CurrentCloud, np.ndarray, list[str]] | None = None  # the masks of the last settling
         self._since: float | None = None  # when the oldest change that is not settled came
         self._message = ""
 
@@ -79,24 +72,46 @@ class Work:
         """The objects' ids in the order of their labels."""
         return self.session.ids
 
+    def turn(self, newest: PointCloud2 | None, at: float, calls: Sequence[Answer[Any]]) -> None:
+        """All that waits for the inference thread: the newest cloud, then calls, then masks, once for all of it."""
+        with self._going_on():
+            if newest is not None:
+                self._cloud(newest, at)
+        for call in calls:
+            call.run()
+        with self._going_on():
+            self.update_masks()
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """A cloud on which the model fails must not end the node."""
+        try:
+            yield
+        except Exception as error:
+            self._listener.failed(error)
+
     # Clouds
 
-    def cloud(self, arrival: Arrival) -> None:
-        """A cloud has come."""
-        self.stage.settings = source_settings(self._settings())
-        if self.stage.wants(arrival.at) and self.stage.on_cloud(self._place_cloud(arrival), arrival.at, self.ids):
-            self._change("", arrival.at)
+    def _cloud(self, message: PointCloud2, at: float) -> None:
+        self.stage.settings = self._settings().source
+        if self.stage.wants(at) and self.stage.on_cloud(self._taken(message, at), at, self.session.clicks, self.ids):
+            self._change("", at)
 
-    def _place_cloud(self, arrival: Arrival) -> PlacedCloud:
-        return self._intake.place(self._intake.process(arrival.message))
+    def _taken(self, message: PointCloud2, at: float) -> CurrentCloud:
+        waited = time.perf_counter() - at
+        age = self._clock.now().nanoseconds - nanoseconds(message.header.stamp)
+        cloud = self._intake.placed(message)
+        if cloud.stamp:
+            cloud.receive_ms = max(age / 1e6 - waited * 1e3, 0.0)
+        return cloud
 
-    def capture(self, newest: Arrival | None) -> str:
+    def capture(self, newest: PointCloud2 | None, at: float) -> str:
         """Takes the newest cloud; objects and clicks that are found in it again stay."""
         if self._settings().scene == "live":
             return "live mode takes every cloud by itself: there is nothing to capture"
-        self.stage.settings = source_settings(self._settings())
-        wanted = None if newest is None or self.stage.accumulates() else self._place_cloud(newest)
-        shown = self.stage.capture(wanted, self.ids)
+        self.stage.settings = self._settings().source
+        wanted = None if newest is None or self.stage.accumulates() else self._taken(newest, at)
+        shown = self.stage.capture(wanted, self.session.clicks, self.ids)
         self.session.record({"action": "capture", "frame": shown.frame, "stamp": shown.stamp})
         self._intake.remember(shown, self._frames_clicked | {self._settings().fixed_frame, "map", "odom"})
         return self._change(f"captured a cloud of {len(shown.points)} points")
@@ -111,7 +126,7 @@ class Work:
         except REFUSED as error:
             result.accepted, result.reason = False, str(error)
             self._listener.notify_operator(f"click refused: {error}")
-        self._listener.click_result(result)
+        self._outputs.click_result(result)
         return result
 
     def _place(self, request: ClickRequest, result: ClickResult) -> None:
@@ -120,11 +135,12 @@ class Work:
         result.header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
         snapped, result.distance = snap(shown, self._intake, given, request.frame, self._settings().max_snap_distance)
         result.point = point(snapped)
-        x, y, z = (float(v) for v in self._now(shown, snapped))
+        now, place = self._now(shown, snapped)
+        x, y, z = (float(v) for v in place)
         with self.session.step():
             result.id = self._object_of(given)
             self.session.click((x, y, z), result.id)
-        self.stage.note(Click((x, y, z), result.id))
+        now.note(Click((x, y, z), result.id))
         result.accepted = True
         self._change("", request.at)
 
@@ -132,19 +148,19 @@ class Work:
         """The cloud that a click is meant for; the first click takes the newest one."""
         bound = self.stage.bound(request.stamp)
         if bound is None or (not self.stage.held and self._settings().scene != "live"):
-            self.capture(request.newest)
+            self.capture(request.newest, request.newest_at)
             bound = self.stage.shown
         assert bound is not None  # capture raises where there is no cloud
         if request.frame:
             self._frames_clicked.add(request.frame)
         return bound
 
-    def _now(self, bound: CurrentCloud, snapped: np.ndarray) -> np.ndarray:
-        """A point of the cloud that was clicked on, as a point of the cloud that is shown now."""
-        shown = self.stage.shown
-        if shown is None or shown is bound:
-            return snapped
-        return shown.points.xyz[shown.nearest(self.stage.into_shown(bound, snapped.astype(np.float64)))[0]]
+    def _now(self, bound: CurrentCloud, snapped: np.ndarray) -> tuple[CurrentCloud, np.ndarray]:
+        """The cloud that is shown now, and where a point of the cloud that was clicked on is in it."""
+        shown = self.stage.shown or bound
+        if shown is bound:
+            return shown, snapped
+        return shown, shown.points.xyz[shown.nearest(shown.from_earlier(bound, snapped.astype(np.float64)))[0]]
 
     def _object_of(self, given: ClickMessage) -> str:
         """The id that a click goes to; new objects are made here."""
@@ -163,15 +179,12 @@ class Work:
                 return wanted or self.session.add()
         raise ValueError(f"label {given.label} is none of NEGATIVE (0), POSITIVE (1) and NEW_OBJECT (2)")
 
-    def goal(self, goal: PoseStamped, newest: Arrival | None) -> None:
+    def goal(self, goal: PoseStamped, request: ClickRequest) -> None:
         """A pose on the ground chooses the object that stands there, or begins a new one."""
         if not self._settings().goal_pose_clicks:
             return
-        frame = frame_name(goal.header.frame_id)
-        request = ClickRequest(click_at((0, 0, 0), frame, goal.header.stamp), newest, time.perf_counter())
         try:
-            shown = self._shown_for(request)
-            given = goal.pose.position
+            shown, frame, given = self._shown_for(request), request.frame, goal.pose.position
             place = self._intake.locate(shown, np.array([given.x, given.y, given.z]), frame)
             column = shown.column(place, self._intake.axis(shown, frame), self._settings().column_radius)
             if len(column) == 0:
@@ -179,26 +192,17 @@ class Work:
         except REFUSED as error:
             self._listener.notify_operator(str(error))
             return
-        wanted = self._labelled_there(shown, column)
-        if wanted:
+        wanted = shown.object_of(column)
+        if wanted in self.ids:
             self._listener.notify_operator(self.select(wanted))
             return
         click = click_at(shown.points.xyz[column[0]], shown.frame, stamp_of(shown.stamp))
         click.label = ClickMessage.NEW_OBJECT
         self.click(replace(request, click=click))
 
-    def _labelled_there(self, shown: CurrentCloud, column: np.ndarray) -> str:
-        """The object that most of a column's labelled points belong to, as far as they are many."""
-        if self._before is None or self._before[0] is not shown:
-            return ""
-        _, labels, ids = self._before
-        counts = np.bincount(labels[column], minlength=len(ids) + 1)
-        best = int(counts[1:].argmax()) + 1 if len(counts) > 1 else 0
-        return ids[best - 1] if best and counts[best] * 5 > len(column) and ids[best - 1] in self.ids else ""
-
     # Objects
 
-    def add_objects(self, ids: list[str], names: list[str], clicks: list[ClickRequest]) -> Added:
+    def add_objects(self, ids: list[str], names: list[str], clicks: list[ClickRequest]) -> AddObjects.Response:
         """Objects with their clicks, as one step; existing ids are kept."""
         if names and len(names) != len(ids):
             raise ValueError(f"there are {len(ids)} ids but {len(names)} names: give one each, or no names at all")
@@ -214,7 +218,8 @@ class Work:
         self._change("")
         refused = [result.reason for result in results if not result.accepted]
         message = refused[0] if refused else f"added {', '.join(added) or 'clicks'}"
-        return Added(not refused, message, added, [self.ids.index(name) + 1 for name in added], results)
+        indices = [self.ids.index(name) + 1 for name in added]
+        return AddObjects.Response(success=not refused, message=message, ids=added, indices=indices, results=results)
 
     def _add(self, wanted: str, name: str) -> str:
         if wanted in self.ids:
@@ -276,20 +281,19 @@ class Work:
 
     # What follows
 
-    def update_masks(self) -> bool:
-        """Segments and shows what has changed since the last time; whether anything had."""
+    def update_masks(self) -> None:
+        """Segments, shows and saves what has changed since the last time."""
         shown, since = self.stage.shown, self._since
         if since is None or shown is None:
-            return False
+            return
         self._since = None
         ids = self.ids
-        clicks = self.stage.place_clicks(self.session.clicks, ids)
+        clicks = shown.placed(self.session.clicks)
         result = self.session.model.segment_cloud(shown, clicks, ids)
-        self._before = (shown, result.labels, ids)
-        self.stage.remember_masks(result.labels, ids)
+        shown.masks = (result.labels, ids)
         self.view = self._view(shown, result, clicks)
-        self._listener.show(self.view, since, shown.convert_ms)
-        return True
+        self._outputs.show(self.view, since)
+        self.autosave()
 
     def _view(self, shown: CurrentCloud, result: Segmentation, clicks: list[Click]) -> View:
         session, model = self.session, self.session.model
@@ -299,35 +303,37 @@ class Work:
         message, self._message = self._message, ""
         return View(
             serial=self.view.serial + 1 if self.view else 0,
-            frame=shown.frame,
-            stamp=shown.stamp,
-            layouts=shown.layouts,
-            up=model.up(shown),
+            cloud=shown,
+            up=shown.upwards,
             result=result,
             objects=list_objects(self.ids, clicks, names, self._ordinals, self.stage.lost),
             active=session.active,
             background=tuple(click for click in clicks if not click.id),
-            can_undo=session.can_undo,
-            can_redo=session.can_redo,
-            mode=self._settings().scene,
-            model=model.name,
-            encode_ms=model.encode_ms,
-            segment_ms=model.segment_ms,
-            message=message,
-        )
+            can_undo=session.can_undo, can_redo=session.can_redo,
+            mode=self._settings().scene, model=model.name, message=message,
+            encode_ms=model.encode_ms, segment_ms=model.segment_ms,
+        )  # fmt: skip
 
-    def resume(self, shown: CurrentCloud, places: dict[Click, Click]) -> None:
-        """A saved cloud with the clicks that the session holds already."""
-        self.stage.restore(shown, places)
-        self._change("took up the saved work")
+    def resume(self) -> None:
+        """Takes up the work that was saved last, if there is any."""
+        found = self.storage.resume(self.session)
+        if found is not None:
+            self.stage.restore(*found)
+            self._change("took up the saved work")
 
-    def save(self, storage: Storage, path: str, kind: str) -> str:
+    def autosave(self) -> None:
+        """Has the work saved where it has changed, if the parameters want it; never waits."""
+        if self._settings().autosave:
+            shown = self.stage.shown
+            self.storage.autosave(self.session, shown, shown.places if shown else {})
+
+    def save(self, path: str, kind: str) -> str:
         """Write the session or its labelled cloud under a name; the path of the file."""
         self.update_masks()
         shown = self.stage.shown
         if self.view is None or shown is None:
             raise ValueError("there is nothing to save yet: click on a cloud first")
-        return storage.save(path, kind, Snapshot.of(self.session, shown, self.stage.places), self.view.result)
+        return self.storage.save(path, kind, Snapshot.of(self.session, shown, shown.places), self.view.result)
 
     def refresh(self) -> None:
         """Shows everything anew, as after an activation."""
@@ -340,11 +346,3 @@ class Work:
         if self._since is None:
             self._since = time.perf_counter() if at is None else at
         return message
-
-
-def source_settings(wanted: SegmenterSettings) -> SourceSettings:
-    """The parameters that concern where clouds come from."""
-    return SourceSettings(
-        wanted.scene, wanted.max_rate, wanted.lost_after, wanted.accumulate_seconds, wanted.accumulate_voxel,
-        wanted.max_points,
-    )  # fmt: skip

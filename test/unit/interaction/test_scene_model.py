@@ -200,7 +200,7 @@ def test_stored_masks_stay_until_the_next_click(tmp_path: Path, hash: str) -> No
     again = session.model.segment_cloud(found[0], list(found[1].values()), session.ids)
     np.testing.assert_array_equal(again.labels, result.labels)
     assert again.suggested_click == result.suggested_click and predictor.asked == []
-    up = session.model.up(found[0])  # boxes stand on the ground also before anything is encoded
+    up = found[0].upwards  # boxes stand on the ground also before anything is encoded
     assert up is not None and up.tolist() == [0.0, 0.0, 1.0]
     assert any("other weights" in sentence for sentence in said) == (hash == "b")
     session.click((1.0, 0.0, 0.0))
