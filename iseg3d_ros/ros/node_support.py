@@ -7,13 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from iseg3d_ros.geometry.transforms import SECOND
 from iseg3d_ros.sparse.freed_memory import keep_freed
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 CLICKS = QoSProfile(depth=1000)  # a click lost is work lost
 NEWEST = QoSProfile(depth=1)
@@ -65,7 +70,9 @@ def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError, ParameterException) as error:
+        if not rclpy.ok():
+            return 0  # told to end while it started: whatever failed then failed for want of ROS
         print(f"iseg3d_ros: {error}", file=sys.stderr)
         return 1
     finally:
