@@ -44,8 +44,13 @@ def stamp_of(time: int) -> Any:
     return Time(sec=time // SECOND, nanosec=time % SECOND)
 
 
-def mismatch_in_words(node: Node, topic: str, parameter: str) -> SubscriptionEventCallbacks:
-    """Says it when a publisher offers less than the subscription asks, which otherwise looks like silence."""
+def mismatch_in_words(
+    node: Node, topic: str, parameter: str, lost: Callable[[int], None] = lambda _: None
+) -> SubscriptionEventCallbacks:
+    """Says it when a publisher offers less than the subscription asks, which otherwise looks like silence.
+
+    `lost` is told how many more messages the middleware has lost on the way.
+    """
 
     def tell(event: Any) -> None:
         if event.total_count_change > 0:
@@ -55,7 +60,7 @@ def mismatch_in_words(node: Node, topic: str, parameter: str) -> SubscriptionEve
                 f"nothing of it arrives: set the parameter {parameter} to what it offers (`ros2 topic info -v` tells)"
             )
 
-    return SubscriptionEventCallbacks(incompatible_qos=tell)
+    return SubscriptionEventCallbacks(incompatible_qos=tell, message_lost=lambda event: lost(event.total_count_change))
 
 
 def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:

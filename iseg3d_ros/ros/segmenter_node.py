@@ -207,7 +207,7 @@ class Segmenter(LifecycleNode):
         if self._running is not None and self._parts is not None:
             running = self._running
             level, sentence, values = self._health.report(
-                running.inputs, running.worker.dropped, running.work.view, self
+                running.inputs, running.worker.dropped, running.work.view, self, self.settings
             )
             self._parts.outputs.diagnostics(level, sentence, values)
 
@@ -240,7 +240,8 @@ class Segmenter(LifecycleNode):
         if self.executor is not None:
             self.executor.create_task(outputs.withdraw_stale, view)
         total = 1e3 * (time.perf_counter() - since)
-        self._health.shown(total)
+        for sentence in self._health.shown(total, view):
+            self.notify_operator(sentence)
         outputs.times(
             receive_ms=self._health.receive_ms,
             convert_ms=convert_ms,
