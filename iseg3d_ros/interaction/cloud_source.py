@@ -50,6 +50,11 @@ class CloudSource:
         self.held = False
         self.lost: frozenset[str] = frozenset()
 
+    @property
+    def places(self) -> dict[Click, Click]:
+        """Where the clicks are in the current cloud."""
+        return self.shown.places if self.shown else {}
+
     def wants(self, at: float) -> bool:
         """Whether a cloud that came at that time (seconds) is to be prepared at all."""
         if self.settings.mode == "live":

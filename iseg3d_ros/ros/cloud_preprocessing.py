@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from rclpy.clock import Clock
 from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.geometry.transforms import apply
@@ -20,8 +21,10 @@ from iseg3d_ros.ros.settings import SegmenterSettings
 class CloudPreprocessor:
     """Prepares messages; `warn` hears in words what was cut off."""
 
-    def __init__(self, settings: Callable[[], SegmenterSettings], frames: Frames, warn: Callable[[str], None]) -> None:
-        self._settings, self._frames, self._warn = settings, frames, warn
+    def __init__(
+        self, settings: Callable[[], SegmenterSettings], frames: Frames, warn: Callable[[str], None], clock: Clock
+    ) -> None:
+        self._settings, self._frames, self._warn, self._clock = settings, frames, warn, clock
 
     def process(self, message: PointCloud2) -> CurrentCloud:
         """The cloud to segment; ValueError or LookupError says in words why there is none."""
@@ -38,9 +41,15 @@ class CloudPreprocessor:
         up = self.up(frame, stamp)
         return CurrentCloud(points, frame, stamp, up, convert_ms=1e3 * (time.perf_counter() - start))
 
-    def placed(self, message: PointCloud2) -> CurrentCloud:
-        """The same with its transform to the fixed frame: only a frozen cloud can do without one."""
+    def placed(self, message: PointCloud2, at: float) -> CurrentCloud:
+        """The same with its transform to the fixed frame: only a frozen cloud can do without one.
+
+        `at`: when the message came, by time.perf_counter().
+        """
+        now, waited = self._clock.now().nanoseconds, time.perf_counter() - at
         cloud, wanted = self.process(message), self._settings()
+        if cloud.stamp:
+            cloud.receive_ms = max((now - cloud.stamp) / 1e6 - waited * 1e3, 0.0)
         cloud.fixed = wanted.fixed_frame or wanted.target_frame or cloud.frame
         if cloud.fixed == cloud.frame:
             return cloud

@@ -54,7 +54,7 @@ class Worker(Generic[Cloud]):
     """Hands over to `turn` whatever has come: the newest cloud, when it came, and the calls in their order.
 
     Everything that waits is one turn: a thousand clicks in the queue cost one inference. A cloud that is not `wanted`
-    begins no turn, but is kept as the newest.
+    begins no turn, but is kept as the newest. `arrived` is told of every cloud, before its turn.
     """
 
     def __init__(
@@ -62,8 +62,10 @@ class Worker(Generic[Cloud]):
         turn: Callable[[Cloud | None, float, list[Answer[Any]]], None],
         wake: Callable[[], None],
         wanted: Callable[[], bool] = lambda: True,
+        arrived: Callable[[], object] = lambda: None,
     ) -> None:
-        self._turn, self._wake, self._wanted = turn, wake, wanted
+        self._turn, self._wanted, self._arrived = turn, wanted, arrived
+        self.wake = wake  # the executor, so that its coroutines look whether what they await is done
         self._calls: deque[Answer[Any]] = deque()
         self._waiting = self._stop = False  # whether the newest cloud waits for a turn; whether to end
         self._something = threading.Condition()
@@ -88,7 +90,7 @@ class Worker(Generic[Cloud]):
 
     def call(self, function: Callable[[], Result]) -> Answer[Result]:
         """Queues a call and returns at once."""
-        answer = Answer(function, self._wake)
+        answer = Answer(function, self.wake)
         with self._something:
             if self._stop:
                 answer.finish(RuntimeError("the node is shutting down: nothing was done"))
@@ -99,11 +101,12 @@ class Worker(Generic[Cloud]):
 
     def offer(self, cloud: Cloud) -> None:
         """A cloud has come; one that still waits for its turn is dropped for it, and counted."""
+        self.received += 1
         if not self.enabled:
             return
         with self._something:
             self.newest, self.newest_at = cloud, time.perf_counter()
-            self.received += 1
+            self._arrived()
             if self._wanted():
                 self.dropped += self._waiting
                 self._waiting = True

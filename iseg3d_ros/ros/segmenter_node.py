@@ -12,15 +12,19 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.timer import Timer
 from sensor_msgs.msg import PointCloud2
 
+from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
-from iseg3d_ros.interaction.storage import Storage
+from iseg3d_ros.interaction.view import View
+from iseg3d_ros.interaction.work_store import WorkStore
+from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.frames import Frames, frames_of
 from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.model_loading import load_model
-from iseg3d_ros.ros.node_support import run
+from iseg3d_ros.ros.node_support import nanoseconds, run
 from iseg3d_ros.ros.parameters import declare, read, refusal
+from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
@@ -41,6 +45,7 @@ class Parts:
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     work: Work
+    store: WorkStore
     services: Services
 
 
@@ -51,6 +56,7 @@ class Running:
     work: Work
     worker: Worker[PointCloud2]
     inputs: Inputs
+    store: WorkStore
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     settings: SegmenterSettings
@@ -68,6 +74,7 @@ class Segmenter(LifecycleNode):
         self._parts: Parts | None = None
         self._running: Running | None = None
         self._health = Health()
+        self._newest_stamp = 0
 
     # Lifecycle
 
@@ -81,22 +88,33 @@ class Segmenter(LifecycleNode):
             self.get_logger().error(f"cannot configure: {error}")
             return FAILURE
         frames = frames_of(self)
-        intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator)
-        outputs = Outputs(self, self.settings, self._health.shown)
-        storage = Storage(session_folder(self.settings, self.get_fully_qualified_name()), self.notify_operator)
-        work = Work(session, lambda: self.settings, intake, storage, outputs, self, self.get_clock())
+        intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
+        poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
+        outputs = Outputs(self, self.settings, poses, self._shown)
+        work = Work(session, lambda: self.settings, intake, outputs, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
+        folder = session_folder(self.settings, self.get_fully_qualified_name())
+        store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
         services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, stateless, work, services)
+        self._parts = Parts(frames, outputs, intake, stateless, work, store, services)
         if self.settings.resume:
-            work.resume()
+            found = store.resume(session)
+            if found is not None:
+                work.resume(found)
+            else:
+                self.notify_operator(f"there is no saved work in {folder}: beginning anew")
+        elif self.settings.autosave:
+            store.open()
+        store.follow(session)
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to listen and to work."""
         assert self._parts is not None  # a lifecycle node is configured before it is activated
         parts, work = self._parts, self._parts.work
-        worker: Worker[PointCloud2] = Worker(work.turn, self._wake, lambda: self.settings.scene != "frozen")
+        worker: Worker[PointCloud2] = Worker(
+            work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
+        )
         inputs = Inputs(self, self.settings, worker, work.click, work.goal)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
@@ -104,7 +122,9 @@ class Segmenter(LifecycleNode):
         ]
         if self.settings.pose_rate > 0:
             timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
-        self._running = Running(work, worker, inputs, parts.intake, parts.stateless, self.settings, timers)
+        self._running = Running(
+            work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers
+        )
         worker.start()
         worker.call(work.refresh)
         self.get_logger().info(f"ready: clouds on {self.resolve_topic_name('~/points')}, mode {self.settings.scene}")
@@ -117,14 +137,14 @@ class Segmenter(LifecycleNode):
                 self.destroy_timer(timer)
             self._running.inputs.close()
             self._running.worker.stop()
-            self._running.work.autosave()
-            self._running.work.storage.finish()
+            self._running.store.rest(self._running.work.session, now=True)
             self._running = None
         return SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees the model and everything else; saved work can be resumed."""
         if self._parts is not None:
+            self._parts.store.close(self._parts.work.session)
             self._parts.services.close()
             self._parts.outputs.close()
             self._parts.frames.close()
@@ -160,7 +180,17 @@ class Segmenter(LifecycleNode):
             raise RuntimeError("the segmenter is not active: configure and activate it (or start it with autostart)")
         return self._running
 
-    # Timers and parameters; on the executor's thread
+    # Clouds, timers and parameters; on the executor's thread
+
+    def _arrived(self) -> None:
+        """A cloud is there: one much older than the last begins another time, of which transforms are to be learned."""
+        self._health.arrived()
+        if self._running is None or self._parts is None or self._running.worker.newest is None:
+            return
+        stamp = nanoseconds(self._running.worker.newest.header.stamp)
+        if 0 < stamp < self._newest_stamp - ANEW:
+            self._parts.frames.begin_anew()
+        self._newest_stamp = stamp
 
     def _catch_up(self) -> None:
         running, parts = self._running, self._parts
@@ -173,11 +203,14 @@ class Segmenter(LifecycleNode):
         running, parts = self._running, self._parts
         if running is None or parts is None or running.work.view is None or self.settings.scene == "live":
             return
-        parts.outputs.repeat_pose(running.work.view, self.get_clock().now().nanoseconds)
+        parts.outputs.repeat_pose(running.work.view)
 
     def _diagnose(self) -> None:
         if self._running is not None and self._parts is not None:
-            level, sentence, values = self._health.report(self._running.worker, self._running.work.view, self)
+            running = self._running
+            level, sentence, values = self._health.report(
+                running.worker, running.inputs, running.work.view, self, self.settings
+            )
             self._parts.outputs.diagnostics(level, sentence, values)
 
     def _changed(self, changes: list[Any]) -> SetParametersResult:
@@ -191,6 +224,34 @@ class Segmenter(LifecycleNode):
         return SetParametersResult(successful=not reason, reason=reason)
 
     # What the work tells; on the inference thread
+
+    def _shown(self, total_ms: float, view: View) -> None:
+        """A new view is out."""
+        if self.executor is not None and self._parts is not None:
+            self.executor.create_task(self._parts.outputs.withdraw_stale, view)
+        for sentence in self._health.shown(total_ms, view):
+            self.notify_operator(sentence)
+
+    def updated(self) -> None:
+        """Masks are up to date, and out: the state may be written."""
+        if self._running is not None:
+            self._running.store.rest(self._running.work.session)
+
+    def click_result(self, result: ClickResult) -> None:
+        """What became of a click: an accepted one is on the disk before anybody hears of it."""
+        if self._parts is None:
+            return
+        outputs = self._parts.outputs
+
+        def publish(sentence: str) -> None:
+            if sentence:
+                result.accepted, result.reason = False, sentence
+            outputs.click_result(result)
+
+        if result.accepted:
+            self._parts.store.when_kept(publish)
+        else:
+            publish("")
 
     def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator: feedback, log and diagnostics."""

@@ -58,7 +58,9 @@ class Inputs:
     ) -> None:
         """`on_click` and `on_goal` are called on the worker's thread."""
         self._node, self._worker, self._on_click, self._on_goal = node, worker, on_click, on_goal
-        events = mismatch_in_words(node, "~/points", "points_reliability")
+        self.lost = 0
+        self.reliable = settings.points_reliability == "reliable"
+        events = mismatch_in_words(node, "~/points", "points_reliability", self._lost)
         quality_of_points = quality(settings.points_reliability)
         self._subscriptions: list[Subscription] = [
             node.create_subscription(PointCloud2, "~/points", worker.offer, quality_of_points, event_callbacks=events),
@@ -84,6 +86,9 @@ class Inputs:
             self._click(Click(header=message.header, label=label, point=message.point))
 
         return self._node.create_subscription(PointStamped, topic, clicked, CLICKS)
+
+    def _lost(self, count: int) -> None:
+        self.lost += count
 
     def _click(self, click: Click) -> None:
         if self._worker.enabled:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from rclpy.clock import Clock
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
@@ -18,15 +18,16 @@ from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.cloud_source import CloudSource
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
-from iseg3d_ros.interaction.storage import Snapshot, Storage
+from iseg3d_ros.interaction.storage import export, place_to_save, save_session
 from iseg3d_ros.interaction.view import View, list_objects
+from iseg3d_ros.interaction.work_store import Resumed
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.predictor import Segmentation
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.inference_thread import Answer
-from iseg3d_ros.ros.node_support import nanoseconds, stamp_of
+from iseg3d_ros.ros.node_support import stamp_of
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.subscriptions import ClickRequest, click_at
@@ -41,6 +42,12 @@ class Listener(Protocol):
     def notify_operator(self, sentence: str) -> None:
         """Something for the operator."""
 
+    def click_result(self, result: ClickResult) -> None:
+        """What became of a click."""
+
+    def updated(self) -> None:
+        """Masks are up to date, and out."""
+
     def failed(self, error: Exception) -> None:
         """A cloud could not be taken, or the model failed on one."""
 
@@ -53,15 +60,13 @@ class Work:
         session: InteractiveSession,
         settings: Callable[[], SegmenterSettings],
         intake: CloudPreprocessor,
-        storage: Storage,
         outputs: Outputs,
         listener: Listener,
-        clock: Clock,
     ) -> None:
-        self.session, self.storage, self._outputs = session, storage, outputs
+        self.session, self._outputs = session, outputs
         self.stage = CloudSource(settings().source, intake.finish)
         self.view: View | None = None
-        self._settings, self._intake, self._listener, self._clock = settings, intake, listener, clock
+        self._settings, self._intake, self._listener = settings, intake, listener
         self._ordinals: dict[str, int] = {}
         self._frames_clicked: set[str] = set()
         self._since: float | None = None  # when the oldest change that is not settled came
@@ -94,23 +99,17 @@ class Work:
 
     def _cloud(self, message: PointCloud2, at: float) -> None:
         self.stage.settings = self._settings().source
-        if self.stage.wants(at) and self.stage.on_cloud(self._taken(message, at), at, self.session.clicks, self.ids):
-            self._change("", at)
-
-    def _taken(self, message: PointCloud2, at: float) -> CurrentCloud:
-        waited = time.perf_counter() - at
-        age = self._clock.now().nanoseconds - nanoseconds(message.header.stamp)
-        cloud = self._intake.placed(message)
-        if cloud.stamp:
-            cloud.receive_ms = max(age / 1e6 - waited * 1e3, 0.0)
-        return cloud
+        if self.stage.wants(at):
+            cloud = self._intake.placed(message, at)
+            if self.stage.on_cloud(cloud, at, self.session.clicks, self.ids):
+                self._change("", at)
 
     def capture(self, newest: PointCloud2 | None, at: float) -> str:
         """Takes the newest cloud; objects and clicks that are found in it again stay."""
         if self._settings().scene == "live":
             return "live mode takes every cloud by itself: there is nothing to capture"
         self.stage.settings = self._settings().source
-        wanted = None if newest is None or self.stage.accumulates() else self._taken(newest, at)
+        wanted = None if newest is None or self.stage.accumulates() else self._intake.placed(newest, at)
         shown = self.stage.capture(wanted, self.session.clicks, self.ids)
         self.session.record({"action": "capture", "frame": shown.frame, "stamp": shown.stamp})
         self._intake.remember(shown, self._frames_clicked | {self._settings().fixed_frame, "map", "odom"})
@@ -120,13 +119,17 @@ class Work:
 
     def click(self, request: ClickRequest) -> ClickResult:
         """One click of the operator; refused ones change nothing and say why."""
+        result = self._judged(request)
+        self._listener.click_result(result)
+        return result
+
+    def _judged(self, request: ClickRequest) -> ClickResult:
         result = ClickResult(click=request.click, distance=float("nan"))
         try:
             self._place(request, result)
         except REFUSED as error:
             result.accepted, result.reason = False, str(error)
             self._listener.notify_operator(f"click refused: {error}")
-        self._outputs.click_result(result)
         return result
 
     def _place(self, request: ClickRequest, result: ClickResult) -> None:
@@ -215,6 +218,8 @@ class Work:
             if len(added) == 1:
                 self.session.select(added[0])
             results = [self._click_of_step(request, added) for request in clicks]
+        for result in results:
+            self._listener.click_result(result)  # not before the step counts
         self._change("")
         refused = [result.reason for result in results if not result.accepted]
         message = refused[0] if refused else f"added {', '.join(added) or 'clicks'}"
@@ -236,7 +241,7 @@ class Work:
         elif click.label == ClickMessage.POSITIVE and not click.id and len(added) > 1:
             reason = "a click without id among several objects: say which of them it is on"
             return ClickResult(click=click, accepted=False, reason=reason, distance=float("nan"))
-        return self.click(request)
+        return self._judged(request)
 
     def remove(self, wanted: str) -> str:
         """Removes an object with its clicks."""
@@ -260,16 +265,12 @@ class Work:
 
     def undo(self) -> str:
         """Takes the last step back."""
-        if not self.session.can_undo:
-            raise ValueError("there is nothing to undo")
         self.session.undo()
         self.stage.held |= bool(self.session.clicks)
         return self._change("undone")
 
     def redo(self) -> str:
         """Does the last undone step again."""
-        if not self.session.can_redo:
-            raise ValueError("there is nothing to redo")
         self.session.redo()
         return self._change("done again")
 
@@ -282,7 +283,7 @@ class Work:
     # What follows
 
     def update_masks(self) -> None:
-        """Segments, shows and saves what has changed since the last time."""
+        """Segments and shows what has changed since the last time."""
         shown, since = self.stage.shown, self._since
         if since is None or shown is None:
             return
@@ -293,7 +294,7 @@ class Work:
         shown.masks = (result.labels, ids)
         self.view = self._view(shown, result, clicks)
         self._outputs.show(self.view, since)
-        self.autosave()
+        self._listener.updated()
 
     def _view(self, shown: CurrentCloud, result: Segmentation, clicks: list[Click]) -> View:
         session, model = self.session, self.session.model
@@ -314,26 +315,25 @@ class Work:
             encode_ms=model.encode_ms, segment_ms=model.segment_ms,
         )  # fmt: skip
 
-    def resume(self) -> None:
-        """Takes up the work that was saved last, if there is any."""
-        found = self.storage.resume(self.session)
-        if found is not None:
-            self.stage.restore(*found)
-            self._change("took up the saved work")
+    def resume(self, found: Resumed) -> None:
+        """A saved cloud with the clicks that the session holds already."""
+        if found.cloud is not None:
+            self.stage.restore(found.cloud, found.places)
+            self.stage.held = found.held
+        self._change("took up the saved work")
 
-    def autosave(self) -> None:
-        """Has the work saved where it has changed, if the parameters want it; never waits."""
-        if self._settings().autosave:
-            shown = self.stage.shown
-            self.storage.autosave(self.session, shown, shown.places if shown else {})
-
-    def save(self, path: str, kind: str) -> str:
+    def save(self, folder: Path, path: str, kind: str) -> str:
         """Write the session or its labelled cloud under a name; the path of the file."""
+        target = place_to_save(folder, path, kind or "session", "session directory")
         self.update_masks()
         shown = self.stage.shown
         if self.view is None or shown is None:
             raise ValueError("there is nothing to save yet: click on a cloud first")
-        return self.storage.save(path, kind, Snapshot.of(self.session, shown, shown.places), self.view.result)
+        if target.suffix == ".json":
+            save_session(target, self.session, shown, shown.places)
+        else:
+            export(target, shown.points, self.view.result)
+        return str(target)
 
     def refresh(self) -> None:
         """Shows everything anew, as after an activation."""
