@@ -20,6 +20,7 @@ from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.object_messages import OBJECTS, ObjectMessages
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
+from iseg3d_ros.interaction.session_states import from_json
 from iseg3d_ros.interaction.view import View, list_objects
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.bags import CLOUD, TF, Bag, Record
@@ -43,11 +44,11 @@ def read_clicks(path: Path) -> list[Click]:
     """`[{"point": [x, y, z], "object": "cup", "time": 0.0, "frame": ""}, ...]`, or a session that the node saved."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and "state" in content:
-            clicks = [{"point": c["point"], "object": c["id"]} for c in content["state"]["clicks"]]
+        if isinstance(content, dict) and "format" in content:
+            states, present = from_json(content)
+            out = list(states[present].clicks)
         else:
-            clicks = content
-        out = [_click(item) for item in clicks]
+            out = [_click(item) for item in content]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} holds no clicks ({error}): {read_clicks.__doc__}") from error
     if not any(click.object for click in out):
