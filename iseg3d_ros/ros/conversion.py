@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Point, PointStamped, Pose, PoseStamped
+from geometry_msgs.msg import Point, PointStamped, Pose
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
@@ -103,13 +103,6 @@ def unsigned(indices: np.ndarray) -> array[int]:
     out = array("I")
     out.frombytes(indices.astype(np.uint32).tobytes())
     return out
-
-
-def object_pose(view: View) -> PoseStamped | None:
-    """Centre and orientation of the active object's box; None if there is none to be seen."""
-    active = view.active_object
-    measures = view.measures(active.index) if active else None
-    return PoseStamped(header=header(view), pose=pose_of(measures.box)) if measures else None
 
 
 def suggested_click(view: View) -> PointStamped:

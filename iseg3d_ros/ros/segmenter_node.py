@@ -13,6 +13,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
+from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
@@ -24,6 +25,7 @@ from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.model_loading import load_model
 from iseg3d_ros.ros.node_support import run
 from iseg3d_ros.ros.parameters import declare, read, refusal
+from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
@@ -73,6 +75,7 @@ class Segmenter(LifecycleNode):
         self._parts: Parts | None = None
         self._running: Running | None = None
         self._health = Health()
+        self._newest_stamp = 0
 
     # Lifecycle
 
@@ -89,7 +92,7 @@ class Segmenter(LifecycleNode):
         intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator)
         work = Work(session, lambda: self.settings, intake, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
-        outputs = Outputs(self, self.settings)
+        outputs = Outputs(self, self.settings, PoseStream(lambda: self.settings, frames, self.notify_operator))
         folder = session_folder(self.settings, self.get_fully_qualified_name())
         store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
         services = Services(self, self._active)
@@ -179,6 +182,9 @@ class Segmenter(LifecycleNode):
 
     def _on_cloud(self, arrival: Arrival) -> None:
         self._health.arrived(arrival)
+        if self._parts is not None and 0 < arrival.stamp < self._newest_stamp - ANEW:
+            self._parts.frames.begin_anew()
+        self._newest_stamp = arrival.stamp
         if self.settings.scene != "frozen" and self._running is not None:
             self._running.worker.offer(arrival)
 
@@ -201,13 +207,13 @@ class Segmenter(LifecycleNode):
         running, parts = self._running, self._parts
         if running is None or parts is None or running.work.view is None or self.settings.scene == "live":
             return
-        parts.outputs.repeat_pose(running.work.view, self.get_clock().now().nanoseconds)
+        parts.outputs.repeat_pose(running.work.view)
 
     def _diagnose(self) -> None:
         if self._running is not None and self._parts is not None:
             running = self._running
             level, sentence, values = self._health.report(
-                running.inputs, running.worker.dropped, running.work.view, self
+                running.inputs, running.worker.dropped, running.work.view, self, self.settings
             )
             self._parts.outputs.diagnostics(level, sentence, values)
 
@@ -231,10 +237,14 @@ class Segmenter(LifecycleNode):
     def show(self, view: View, since: float, convert_ms: float) -> None:
         """A new view: published, timed."""
         assert self._parts is not None
-        publish_ms = self._parts.outputs.publish(view)
+        outputs = self._parts.outputs
+        publish_ms = outputs.publish(view)
+        if self.executor is not None:
+            self.executor.create_task(outputs.withdraw_stale, view)
         total = 1e3 * (time.perf_counter() - since)
-        self._health.shown(total)
-        self._parts.outputs.times(
+        for sentence in self._health.shown(total, view):
+            self.notify_operator(sentence)
+        outputs.times(
             receive_ms=self._health.receive_ms,
             convert_ms=convert_ms,
             encode_ms=view.encode_ms,

@@ -63,8 +63,9 @@ class Inputs:
         self._node, self._on_cloud, self._on_click, self._on_goal = node, on_cloud, on_click, on_goal
         self.enabled = True
         self.newest: Arrival | None = None
-        self.received = 0
-        events = mismatch_in_words(node, "~/points", "points_reliability")
+        self.received = self.lost = 0
+        self.reliable = settings.points_reliability == "reliable"
+        events = mismatch_in_words(node, "~/points", "points_reliability", self._lost)
         quality_of_points = quality(settings.points_reliability)
         self._subscriptions: list[Subscription] = [
             node.create_subscription(PointCloud2, "~/points", self._cloud, quality_of_points, event_callbacks=events),
@@ -97,6 +98,9 @@ class Inputs:
         if self.enabled:
             self.newest = Arrival(message, nanoseconds(message.header.stamp), clock, time.perf_counter())
             self._on_cloud(self.newest)
+
+    def _lost(self, count: int) -> None:
+        self.lost += count
 
     def _click(self, click: Click) -> None:
         if self.enabled:
