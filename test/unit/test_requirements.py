@@ -24,7 +24,7 @@ def pinned(path: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
 def test_every_file_has_a_hash_and_no_index_is_named(path: Path) -> None:
     assert all(pinned(path).values())
-    assert "://" not in path.read_text() and "index" not in path.read_text()
+    assert "://" not in path.read_text() and "-url" not in path.read_text()
 
 
 @pytest.mark.parametrize("name", EXTRAS)

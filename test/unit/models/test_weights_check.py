@@ -90,5 +90,6 @@ def test_a_shipped_file_that_is_another_is_refused(tmp_path: Path) -> None:
 def test_the_manifest_names_every_shipped_file() -> None:
     """After new weights: cd weights && sha256sum *.safetensors > SHA256SUMS"""
     lines = (REPOSITORY / "weights" / "SHA256SUMS").read_text().splitlines()
-    found = {path.name: sha256(path.read_bytes()).hexdigest() for path in (REPOSITORY / "weights").glob("*.safetensors")}
+    files = (REPOSITORY / "weights").glob("*.safetensors")
+    found = {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
     assert {line.split()[1]: line.split()[0] for line in lines} == found
