@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from iseg3d_ros.interaction.cloud_source import SourceSettings
 from iseg3d_ros.ros.parameters import as_yaml, parameter
 
 RELIABILITY = ("best_effort", "reliable")
@@ -119,6 +120,13 @@ class SegmenterSettings:
     )
     autosave: bool = parameter(True, "Save clicks, names and cloud after every change.", live=True)
     resume: bool = parameter(False, "Begin with the work that was saved last.")
+
+    @property
+    def source(self) -> SourceSettings:
+        """Those that concern where clouds come from."""
+        return SourceSettings(
+            self.scene, self.max_rate, self.lost_after, self.accumulate_seconds, self.accumulate_voxel, self.max_points
+        )
 
 
 @dataclass(frozen=True)
