@@ -110,6 +110,10 @@ class SceneModel:
             self.latest = Stored(key, found, self.predictor.hash, up)
         return found
 
+    def latest_of(self, cloud: CurrentCloud) -> Stored | None:
+        """The newest result, where it is this cloud's."""
+        return self.latest if cloud is self._cloud else None
+
     def store(self, stored: Stored, cloud: CurrentCloud) -> None:
         """A result out of a file for this cloud: it stands as long as the clicks are its own."""
         if cloud is not self._cloud:

@@ -62,7 +62,8 @@ class Worker(Generic[Cloud]):
         wake: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        self._take_cloud, self._update_masks, self._wake, self._failed = take_cloud, update_masks, wake, failed
+        self._take_cloud, self._update_masks, self._failed = take_cloud, update_masks, failed
+        self.wake = wake  # the executor, so that its coroutines look whether what they await is done
         self._calls: deque[Answer[Any]] = deque()
         self._cloud: Cloud | None = None
         self._stop = False
@@ -85,7 +86,7 @@ class Worker(Generic[Cloud]):
 
     def call(self, function: Callable[[], Result]) -> Answer[Result]:
         """Queues a call and returns at once."""
-        answer = Answer(function, self._wake)
+        answer = Answer(function, self.wake)
         with self._something:
             if self._stop:
                 answer.finish(RuntimeError("the node is shutting down: nothing was done"))

@@ -14,8 +14,8 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.timer import Timer
 
 from iseg3d_ros.interaction.scene_model import SceneModel
-from iseg3d_ros.interaction.storage import Storage
 from iseg3d_ros.interaction.view import View
+from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
@@ -44,7 +44,7 @@ class Parts:
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     work: Work
-    saving: Storage
+    store: WorkStore
     services: Services
 
 
@@ -55,7 +55,7 @@ class Running:
     work: Work
     worker: Worker[Arrival]
     inputs: Inputs
-    saving: Storage
+    store: WorkStore
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     settings: SegmenterSettings
@@ -90,13 +90,19 @@ class Segmenter(LifecycleNode):
         work = Work(session, lambda: self.settings, intake, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
         outputs = Outputs(self, self.settings)
-        saving = Storage(session_folder(self.settings, self.get_fully_qualified_name()), self.notify_operator)
+        folder = session_folder(self.settings, self.get_fully_qualified_name())
+        store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
         services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, stateless, work, saving, services)
+        self._parts = Parts(frames, outputs, intake, stateless, work, store, services)
         if self.settings.resume:
-            found = saving.resume(session)
+            found = store.resume(session)
             if found is not None:
-                work.resume(*found)
+                work.resume(found)
+            else:
+                self.notify_operator(f"there is no saved work in {folder}: beginning anew")
+        elif self.settings.autosave:
+            store.open()
+        store.follow(session)
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -112,7 +118,7 @@ class Segmenter(LifecycleNode):
         if self.settings.pose_rate > 0:
             timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
         self._running = Running(
-            work, worker, inputs, parts.saving, parts.intake, parts.stateless, self.settings, timers
+            work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers
         )
         worker.start()
         worker.call(work.refresh)
@@ -126,14 +132,14 @@ class Segmenter(LifecycleNode):
                 self.destroy_timer(timer)
             self._running.inputs.close()
             self._running.worker.stop()
-            self._save(self._running)
-            self._running.saving.finish()
+            self._running.store.rest(self._running.work.session, now=True)
             self._running = None
         return SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees the model and everything else; saved work can be resumed."""
         if self._parts is not None:
+            self._parts.store.close(self._parts.work.session)
             self._parts.services.close()
             self._parts.outputs.close()
             self._parts.frames.close()
@@ -220,11 +226,7 @@ class Segmenter(LifecycleNode):
     def _update_masks(self) -> None:
         running = self._running
         if running is not None and running.work.update_masks():
-            self._save(running)
-
-    def _save(self, running: Running) -> None:
-        if self.settings.autosave:
-            running.saving.autosave(running.work.session, running.work.stage.shown, running.work.stage.places)
+            running.store.rest(running.work.session)
 
     def show(self, view: View, since: float, convert_ms: float) -> None:
         """A new view: published, timed."""
@@ -249,9 +251,20 @@ class Segmenter(LifecycleNode):
             self._parts.outputs.notify_operator(sentence)
 
     def click_result(self, result: ClickResult) -> None:
-        """What became of a click."""
-        if self._parts is not None:
-            self._parts.outputs.click_result(result)
+        """What became of a click: an accepted one is on the disk before anybody hears of it."""
+        if self._parts is None:
+            return
+        outputs = self._parts.outputs
+
+        def publish(sentence: str) -> None:
+            if sentence:
+                result.accepted, result.reason = False, sentence
+            outputs.click_result(result)
+
+        if result.accepted:
+            self._parts.store.when_kept(publish)
+        else:
+            publish("")
 
     def _failed(self, error: BaseException) -> None:
         """A cloud that could not be taken, or a model that failed on one: said, and the node goes on."""

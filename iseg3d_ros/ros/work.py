@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,8 +16,9 @@ from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.cloud_source import CloudSource, PlacedCloud, SourceSettings
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
-from iseg3d_ros.interaction.storage import Snapshot, Storage
+from iseg3d_ros.interaction.storage import export, place_to_save, save_session
 from iseg3d_ros.interaction.view import View, list_objects
+from iseg3d_ros.interaction.work_store import Resumed
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.predictor import Segmentation
@@ -105,13 +107,17 @@ class Work:
 
     def click(self, request: ClickRequest) -> ClickResult:
         """One click of the operator; refused ones change nothing and say why."""
+        result = self._judged(request)
+        self._listener.click_result(result)
+        return result
+
+    def _judged(self, request: ClickRequest) -> ClickResult:
         result = ClickResult(click=request.click, distance=float("nan"))
         try:
             self._place(request, result)
         except REFUSED as error:
             result.accepted, result.reason = False, str(error)
             self._listener.notify_operator(f"click refused: {error}")
-        self._listener.click_result(result)
         return result
 
     def _place(self, request: ClickRequest, result: ClickResult) -> None:
@@ -211,6 +217,8 @@ class Work:
             if len(added) == 1:
                 self.session.select(added[0])
             results = [self._click_of_step(request, added) for request in clicks]
+        for result in results:
+            self._listener.click_result(result)  # not before the step counts
         self._change("")
         refused = [result.reason for result in results if not result.accepted]
         message = refused[0] if refused else f"added {', '.join(added) or 'clicks'}"
@@ -231,7 +239,7 @@ class Work:
         elif click.label == ClickMessage.POSITIVE and not click.id and len(added) > 1:
             reason = "a click without id among several objects: say which of them it is on"
             return ClickResult(click=click, accepted=False, reason=reason, distance=float("nan"))
-        return self.click(request)
+        return self._judged(request)
 
     def remove(self, wanted: str) -> str:
         """Removes an object with its clicks."""
@@ -316,18 +324,25 @@ class Work:
             message=message,
         )
 
-    def resume(self, shown: CurrentCloud, places: dict[Click, Click]) -> None:
+    def resume(self, found: Resumed) -> None:
         """A saved cloud with the clicks that the session holds already."""
-        self.stage.restore(shown, places)
+        if found.cloud is not None:
+            self.stage.restore(found.cloud, found.places)
+            self.stage.held = found.held
         self._change("took up the saved work")
 
-    def save(self, storage: Storage, path: str, kind: str) -> str:
+    def save(self, folder: Path, path: str, kind: str) -> str:
         """Write the session or its labelled cloud under a name; the path of the file."""
+        target = place_to_save(folder, path, kind or "session", "session directory")
         self.update_masks()
         shown = self.stage.shown
         if self.view is None or shown is None:
             raise ValueError("there is nothing to save yet: click on a cloud first")
-        return storage.save(path, kind, Snapshot.of(self.session, shown, self.stage.places), self.view.result)
+        if target.suffix == ".json":
+            save_session(target, self.session, shown, self.stage.places)
+        else:
+            export(target, shown.points, self.view.result)
+        return str(target)
 
     def refresh(self) -> None:
         """Shows everything anew, as after an activation."""
