@@ -101,6 +101,13 @@ class Save:
 
 
 @dataclass(frozen=True)
+class Open:
+    """Take up a session that was saved under a name; can be undone."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class OpenScan:
     """Go to a scan of the list, by its number; what was done in this one is kept."""
 
@@ -116,7 +123,7 @@ class Review:
 
 Command = (
     AddClick | Select | Remove | Rename | Classify | Merge | Undo | Redo | Clear | Capture | Setup | Save
-    | OpenScan | Review
+    | Open | OpenScan | Review
 )  # fmt: skip
 
 

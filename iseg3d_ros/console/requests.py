@@ -13,6 +13,7 @@ from iseg3d_ros.console.protocol import (
     Clear,
     Command,
     Merge,
+    Open,
     OpenScan,
     Redo,
     Remove,
@@ -50,6 +51,8 @@ def command_of(request: dict[str, Any], state: StateUpdate, place: Callable[[dic
             return Setup(model, float(voxel), mode)
         case {"do": "save", "name": str(name), "format": str(kind)}:
             return Save(name[:LONGEST], kind)
+        case {"do": "open", "name": str(name)}:
+            return Open(name[:LONGEST])
         case {"do": "scan", "number": int(number)}:
             return OpenScan(number)
         case {"do": "review", "state": str(progress)}:

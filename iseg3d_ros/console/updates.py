@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from iseg3d_ros.geometry.boxes import Box
+
 Place = tuple[float, float, float]
 MESSAGES = 50  # sentences that wait at most; the oldest go
 
@@ -37,15 +39,6 @@ class LabelsUpdate:
     labels: np.ndarray
     probability: np.ndarray
     uncertainty: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Box:
-    """An oriented box: centre (3,), rotation (3, 3) whose columns are its axes, edge lengths (3,)."""
-
-    centre: np.ndarray
-    rotation: np.ndarray
-    size: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

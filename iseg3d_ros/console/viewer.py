@@ -47,7 +47,7 @@ class Shown:
             self.held[tile] = now
         if not rows:
             return None
-        arrays = {"places": _joined(places, np.uint32), "values": _joined(values, np.uint16)}
+        arrays: dict[str, NDArray[Any]] = {"places": _joined(places, np.uint32), "values": _joined(values, np.uint16)}
         if unsure:
             arrays["unsure"] = _joined([self._doubts(tile, 0, count) for tile, _, _, count in rows], np.uint8)
         return wire.frame({**self._head("labels"), "tiles": rows}, **arrays)
@@ -68,7 +68,8 @@ class Shown:
         first, last = len(held), min(len(held) + most, wanted[tile], int(sizes[tile]))
         chosen = self.tiles.indices(tile, first, last)
         labels = self._of(tile, first, last)
-        arrays = {"position": self.tiles.positions(tile, chosen), "colour": self.tiles.colours(chosen), "label": labels}
+        position, colour = self.tiles.positions(tile, chosen), self.tiles.colours(chosen)
+        arrays: dict[str, NDArray[Any]] = {"position": position, "colour": colour, "label": labels}
         if unsure:
             arrays["unsure"] = self._doubts(tile, first, last)
         self.held[tile] = np.concatenate([held, labels])

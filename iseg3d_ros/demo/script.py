@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.console.display import thin
-from iseg3d_ros.console.protocol import BACKGROUND, AddClick, Work
+from iseg3d_ros.console.protocol import AddClick, Work
+from iseg3d_ros.console.thinning import thin
 from iseg3d_ros.console.updates import CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, Message, Place, StateUpdate
 from iseg3d_ros.demo.scenes import DemoScene
 from iseg3d_ros.evaluation.user import error_regions, largest
 from iseg3d_ros.preprocessing.up_direction import find_up
 
 OBJECTS = 3
+BACKGROUND = "background"  # what a row is called that belongs to no object
 FEW = 300  # points that an object of the script has at least
 SAMPLE = 20_000  # points at which the operator looks for errors
 SURFACES = {

@@ -79,7 +79,7 @@ def alive(processes: set[int]) -> set[int]:
 @needs_ros
 @pytest.mark.timeout(300)
 def test_the_whole_over_dds_ends_by_itself_without_a_terminal(tmp_path: Path) -> None:
-    pytest.importorskip("viser", reason="viser is not installed")
+    pytest.importorskip("websockets", reason="viser is not installed")
     done = subprocess.run([*COMMAND, "--port", "18400"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "processes over DDS" in done.stdout and "http://127.0.0.1:" in done.stdout
@@ -90,7 +90,7 @@ def test_the_whole_over_dds_ends_by_itself_without_a_terminal(tmp_path: Path) ->
 @needs_ros
 @pytest.mark.timeout(300)
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
-    pytest.importorskip("viser", reason="viser is not installed")
+    pytest.importorskip("websockets", reason="viser is not installed")
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     (tmp_path / "tmp").mkdir()
     with (tmp_path / "log").open("w") as log:

@@ -4,7 +4,8 @@ import { add, dot, sub } from "./math.js";
 
 const FULL = 1e9;
 const BAND = { wall: [0.05, 0.25], ceiling: [0.1, 0.35] }; // share of the room's size, and metres at most
-const MANY = 0.025; // share of the points in its band that makes a face a wall
+const CELLS = 8; // along each side of a face
+const COVERED = 0.35; // share of a face's cells with a point in its band that makes it a wall
 
 export class Cut {
   constructor() {
@@ -21,16 +22,28 @@ export class Cut {
     this.reach = along.map((values) => [at(values, 0.01), at(values, 0.99)]);
     this.whole = along.map((values) => [at(values, 0) - 0.01, at(values, 1) + 0.01]);
     this.heights = [at(along[2], 0.02), Math.max(at(along[2], 0.98), at(along[2], 0.02) + 1e-3)];
-    const inside = (axis, sign, band) => {
-      const end = sign > 0 ? this.reach[axis][1] : -this.reach[axis][0];
-      return along[axis].filter((value) => sign * value > end - band).length / Math.max(places.length, 1);
-    };
     this.band = [0, 0, 1, 1, 2].map((axis) => {
       const [share, most] = axis === 2 ? BAND.ceiling : BAND.wall;
       return Math.min(share * (this.reach[axis][1] - this.reach[axis][0]), most);
     });
-    this.walls = [[0, 1], [0, -1], [1, 1], [1, -1], [2, 1]].map(([axis, sign], n) => inside(axis, sign, this.band[n]) > MANY);
+    const offsets = places.map((place) => axes.map((axis) => dot(sub(place, this.centre), axis)));
+    this.walls = [[0, 1], [0, -1], [1, 1], [1, -1], [2, 1]].map(([axis, sign], n) => this.covered(offsets, axis, sign, this.band[n]));
     if (this.walls.slice(0, 4).filter(Boolean).length < 2) this.walls.fill(false); // it is no room
+  }
+
+  // Whether points stand all over a face of the room.
+  covered(offsets, axis, sign, band) {
+    const others = [0, 1, 2].filter((each) => each !== axis), cells = new Set();
+    const end = sign > 0 ? this.reach[axis][1] : -this.reach[axis][0];
+    for (const offset of offsets) {
+      if (sign * offset[axis] < end - band) continue;
+      const [a, b] = others.map((each) => {
+        const [low, high] = this.reach[each];
+        return Math.floor((CELLS * (offset[each] - low)) / Math.max(high - low, 1e-6));
+      });
+      if (a >= 0 && b >= 0 && a < CELLS && b < CELLS) cells.add(CELLS * a + b);
+    }
+    return cells.size > COVERED * CELLS * CELLS;
   }
 
   // Which faces stand between this eye and the room.
