@@ -73,11 +73,11 @@ class LocalWork:
 
     def __init__(
         self, cloud: Cloud, load: Callable[[str, float], Predictor], model: str, folder: Path,
-        categories: Sequence[Category] = (), board: Board | None = None,
+        categories: Sequence[Category] = (),
     ) -> None:  # fmt: skip
-        """`categories`: classes that objects may have; `board`: where updates go, where others write on it too."""
+        """`categories`: classes that objects may have."""
         self._cloud, self._load, self._folder, self._offered = cloud, load, folder, tuple(categories)
-        self._board = board or Board()
+        self._board = Board()
         points = Points(cloud.xyz, cloud.rgb, cloud.intensity, None, (1, len(cloud.xyz)))
         self._current = CurrentCloud(points, "", 0, None)
         self._update = CloudUpdate(next_serial(), cloud.xyz, cloud.rgb, intensity=cloud.intensity)
@@ -88,14 +88,9 @@ class LocalWork:
         self._commands: queue.Queue[Command | None] = queue.Queue()
         self._commands.put(Setup(model))
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
-        self.show()
-        self._thread.start()
-
-    def show(self) -> None:
-        """Publish all there is, for readers who looked at another work before."""
-        ready = self._session is not None
-        self._board.publish(LinkUpdate(True) if ready else LinkUpdate(False, "The cloud is being prepared."))
+        self._board.publish(LinkUpdate(False, "The cloud is being prepared."))
         self._board.publish(self._update)
+        self._thread.start()
 
     @cached_property
     def _store(self) -> WorkStore:
@@ -110,6 +105,10 @@ class LocalWork:
     def subscribe(self) -> Mailbox:
         """A mailbox that begins with the present state."""
         return self._board.subscribe()
+
+    def unsubscribe(self, mailbox: Mailbox) -> None:
+        """A reader that has gone."""
+        self._board.unsubscribe(mailbox)
 
     def send(self, command: Command) -> None:
         """Queue a command."""
