@@ -129,7 +129,7 @@ class Page:
 
     def ready(self) -> None:
         """Wait until the whole cloud is drawn, and somebody segments."""
-        self.until("page.cloud && !page.cloud.first && page.cloud.drawn > 0 && !page.incoming")
+        self.until("page.cloud && !page.cloud.first && page.cloud.drawn > 0 && !page.incoming && page.link.connected")
 
     def pixel(self, place: tuple[float, float, float]) -> tuple[float, float]:
         """Where a place of the cloud is drawn."""

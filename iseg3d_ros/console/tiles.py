@@ -64,11 +64,12 @@ class Tiles:
         local = local if len(finite) == len(local) else local[finite]
         depth = int(np.clip(np.ceil(np.log2(max(len(local), 1) / TILE)), 0, DEPTH))
         key = 2 * tiles_of(local, depth) + 1
-        key[thin(local, EVEN)] -= 1
+        even = thin(local, EVEN)
+        key[even] -= 1
         mixed = np.random.default_rng(0).permutation(np.arange(len(local), dtype=np.int32))
         mixed = mixed[np.argsort(key[mixed], kind="stable")]
         begins = np.searchsorted(key[mixed], 2 * np.arange((1 << depth) + 1))
-        return cls._of(cloud, origin, finite[mixed], begins, local[thin(local, EVEN)])
+        return cls._of(cloud, origin, finite[mixed], begins, local[even])
 
     @classmethod
     def _of(
@@ -143,6 +144,7 @@ def tiles_of(points: NDArray[np.float32], depth: int) -> NDArray[np.uint8]:
     tile = np.zeros(len(points), np.uint8)
     some = points[:: max(1, len(points) // (10 * SAMPLE))]
     mine = np.zeros(len(some), np.uint8)
+    rows = 3 * np.arange(len(points))
     for level in range(depth):
         axis, middle = np.zeros(1 << level, np.intp), np.zeros(1 << level, np.float32)
         for number in range(1 << level):
@@ -151,7 +153,7 @@ def tiles_of(points: NDArray[np.float32], depth: int) -> NDArray[np.uint8]:
                 axis[number] = np.ptp(np.percentile(inside, [2, 98], axis=0), axis=0).argmax()
                 middle[number] = np.median(inside[:, axis[number]])
         mine = 2 * mine + (some[np.arange(len(some)), axis[mine]] > middle[mine])
-        tile = 2 * tile + (points[np.arange(len(points)), axis[tile]] > middle[tile])
+        tile = 2 * tile + (points.ravel()[rows + axis[tile]] > middle[tile])
     return tile
 
 

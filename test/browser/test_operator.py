@@ -258,7 +258,7 @@ def test_the_suggestion_is_seen_from_everywhere_and_says_its_object(browser: Any
         words = page.tells("page.suggestionWords")
         assert words.startswith("Enter: a click ")
         page.says(words)
-        tags = "(() => { const said = []; const tag = page.overlay.tag; page.overlay.tag = (...what) => said.push(what);"
+        tags = "(() => { const said = []; const tag = page.overlay.tag; page.overlay.tag = (...w) => said.push(w);"
         tags += " page.overlay.suggestion(); page.overlay.tag = tag; return said; })()"
         assert page.tells(tags)[0][0] == words
         page.tells("(page.camera.yaw += 3, page.camera.target = page.camera.target.map(v => v + 3), page.redraw(), 1)")

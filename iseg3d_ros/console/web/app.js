@@ -21,6 +21,7 @@ const MOVING = 300_000; // points while the camera moves, to begin with: as many
 const FEWEST = 30_000;
 const SLOW = 70, QUICK = 28; // milliseconds between two pictures
 const ASK = 200; // milliseconds between two requests for points
+const PULSE = 50; // between two pictures of what pulses
 const LOOK = 60; // between two looks at what is under the cursor
 const SWAP = 60_000; // points of a new cloud that have come before it is shown
 const PALETTE = [[76, 194, 255], [255, 146, 43], [81, 207, 102], [204, 93, 232], [255, 107, 107], [34, 184, 207], [252, 196, 25]];
@@ -442,8 +443,9 @@ class App {
       this.dirty = false;
       this.drawnAt = now;
       this.drawScene();
-    } else if (!this.clicks.pending.length && !this.overlayDirty) return;
+    } else if (!this.overlayDirty && !(this.clicks.pending.length && now - this.overlaidAt > PULSE)) return;
     this.overlayDirty = false;
+    this.overlaidAt = now;
     this.overlay.draw();
   }
 

@@ -2,7 +2,7 @@
 
 import { add, dot, length, scale, sub } from "./math.js";
 
-const PIXELS = 0.004; // radians: what counts as hit beside a point, about four pixels
+const PIXELS = [0.004, 0.016]; // radians: what counts as hit beside a point; more where that meets none, as in sparse clouds
 const STEPS = 65535;
 const EVEN = 300000; // points to which the told spacing belongs: see tiles.py
 
@@ -129,16 +129,20 @@ export class Cloud {
   }
 
   // The point on the nearest surface that a ray passes within a few pixels of; `shown(place, label)` says what counts.
-  pick({ eye, ahead }, shown) {
+  pick(ray, shown) {
+    return PIXELS.reduce((hit, pixels) => hit ?? this.meet(ray, shown, pixels), null);
+  }
+
+  meet({ eye, ahead }, shown, pixels) {
     let nearest = Infinity;
     const hits = [];
     for (const tile of this.tiles) {
-      if (!tile.drawn || !meets(tile, eye, ahead)) continue;
-      nearest = Math.min(nearest, meetTile(tile, eye, ahead, this.apart(tile) / 2, shown, hits));
+      if (!tile.drawn || !meets(tile, eye, ahead, pixels)) continue;
+      nearest = Math.min(nearest, meetTile(tile, eye, ahead, [this.apart(tile) / 2, pixels], shown, hits));
     }
     let best = null;
     for (const hit of hits) {
-      if (hit.along > nearest + 2 * (hit.radius + PIXELS * nearest)) continue;
+      if (hit.along > nearest + 2 * (hit.radius + pixels * nearest)) continue;
       if (!best || hit.aside < best.aside) best = hit;
     }
     if (best) best.place = best.tile.place(best.index);
@@ -146,7 +150,7 @@ export class Cloud {
   }
 }
 
-function meetTile(tile, eye, ahead, radius, shown, hits) {
+function meetTile(tile, eye, ahead, [radius, pixels], shown, hits) {
   const { position, low, size, drawn } = tile;
   const sx = size[0] / STEPS, sy = size[1] / STEPS, sz = size[2] / STEPS;
   const ox = low[0] - eye[0], oy = low[1] - eye[1], oz = low[2] - eye[2];
@@ -155,7 +159,7 @@ function meetTile(tile, eye, ahead, radius, shown, hits) {
     const x = ox + sx * position[k], y = oy + sy * position[k + 1], z = oz + sz * position[k + 2];
     const along = x * ahead[0] + y * ahead[1] + z * ahead[2];
     if (along <= 0) continue;
-    const reach = radius + PIXELS * along;
+    const reach = radius + pixels * along;
     const aside = x * x + y * y + z * z - along * along;
     if (aside >= reach * reach || !shown([x + eye[0], y + eye[1], z + eye[2]], tile.label[i])) continue;
     hits.push({ tile, index: i, along, aside, radius, label: tile.label[i] });
@@ -165,10 +169,10 @@ function meetTile(tile, eye, ahead, radius, shown, hits) {
 }
 
 // Whether a ray comes near a tile's box: near its sphere, which is quick and lets nothing through that it should not.
-function meets(tile, eye, ahead) {
+function meets(tile, eye, ahead, pixels) {
   const offset = sub(tile.centre, eye);
   const along = dot(offset, ahead);
-  const reach = tile.radius * 1.05 + PIXELS * Math.max(along, 0);
+  const reach = tile.radius * 1.05 + pixels * Math.max(along, 0);
   return along > -tile.radius && dot(offset, offset) - along * along < reach * reach;
 }
 

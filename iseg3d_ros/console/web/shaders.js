@@ -32,7 +32,7 @@ vec3 ramp(float t) {  // dark blue over green to yellow: told apart by all eyes
 }
 vec3 glow(float t) {
   t = clamp(t, 0., 1.);
-  return clamp(vec3(.12 + 2.1 * t - t * t * 1.2, .1 + t * t * .85, .32 + t * .7 - t * t * 1.1), 0., 1.);
+  return clamp(vec3(.2 + 1.9 * t - t * t * 1.1, .22 + t * t * .75, .46 + t * .5 - t * t * .9), 0., 1.);
 }
 void main() {
   vec3 place = low + size * step.xyz;
