@@ -82,8 +82,10 @@ export class Panel {
     const name = el("input", { type: "text", maxLength: 200 });
     const save = button(say("save"), () => app.send({ do: "save", name: name.value, format: kind.value }));
     const load = button(say("download"), () => app.send({ do: "download", format: kind.value === "session" ? "ply" : kind.value }));
+    const open = button(say("take"), () => app.send({ do: "open", name: name.value }), { hint: say("takeHint") });
+    open.hidden = !app.abilities.edits;
     return folder(say("save"), false, el("p", { class: "quiet" }, say("into", { place })), field(say("format"), kind), field(say("file"), name),
-      el("div", { class: "row" }, save, load));
+      el("div", { class: "row" }, save, load, open));
   }
 
   showScans({ jobs, current }) {

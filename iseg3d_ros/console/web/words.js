@@ -34,7 +34,7 @@ const ENGLISH = {
   already: "That click is on its way.", session: "session (work to go on with)", camera: "Drag turns, right drag moves, wheel zooms",
   first: "Three things to know", first1: "Click on a thing: it becomes an object. Click the next thing: another one.",
   first2: "Add what is missing: Add, or Shift and click.", first3: "Take away what is too much: right click or long press.",
-  start: "Start",
+  start: "Start", take: "Open", takeHint: "Take up the session that was saved under this name; can be undone",
 };
 
 const GERMAN = {
@@ -70,7 +70,7 @@ const GERMAN = {
   already: "Dieser Klick ist unterwegs.", session: "Sitzung (zum Weiterarbeiten)", camera: "Ziehen dreht, rechts ziehen schiebt, Rad zoomt",
   first: "Drei Dinge vorweg", first1: "Ein Ding anklicken: es wird ein Objekt. Das nächste anklicken: noch eines.",
   first2: "Was fehlt, dazunehmen: „Dazu“, oder Umschalt und Klick.", first3: "Was zu viel ist, wegnehmen: Rechtsklick oder lange drücken.",
-  start: "Los",
+  start: "Los", take: "Öffnen", takeHint: "Die unter diesem Namen gesicherte Sitzung aufnehmen; lässt sich zurücknehmen",
 };
 
 const asked = new URLSearchParams(location.search).get("lang") || navigator.language || "en";

@@ -18,11 +18,16 @@ from iseg3d_ros.cloud import Cloud, read_cloud
 from iseg3d_ros.console.local_backend import LocalWork
 from iseg3d_ros.console.protocol import (
     AddClick,
+    Classify,
+    Clear,
     Command,
+    Merge,
+    Open,
     Redo,
     Remove,
     Rename,
     Save,
+    Select,
     Setup,
     Undo,
 )
@@ -115,6 +120,39 @@ def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Pat
     assert any("outside the folder" in text for text in refused) and any("redo" in text for text in refused)
     state, labels, _ = told(work, Remove("object_1"))
     assert state.objects == () and not labels.labels.any()
+
+
+def test_a_saved_session_is_taken_up_and_can_be_undone(work: LocalWork, tmp_path: Path) -> None:
+    first, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), "cube"), new=True), Rename("cube", "the cube"))
+    _, _, messages = told(work, Save("mine", "session"), Save("mine", "session"), Clear())
+    assert any("is there already" in message.text for message in messages if message.refused)
+    state, labels, _ = told(work, Open("mine"))
+    assert [(item.id, item.name, item.points) for item in state.objects] == [
+        (item.id, item.name, item.points) for item in first.objects
+    ]
+    assert labels.labels.any()
+    state, _, messages = told(work, Undo(), Open("nothing"), Open("../mine"))
+    assert not state.objects and len([message for message in messages if message.refused]) == 2
+
+
+def test_names_and_choices_cost_no_segmentation(work: LocalWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(work, AddClick(Click((0.0, 0.0, 0.105), "cube"), new=True))
+    calls = []
+    segment = Predictor.segment
+    monkeypatch.setattr(Predictor, "segment", lambda *given, **more: calls.append(1) or segment(*given, **more))
+    steps = (Rename("cube", "box"), Select(""), Select("cube"), Undo(), Redo(), Classify("cube", "thing"))
+    state, _, _ = told(work, *steps)
+    assert not calls and state.objects[0].name == "box" and state.objects[0].category == "thing"
+
+
+def test_two_objects_become_one(work: LocalWork) -> None:
+    given = [AddClick(Click((0.0, 0.0, 0.105), "a"), new=True), AddClick(Click((0.35, 0.1, 0.105), "b"), new=True)]
+    state, labels, _ = told(work, *given, Merge("a", "b"))
+    assert [item.id for item in state.objects] == ["a"] and len(state.objects[0].clicks) == 2
+    _, _, truth = table()
+    assert all((labels.labels[truth == number] == 1).mean() > 0.5 for number in (1, 2))
+    state, _, messages = told(work, Undo(), Merge("a", "a"))
+    assert len(state.objects) == 2 and any(message.refused for message in messages)
 
 
 def test_a_restart_brings_the_work_back(work: LocalWork, tmp_path: Path) -> None:
