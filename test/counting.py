@@ -29,9 +29,7 @@ class Counting:
         self.encoded += 1
         return SimpleNamespace(points=len(xyz), notes=(), rotation=np.eye(3), voxel_of=lambda click: 0)
 
-    def segment(
-        self, scene: Any, clicks: Sequence[Click], previous: Any = None, carried: Any = None
-    ) -> Segmentation:
+    def segment(self, scene: Any, clicks: Sequence[Click], previous: Any = None, carried: Any = None) -> Segmentation:
         self.asked.append(len(clicks))
         labels = np.zeros(scene.points, np.int32)
         labels[0] = len(clicks)

@@ -15,7 +15,7 @@ import numpy as np
 import rclpy
 from conftest import NodeProcess, domain
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import Point, PointStamped, PoseStamped
+from geometry_msgs.msg import Point, PointStamped, PoseStamped, TransformStamped
 from iseg3d_ros.msg import Click, ClickResult, ObjectIndices, Objects
 from iseg3d_ros.srv import SegmentCloud
 from rclpy.context import Context
@@ -238,6 +238,21 @@ def cleared(robot: Operator) -> Operator:
     robot.arrive(xyz, rgb)
     robot.forget()
     return robot
+
+
+def transform(
+    robot: Operator, parent: str, child: str, place: tuple[float, float, float], stamp: int, static: bool = False
+) -> None:
+    """Publishes where a frame is in its parent."""
+    from tf2_msgs.msg import TFMessage
+
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id, message.header.stamp = parent, stamp_of(stamp)
+    message.transform.translation.x, message.transform.translation.y, message.transform.translation.z = place
+    topic = "/tf_static" if static else "/tf"
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if static else DurabilityPolicy.VOLATILE
+    qos = QoSProfile(depth=10, durability=durability)
+    robot.publisher(topic, TFMessage, qos).publish(TFMessage(transforms=[message]))
 
 
 def place(point: Any) -> Point:

@@ -139,11 +139,10 @@ def iseg3d_faults(words: list[str]) -> list[str]:
 
 
 def launch_faults(file: str, arguments: list[str]) -> list[str]:
-    """Whether the launch file, or the one it includes, declares the arguments."""
-    path = ROOT / "launch" / file
-    if not path.is_file():
+    """Whether there is the launch file, and whether the arguments are among those that all of them share."""
+    if not (ROOT / "launch" / file).is_file():
         return [f"no launch file {file}"]
-    declared = path.read_text() + (ROOT / "launch" / "segment.launch.py").read_text()
+    declared = (ROOT / "iseg3d_ros" / "ros" / "launching.py").read_text()
     names = [argument.split(":=")[0] for argument in arguments if ":=" in argument]
     return [f"no launch argument {name}" for name in names if f'"{name}"' not in declared]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 SECOND = 1_000_000_000
+ANEW = SECOND  # a pose that much older than the newest one comes from a recording that has begun again
 
 
 @dataclass
@@ -21,10 +22,15 @@ class Edge:
     poses: list[np.ndarray] = field(default_factory=list)  # x y z, quaternion x y z w
 
     def insert(self, time: int, pose: np.ndarray, keep: int) -> None:
-        """Adds a pose at its place in time and forgets those that are `keep` nanoseconds older than the newest."""
+        """Adds a pose at its place in time and forgets those that are `keep` nanoseconds older than the newest.
+
+        Where time has jumped back, everything before is forgotten: it belongs to another run.
+        """
         if self.static:
             self.times, self.poses = [0], [pose]
             return
+        if self.times and time < self.times[-1] - ANEW:
+            self.times, self.poses = [], []
         place = bisect_left(self.times, time)
         self.times.insert(place, time)
         self.poses.insert(place, pose)
@@ -83,6 +89,21 @@ class TransformTree:
         if common is None:
             raise LookupError(f"the frames '{source}' and '{target}' are not connected by transforms")
         return np.linalg.inv(self._to(common, down, time)) @ self._to(common, up, time)
+
+    def newest(self, target: str, source: str) -> tuple[np.ndarray, int]:
+        """The transform at the newest time at which all of it is known, and that time (0: it holds always)."""
+        if target == source:
+            return np.eye(4), 0
+        self.lookup(target, source)  # says in words why there is none
+        up, down = self._chain(source), self._chain(target)
+        common = next(frame for frame in up if frame in down)
+        way = [*up[: up.index(common)], *down[: down.index(common)]]
+        time = min((self._edges[frame].times[-1] for frame in way if not self._edges[frame].static), default=0)
+        return self.lookup(target, source, time), time
+
+    def root(self, frame: str) -> str:
+        """The frame that stands above a frame and all others that it is connected with."""
+        return self._chain(frame)[-1]
 
     def _chain(self, frame: str) -> list[str]:
         """The frame, its parent, and so on up to the root (a loop ends where it closes)."""

@@ -37,7 +37,10 @@ class Stage(Protocol):
     def shown(self) -> CurrentCloud | None:
         """The cloud; None before the first."""
 
-    places: Places
+    @property
+    def places(self) -> Places:
+        """Where the clicks are in it."""
+
     held: bool
 
 

@@ -7,12 +7,14 @@ import time
 from typing import Any, Protocol
 
 import numpy as np
+import yaml
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
-from iseg3d_ros.geometry.transforms import SECOND, TransformTree, matrix
+from iseg3d_ros.geometry.transforms import TransformTree, matrix
+from iseg3d_ros.ros.node_support import nanoseconds
 
 POLL = 0.005  # seconds between two looks at a transform that is late
 
@@ -22,6 +24,15 @@ class Frames(Protocol):
 
     def lookup(self, target: str, source: str, stamp: int) -> np.ndarray:
         """Takes coordinates in `source` to `target`; LookupError says in words why that cannot be done."""
+
+    def newest(self, target: str, source: str) -> tuple[np.ndarray, int]:
+        """The newest transform and the time at which it is true (0: always)."""
+
+    def root(self, frame: str) -> str:
+        """The frame above all that a frame is connected with: it does not move, as far as TF tells."""
+
+    def begin_anew(self) -> None:
+        """Time has jumped back: what was known of moving frames belongs to another run."""
 
     def close(self) -> None:
         """Stops listening."""
@@ -57,6 +68,17 @@ class SameFrame:
             f"in '{target}' (RViz: set the Fixed Frame to it), or install tf2_ros"
         )
 
+    def newest(self, target: str, source: str) -> tuple[np.ndarray, int]:
+        """The identity, or a sentence."""
+        return self.lookup(target, source, 0), 0
+
+    def root(self, frame: str) -> str:
+        """The frame itself."""
+        return frame
+
+    def begin_anew(self) -> None:
+        """Nothing to forget."""
+
     def close(self) -> None:
         """Nothing to stop."""
 
@@ -79,6 +101,19 @@ class TopicFrames:
         with self._lock:
             return self._tree.lookup(target, source, stamp)
 
+    def newest(self, target: str, source: str) -> tuple[np.ndarray, int]:
+        """As the tree knows it now."""
+        with self._lock:
+            return self._tree.newest(target, source)
+
+    def root(self, frame: str) -> str:
+        """As the tree knows it now."""
+        with self._lock:
+            return self._tree.root(frame)
+
+    def begin_anew(self) -> None:
+        """The tree notices by itself, transform by transform."""
+
     def close(self) -> None:
         """Ends the subscriptions."""
         for subscription in self._subscriptions:
@@ -95,7 +130,7 @@ class TopicFrames:
             for item in message.transforms:
                 place, turn = item.transform.translation, item.transform.rotation
                 pose = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
-                stamp = item.header.stamp.sec * SECOND + item.header.stamp.nanosec
+                stamp = nanoseconds(item.header.stamp)
                 self._tree.insert(
                     frame_name(item.header.frame_id), frame_name(item.child_frame_id), stamp, pose, static
                 )
@@ -113,14 +148,33 @@ class Tf2Frames:
 
     def lookup(self, target: str, source: str, stamp: int) -> np.ndarray:
         """As the buffer knows it now."""
-        if target == source:
-            return np.eye(4)
+        return np.eye(4) if target == source else self._found(target, source, stamp)[0]
+
+    def newest(self, target: str, source: str) -> tuple[np.ndarray, int]:
+        """As the buffer knows it now."""
+        return (np.eye(4), 0) if target == source else self._found(target, source, 0)
+
+    def _found(self, target: str, source: str, stamp: int) -> tuple[np.ndarray, int]:
         try:
-            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp)).transform
+            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
         except self._error as error:
             raise LookupError(f"tf2 says: {error}") from None
-        place, turn = found.translation, found.rotation
-        return matrix(np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w]))
+        place, turn = found.transform.translation, found.transform.rotation
+        pose = np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])
+        return matrix(pose), nanoseconds(found.header.stamp)
+
+    def root(self, frame: str) -> str:
+        """As the buffer knows it now."""
+        frames = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
+        seen = {frame}
+        while isinstance(frames, dict) and (parent := frames.get(frame, {}).get("parent")) and parent not in seen:
+            seen.add(parent)
+            frame = parent
+        return frame
+
+    def begin_anew(self) -> None:
+        """Forgets what moves; static transforms stay in tf2's buffer."""
+        self._buffer.clear()
 
     def close(self) -> None:
         """Ends the subscriptions."""

@@ -7,13 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from iseg3d_ros.geometry.transforms import SECOND
 from iseg3d_ros.sparse.freed_memory import keep_freed
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 CLICKS = QoSProfile(depth=1000)  # a click lost is work lost
 NEWEST = QoSProfile(depth=1)
@@ -39,8 +44,13 @@ def stamp_of(time: int) -> Any:
     return Time(sec=time // SECOND, nanosec=time % SECOND)
 
 
-def mismatch_in_words(node: Node, topic: str, parameter: str) -> SubscriptionEventCallbacks:
-    """Says it when a publisher offers less than the subscription asks, which otherwise looks like silence."""
+def mismatch_in_words(
+    node: Node, topic: str, parameter: str, lost: Callable[[int], None] = lambda _: None
+) -> SubscriptionEventCallbacks:
+    """Says it when a publisher offers less than the subscription asks, which otherwise looks like silence.
+
+    `lost` is told how many more messages the middleware has lost on the way.
+    """
 
     def tell(event: Any) -> None:
         if event.total_count_change > 0:
@@ -50,7 +60,7 @@ def mismatch_in_words(node: Node, topic: str, parameter: str) -> SubscriptionEve
                 f"nothing of it arrives: set the parameter {parameter} to what it offers (`ros2 topic info -v` tells)"
             )
 
-    return SubscriptionEventCallbacks(incompatible_qos=tell)
+    return SubscriptionEventCallbacks(incompatible_qos=tell, message_lost=lambda event: lost(event.total_count_change))
 
 
 def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
@@ -65,7 +75,9 @@ def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError, ParameterException) as error:
+        if not rclpy.ok():
+            return 0  # told to end while it started: whatever failed then failed for want of ROS
         print(f"iseg3d_ros: {error}", file=sys.stderr)
         return 1
     finally:

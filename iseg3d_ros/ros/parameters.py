@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings")
 Value = TypeVar("Value", bool, int, float, str)
 LARGEST_INTEGER = 2**31 - 1
+KINDS = {bool: "true or false", int: "a whole number", float: "a number with a point (5.0, not 5)", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,20 @@ def about(item: Field[Any]) -> About:
 
 def declare(node: Node, settings: type[Any]) -> None:
     """Declares every field with its description and range; what the node was started with wins over the default."""
+    from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+
     for item in fields(settings):
-        if not node.has_parameter(item.name):
+        if node.has_parameter(item.name):
+            continue
+        try:
             node.declare_parameter(item.name, item.default, _descriptor(item))
+        except InvalidParameterTypeException:
+            raise ValueError(
+                f"the parameter {item.name} is of the wrong type: give it {KINDS[type(item.default)]}, "
+                f"as its default {_yaml(item.default)} is"
+            ) from None
+        except InvalidParameterValueException:
+            raise ValueError(f"the parameter {item.name} is out of its range: {_comment(item)}") from None
 
 
 def read(node: Node, settings: type[Settings]) -> Settings:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
+from sensor_msgs.msg import PointCloud2
 
+from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
@@ -22,13 +22,14 @@ from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.frames import Frames, frames_of
 from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.model_loading import load_model
-from iseg3d_ros.ros.node_support import run
+from iseg3d_ros.ros.node_support import nanoseconds, run
 from iseg3d_ros.ros.parameters import declare, read, refusal
+from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
-from iseg3d_ros.ros.subscriptions import Arrival, ClickRequest, Inputs
+from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
 
 CATCH_UP = 0.2  # seconds between two looks for topics that gained a subscriber after the last view
@@ -53,7 +54,7 @@ class Running:
     """What exists from activate to deactivate; the services work with it."""
 
     work: Work
-    worker: Worker[Arrival]
+    worker: Worker[PointCloud2]
     inputs: Inputs
     store: WorkStore
     intake: CloudPreprocessor
@@ -73,6 +74,7 @@ class Segmenter(LifecycleNode):
         self._parts: Parts | None = None
         self._running: Running | None = None
         self._health = Health()
+        self._newest_stamp = 0
 
     # Lifecycle
 
@@ -86,10 +88,11 @@ class Segmenter(LifecycleNode):
             self.get_logger().error(f"cannot configure: {error}")
             return FAILURE
         frames = frames_of(self)
-        intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator)
-        work = Work(session, lambda: self.settings, intake, self)
+        intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
+        poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
+        outputs = Outputs(self, self.settings, poses, self._shown)
+        work = Work(session, lambda: self.settings, intake, outputs, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
-        outputs = Outputs(self, self.settings)
         folder = session_folder(self.settings, self.get_fully_qualified_name())
         store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
         services = Services(self, self._active)
@@ -109,8 +112,10 @@ class Segmenter(LifecycleNode):
         """Begins to listen and to work."""
         assert self._parts is not None  # a lifecycle node is configured before it is activated
         parts, work = self._parts, self._parts.work
-        worker: Worker[Arrival] = Worker(work.cloud, self._update_masks, self._wake, self._failed)
-        inputs = Inputs(self, self.settings, self._on_cloud, self._on_click, self._on_goal)
+        worker: Worker[PointCloud2] = Worker(
+            work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
+        )
+        inputs = Inputs(self, self.settings, worker, work.click, work.goal)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
             self.create_timer(self.settings.diagnostics_period, self._diagnose),
@@ -175,20 +180,17 @@ class Segmenter(LifecycleNode):
             raise RuntimeError("the segmenter is not active: configure and activate it (or start it with autostart)")
         return self._running
 
-    # What arrives; on the executor's thread
+    # Clouds, timers and parameters; on the executor's thread
 
-    def _on_cloud(self, arrival: Arrival) -> None:
-        self._health.arrived(arrival)
-        if self.settings.scene != "frozen" and self._running is not None:
-            self._running.worker.offer(arrival)
-
-    def _on_click(self, request: ClickRequest) -> None:
-        running = self._active()
-        running.worker.call(lambda: running.work.click(request))
-
-    def _on_goal(self, goal: PoseStamped, newest: Arrival | None) -> None:
-        running = self._active()
-        running.worker.call(lambda: running.work.goal(goal, newest))
+    def _arrived(self) -> None:
+        """A cloud is there: one much older than the last begins another time, of which transforms are to be learned."""
+        self._health.arrived()
+        if self._running is None or self._parts is None or self._running.worker.newest is None:
+            return
+        stamp = nanoseconds(self._running.worker.newest.header.stamp)
+        if 0 < stamp < self._newest_stamp - ANEW:
+            self._parts.frames.begin_anew()
+        self._newest_stamp = stamp
 
     def _catch_up(self) -> None:
         running, parts = self._running, self._parts
@@ -201,13 +203,13 @@ class Segmenter(LifecycleNode):
         running, parts = self._running, self._parts
         if running is None or parts is None or running.work.view is None or self.settings.scene == "live":
             return
-        parts.outputs.repeat_pose(running.work.view, self.get_clock().now().nanoseconds)
+        parts.outputs.repeat_pose(running.work.view)
 
     def _diagnose(self) -> None:
         if self._running is not None and self._parts is not None:
             running = self._running
             level, sentence, values = self._health.report(
-                running.inputs, running.worker.dropped, running.work.view, self
+                running.worker, running.inputs, running.work.view, self, self.settings
             )
             self._parts.outputs.diagnostics(level, sentence, values)
 
@@ -223,32 +225,17 @@ class Segmenter(LifecycleNode):
 
     # What the work tells; on the inference thread
 
-    def _update_masks(self) -> None:
-        running = self._running
-        if running is not None and running.work.update_masks():
-            running.store.rest(running.work.session)
+    def _shown(self, total_ms: float, view: View) -> None:
+        """A new view is out."""
+        if self.executor is not None and self._parts is not None:
+            self.executor.create_task(self._parts.outputs.withdraw_stale, view)
+        for sentence in self._health.shown(total_ms, view):
+            self.notify_operator(sentence)
 
-    def show(self, view: View, since: float, convert_ms: float) -> None:
-        """A new view: published, timed."""
-        assert self._parts is not None
-        publish_ms = self._parts.outputs.publish(view)
-        total = 1e3 * (time.perf_counter() - since)
-        self._health.shown(total)
-        self._parts.outputs.times(
-            receive_ms=self._health.receive_ms,
-            convert_ms=convert_ms,
-            encode_ms=view.encode_ms,
-            segment_ms=view.segment_ms,
-            publish_ms=publish_ms,
-            total_ms=total,
-        )
-
-    def notify_operator(self, sentence: str) -> None:
-        """A sentence for the operator: feedback, log and diagnostics."""
-        self.get_logger().warning(sentence)
-        self._health.told(sentence)
-        if self._parts is not None:
-            self._parts.outputs.notify_operator(sentence)
+    def updated(self) -> None:
+        """Masks are up to date, and out: the state may be written."""
+        if self._running is not None:
+            self._running.store.rest(self._running.work.session)
 
     def click_result(self, result: ClickResult) -> None:
         """What became of a click: an accepted one is on the disk before anybody hears of it."""
@@ -266,7 +253,14 @@ class Segmenter(LifecycleNode):
         else:
             publish("")
 
-    def _failed(self, error: BaseException) -> None:
+    def notify_operator(self, sentence: str) -> None:
+        """A sentence for the operator: feedback, log and diagnostics."""
+        self.get_logger().warning(sentence)
+        self._health.told(sentence)
+        if self._parts is not None:
+            self._parts.outputs.notify_operator(sentence)
+
+    def failed(self, error: Exception) -> None:
         """A cloud that could not be taken, or a model that failed on one: said, and the node goes on."""
         if not self.context.ok():
             return  # ROS was shut down while the model ran: nobody is left to be told

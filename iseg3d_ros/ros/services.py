@@ -21,6 +21,7 @@ from iseg3d_ros.ros import conversion as messages
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.inference_thread import Worker
+from iseg3d_ros.ros.point_cloud2 import full_cloud, header
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation, view_in
 from iseg3d_ros.ros.subscriptions import Inputs
@@ -131,8 +132,8 @@ class Services:
 
     async def _capture(self, _request: Any, _response: Any) -> str:
         active = self._active()
-        newest = active.inputs.newest
-        return await active.worker.call(lambda: active.work.capture(newest))
+        newest, at = active.worker.newest, active.worker.newest_at
+        return await active.worker.call(lambda: active.work.capture(newest, at))
 
     async def _add_objects(self, request: Any, response: Any) -> str:
         active = self._active()
@@ -140,10 +141,9 @@ class Services:
         outcome = await active.worker.call(
             lambda: active.work.add_objects(list(request.ids), list(request.names), clicks)
         )
-        response.success = outcome.success
-        response.ids, response.results = outcome.ids, outcome.results
-        response.indices = outcome.indices
-        return outcome.message
+        for name in ("success", "ids", "indices", "results"):
+            setattr(response, name, getattr(outcome, name))
+        return str(outcome.message)
 
     async def _remove(self, request: Any, _response: Any) -> str:
         active = self._active()
@@ -155,8 +155,7 @@ class Services:
 
     async def _segment(self, request: Any, response: Any) -> str:
         active = self._active()
-        arrival = active.inputs.newest
-        cloud = request.cloud if request.cloud.width * request.cloud.height else (arrival and arrival.message)
+        cloud = request.cloud if request.cloud.width * request.cloud.height else active.worker.newest
         if cloud is None:
             raise ValueError("the request holds no cloud, and none has arrived on ~/points yet")
         view, response.results = await active.worker.call(
@@ -180,10 +179,10 @@ class Services:
                 raise ValueError(_unknown(request.id, view))
             if view.measures(item.index) is None:
                 raise ValueError(f"the object '{item.id}' has no points in the present cloud")
-            response.cloud = messages.full_cloud(view)
+            response.cloud = full_cloud(view)
             response.indices = messages.unsigned(view.indices(item.index))
             response.object = messages.object_info(view, item)
-            response.pose.header, response.pose.pose = messages.header(view), response.object.pose
+            response.pose.header, response.pose.pose = header(view), response.object.pose
             return view, item
 
         await active.worker.call(find)
@@ -196,7 +195,7 @@ class Services:
         return f"saved to {response.path}"
 
     async def _enable(self, request: Any, _response: Any) -> str:
-        self._active().inputs.enabled = bool(request.data)
+        self._active().worker.enabled = bool(request.data)
         return "clouds and clicks are taken" if request.data else "clouds and clicks are ignored until enabled again"
 
 

@@ -15,12 +15,12 @@ if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PointStamped, TransformStamped
+from geometry_msgs.msg import PointStamped
 from iseg3d_ros.msg import ObjectInfo
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_operator import Operator, iou, node_process, operator, place, scene, segmenter_process
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from ros_operator import Operator, iou, node_process, operator, place, scene, segmenter_process, transform
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
@@ -28,7 +28,7 @@ from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.io.pointcloud2_read import read_field, read_points
 from iseg3d_ros.ros.node_support import nanoseconds, stamp_of
 
-tf2 = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
+pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
 RED, BLUE = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105)
 pytestmark = pytest.mark.timeout(120)
 
@@ -55,18 +55,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
     yield begin
     for process in processes:
         process.end()
-
-
-def transform(
-    robot: Operator, parent: str, child: str, place: tuple[float, float, float], stamp: int, static: bool = False
-) -> None:
-    message = TransformStamped(child_frame_id=child)
-    message.header.frame_id, message.header.stamp = parent, stamp_of(stamp)
-    message.transform.translation.x, message.transform.translation.y, message.transform.translation.z = place
-    topic = "/tf_static" if static else "/tf"
-    durability = DurabilityPolicy.TRANSIENT_LOCAL if static else DurabilityPolicy.VOLATILE
-    qos = QoSProfile(depth=10, durability=durability)
-    robot.publisher(topic, tf2.TFMessage, qos).publish(tf2.TFMessage(transforms=[message]))
 
 
 def test_a_click_in_another_frame_and_time(robot: Operator, start: Callable[..., NodeProcess]) -> None:

@@ -76,7 +76,6 @@ class App {
   greet(told) {
     this.abilities = told;
     this.works = told.works;
-    this.clicks.forget();
     this.panel.offer(told);
     this.panel.show();
     if (this.look.colours === "unsure") this.send({ do: "unsure", on: true });

@@ -3,7 +3,7 @@
 import { add, clamp, cross, dot, length, multiply, scale, sub, transform, unit } from "./math.js";
 
 const HALF = Math.tan((50 * Math.PI) / 360); // of the field of view, upright
-const FILLED = 0.94; // share of the window that a framed cloud fills
+const FILLED = 0.92; // share of the window that a framed cloud fills
 
 export class Camera {
   constructor() {

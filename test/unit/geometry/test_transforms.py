@@ -55,6 +55,37 @@ def test_chains_up_and_down() -> None:
     np.testing.assert_allclose(built.lookup("map", "lidar") @ built.lookup("lidar", "map"), np.eye(4), atol=1e-12)
 
 
+def test_the_newest_transform_says_when_it_is_true() -> None:
+    built, poses = tree()
+    built.insert("odom", "base", 12 * SECOND, poses["base"])
+    built.insert("base", "arm", 11 * SECOND, poses["camera"])
+    expected = built.lookup("map", "arm", 11 * SECOND)
+    found, stamp = built.newest("map", "arm")
+    np.testing.assert_allclose(found, expected)
+    assert stamp == 11 * SECOND
+    assert built.newest("lidar", "camera")[1] == 0, "what is static holds always"
+    with pytest.raises(LookupError, match="known frames"):
+        built.newest("map", "nowhere")
+
+
+def test_the_root_is_what_all_else_hangs_on() -> None:
+    built, _ = tree()
+    assert built.root("camera") == "map" == built.root("map")
+    assert built.root("nowhere") == "nowhere"
+
+
+def test_a_recording_that_begins_again_is_not_mixed_with_its_first_run() -> None:
+    built, poses = tree()
+    built.insert("odom", "base", 60 * SECOND, poses["base"] + [58, 0, 0, 0, 0, 0, 0])
+    built.insert("odom", "base", 59 * SECOND + 1, poses["base"])  # out of order, not anew
+    assert built.lookup("odom", "base")[0, 3] == poses["base"][0] + 58
+    built.insert("odom", "base", 10 * SECOND, poses["base"])
+    np.testing.assert_allclose(built.lookup("odom", "base"), matrix(poses["base"]))
+    np.testing.assert_allclose(built.lookup("base", "lidar"), matrix(poses["lidar"]))
+    with pytest.raises(LookupError, match="known up to 10"):
+        built.lookup("odom", "base", 60 * SECOND)
+
+
 def test_between_two_times() -> None:
     built, poses = tree()
     later = poses["base"] + [2, 0, 0, 0, 0, 0, 0]

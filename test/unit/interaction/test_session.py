@@ -217,3 +217,14 @@ def test_history_is_bounded(session: Session) -> None:
         session.undo()
     assert not session.can_undo
     assert len(session.clicks) == 200
+
+
+def test_a_saved_session_gives_its_clicks_to_a_bag(session: Session, tmp_path: Path) -> None:
+    from iseg3d_ros.ros.bag_segmentation import read_clicks
+
+    session.add(id="cup")
+    session.click((0.0, 1.0, 2.0))
+    session.click((1.0, 1.0, 1.0))
+    session.undo()
+    session.save(tmp_path / "work.json")
+    assert read_clicks(tmp_path / "work.json") == [Click((0.0, 1.0, 2.0), "cup")]

@@ -156,7 +156,8 @@ def test_states_replace_actions_and_carry_the_masks(tmp_path: Path) -> None:
     assert again.everything() == work.everything()
     np.testing.assert_array_equal(again.segment(), labels)
     assert again.predictor.asked == [] and again.predictor.encoded == 0, "masks of the same model are not computed anew"
-    up = again.session.model.up(again.stage.shown)  # type: ignore[arg-type]
+    assert again.stage.shown is not None
+    up = again.stage.shown.upwards
     assert up is not None and up.tolist() == [0.0, 0.0, 1.0]
     again.click(9.0)
     again.segment()
