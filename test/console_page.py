@@ -184,5 +184,9 @@ class Remembering:
         """Noted."""
         self.asked.append(command)
 
+    def tell(self, state: StateUpdate) -> None:
+        """Another state than the first."""
+        self._board.publish(state)
+
     def close(self) -> None:
         """Nothing to end."""

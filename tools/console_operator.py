@@ -36,6 +36,7 @@ from iseg3d_ros.predictor import Predictor  # noqa: E402
 OBJECTS, ENOUGH = 5, 0.85
 SAMPLE = 20_000  # points at which he looks for errors
 PATIENCE = 90.0
+WIDTH = 680  # of the film, in pixels
 VIEWS = [(yaw, pitch) for pitch in (0.5, 0.9, 1.3) for yaw in np.arange(0.8, 0.8 + 2 * np.pi, np.pi / 4)]
 
 
@@ -53,13 +54,13 @@ class Film:
 
         for _ in range(count if self.wanted else 0):
             picture = Image.open(io.BytesIO(self.page.page.screenshot())).convert("RGB")
-            self.pictures.append(picture.resize((720, 720 * picture.height // picture.width)))
+            self.pictures.append(picture.resize((WIDTH, WIDTH * picture.height // picture.width)))
 
     def write(self, path: Path) -> None:
         """The GIF: one palette for all pictures, so that what stands still packs to nothing."""
         from PIL import Image
 
-        palette = self.pictures[-1].quantize(48, dither=Image.Dither.NONE)
+        palette = self.pictures[-1].quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self.pictures]
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=650, loop=0, optimize=True)
 

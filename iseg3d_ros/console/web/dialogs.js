@@ -40,13 +40,13 @@ export class Dialogs {
   // Once in a browser.
   welcome() {
     if (localStorage.getItem(SEEN)) return;
+    localStorage.setItem(SEEN, "1");
     const cards = PICTURES.map((drawing, n) => {
       const picture = el("div", { class: "picture" });
       picture.innerHTML = `<svg viewBox="0 0 180 120" role="img" aria-label="${n + 1}">${drawing}</svg>`;
       return el("figure", {}, picture, el("figcaption", {}, say(`first${n + 1}`)));
     });
     const dialog = this.open(say("first"), el("div", { class: "cards" }, ...cards), button(say("start"), () => dialog.close(), { kind: "primary" }));
-    dialog.addEventListener("close", () => localStorage.setItem(SEEN, "1"));
   }
 
   ask(question, call) {
