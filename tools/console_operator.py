@@ -40,6 +40,15 @@ WIDTH = 680  # of the film, in pixels
 VIEWS = [(yaw, pitch) for pitch in (0.5, 0.9, 1.3) for yaw in np.arange(0.8, 0.8 + 2 * np.pi, np.pi / 4)]
 
 
+@dataclass(frozen=True)
+class Row:
+    """What came of one object."""
+
+    name: str
+    clicks: int
+    overlap: float
+
+
 @dataclass
 class Film:
     """Pictures of the page, as many as a small GIF has room for."""
@@ -60,7 +69,7 @@ class Film:
         """The GIF: one palette for all pictures, so that what stands still packs to nothing."""
         from PIL import Image
 
-        palette = self.pictures[-1].quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        palette = self.pictures[-1].quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self.pictures]
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=650, loop=0, optimize=True)
 
@@ -168,6 +177,34 @@ def load(model: str, voxel_size: float) -> Predictor:
     return Predictor.load(model or None, "cpu", voxel_size or None)
 
 
+def play(scene: DemoScene, model: str = "", most: int = 4, gif: Path | None = None) -> tuple[list[Row], int]:
+    """Label five objects; a row for each, and how many clicks were made without a sight of the place."""
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        server = serve("127.0.0.1", 18700)
+        work = LocalWork(scene.cloud, load, model, Path(folder))
+        console = Console(work, server)
+        page = Page(browser, server.address, size=(1180, 720))
+        page.ready()
+        page.tells("(page.set({boxes: false}), 1)")
+        film = Film(page, gif is not None)
+        film.take(2)
+        operator, rows = Operator(page, work, scene, film), []
+        for number in targets(scene):
+            before = operator.clicks
+            overlap = operator.label(number, most)
+            rows.append(Row(scene.names[number - 1], operator.clicks - before, overlap))
+        page.tells("(page.touched = false, page.frame(), 1)")
+        page.page.wait_for_timeout(600)
+        film.take(4)
+        page.picture("operator")
+        if gif is not None:
+            film.write(gif)
+        page.context.close()
+        console.close()
+        work.close()
+    return rows, operator.wrong
+
+
 def main() -> int:
     """Play, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -176,31 +213,14 @@ def main() -> int:
     parser.add_argument("--model", default="")
     parser.add_argument("--most", type=int, default=4, help="clicks on an object (default: %(default)s)")
     arguments = parser.parse_args()
-    scene = open_scene(arguments.scene)
-    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
-        server = serve("127.0.0.1", 18700)
-        work = LocalWork(scene.cloud, load, arguments.model, Path(folder))
-        console = Console(work, server)
-        page = Page(browser, server.address, size=(1180, 720))
-        page.ready()
-        page.tells("(page.set({boxes: false}), 1)")
-        film = Film(page, arguments.gif is not None)
-        film.take(2)
-        operator, start = Operator(page, work, scene, film), time.monotonic()
-        for number in targets(scene):
-            before = operator.clicks
-            overlap = operator.label(number, arguments.most)
-            print(f"{scene.names[number - 1]:<16} {operator.clicks - before} clicks  IoU {overlap:.3f}", flush=True)
-        print(f"{operator.clicks} clicks in {time.monotonic() - start:.0f} s, {operator.wrong} of them out of sight")
-        page.tells("(page.touched = false, page.frame(), 1)")
-        page.page.wait_for_timeout(600)
-        film.take(4)
-        if arguments.gif:
-            film.write(arguments.gif)
-            print(f"wrote {arguments.gif}: {arguments.gif.stat().st_size / 1e6:.2f} MB")
-        page.context.close()
-        console.close()
-        work.close()
+    start = time.monotonic()
+    rows, wrong = play(open_scene(arguments.scene), arguments.model, arguments.most, arguments.gif)
+    for row in rows:
+        print(f"{row.name:<16} {row.clicks} clicks  IoU {row.overlap:.3f}")
+    clicks = sum(row.clicks for row in rows)
+    print(f"{clicks} clicks, {wrong} of them out of sight; {time.monotonic() - start:.0f} s with loading")
+    if arguments.gif:
+        print(f"wrote {arguments.gif}: {arguments.gif.stat().st_size / 1e6:.2f} MB")
     return 0
 
 
