@@ -20,6 +20,8 @@ from iseg3d_ros.msg import ObjectIndices, ObjectInfo, Objects, Segmentation
 from iseg3d_ros.ros.node_support import stamp_of
 from iseg3d_ros.ros.point_cloud2 import cloud_message, uncopied
 
+GREY = 110
+
 
 class RosTypes:
     """The generated classes of the ROS installation."""
@@ -79,6 +81,14 @@ def scene_without_object(view: View) -> PointCloud2:
 def full_cloud(view: View) -> PointCloud2:
     """x y z [rgb]."""
     return cloud_message(view.layouts.plain, header(view))
+
+
+def coloured(view: View) -> PointCloud2:
+    """Every object in its own colour, as markers and the console draw it; the rest is grey."""
+    table = np.full((len(view.objects) + 1, 3), GREY, np.uint8)
+    for item in view.objects:
+        table[item.index] = np.rint(255 * np.array(item.colour))
+    return cloud_message(clouds.plain(view.points.xyz, table[view.result.labels]), header(view))
 
 
 def uncertainty(view: View) -> PointCloud2:

@@ -90,6 +90,7 @@ class Outputs:
             ("~/object_indices", ObjectIndices, LATCHED, messages.object_indices),
             ("~/suggested_click", PointStamped, LATCHED, messages.suggested_click),
             ("~/markers", MarkerArray, LATCHED, markers.markers),
+            ("~/coloured", PointCloud2, LATCHED, messages.coloured),
             ("~/uncertainty", PointCloud2, LATCHED, messages.uncertainty),
         ]
         if (vision := vision_messages()) is not None:

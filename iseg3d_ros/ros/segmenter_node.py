@@ -186,7 +186,9 @@ class Segmenter(LifecycleNode):
         running = self._active()
         running.worker.call(lambda: running.work.click(request))
 
-    def _on_goal(self, goal: PoseStamped, newest: Arrival | None) -> None:
+    def _on_goal(self, goal: PoseStamped, newest: Arrival | None, shared: bool) -> None:
+        if shared and not self.settings.goal_pose_clicks:
+            return
         running = self._active()
         running.worker.call(lambda: running.work.goal(goal, newest))
 

@@ -82,11 +82,11 @@ class SegmenterSettings:
         live=True,
     )
     column_radius: float = parameter(
-        0.3, "Radius of the vertical column that a goal_pose chooses, metres.", low=0.01, high=100.0, live=True
+        0.3, "Radius of the vertical column that ~/click/goal chooses, metres.", low=0.01, high=100.0, live=True
     )
     goal_pose_clicks: bool = parameter(
-        True,
-        "Whether goal_pose selects the object at its place; switch it off where goal_pose drives the robot.",
+        False,
+        "Whether goal_pose selects the object at its place, as ~/click/goal always does; off, for it drives robots.",
         live=True,
     )
     tf_timeout: float = parameter(

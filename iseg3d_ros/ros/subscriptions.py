@@ -58,8 +58,9 @@ class Inputs:
         settings: SegmenterSettings,
         on_cloud: Callable[[Arrival], None],
         on_click: Callable[[ClickRequest], None],
-        on_goal: Callable[[PoseStamped, Arrival | None], None],
+        on_goal: Callable[[PoseStamped, Arrival | None, bool], None],
     ) -> None:
+        """`on_goal` hears a pose, the newest cloud, and whether the pose came on the topic that also drives robots."""
         self._node, self._on_cloud, self._on_click, self._on_goal = node, on_cloud, on_click, on_goal
         self.enabled = True
         self.newest: Arrival | None = None
@@ -74,7 +75,8 @@ class Inputs:
             self._points("~/click/positive", Click.POSITIVE),
             self._points("~/click/negative", Click.NEGATIVE),
             self._points("~/click/new_object", Click.NEW_OBJECT),
-            node.create_subscription(PoseStamped, "goal_pose", self._goal, QoSProfile(depth=10)),
+            node.create_subscription(PoseStamped, "~/click/goal", self._goal, CLICKS),
+            node.create_subscription(PoseStamped, "goal_pose", self._shared_goal, QoSProfile(depth=10)),
         ]
 
     def close(self) -> None:
@@ -108,7 +110,11 @@ class Inputs:
 
     def _goal(self, message: PoseStamped) -> None:
         if self.enabled:
-            self._on_goal(message, self.newest)
+            self._on_goal(message, self.newest, False)
+
+    def _shared_goal(self, message: PoseStamped) -> None:
+        if self.enabled:
+            self._on_goal(message, self.newest, True)
 
 
 def click_at(point: Any, frame: str, stamp: Any) -> Click:
