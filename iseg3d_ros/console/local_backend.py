@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.console.protocol import (
     Abilities,
@@ -42,12 +41,14 @@ from iseg3d_ros.console.updates import (
 )
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
-from iseg3d_ros.interaction.storage import EXPORTS, LAST, Snapshot, Storage, inside
+from iseg3d_ros.interaction.storage import place_to_save, save_session
+from iseg3d_ros.interaction.work_store import FixedCloud, WorkStore
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.io.picture import PALETTE
 from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.predictor import TRAINING_FREE, Predictor, Segmentation
 
+PATIENCE = 2.0  # seconds that the page waits for the disk before it says so
 REFUSALS = (ValueError, RuntimeError, OSError, LookupError)
 
 
@@ -59,7 +60,8 @@ class LocalWork:
         self._board = Board()
         points = Points(cloud.xyz, cloud.rgb, cloud.intensity, None, (1, len(cloud.xyz)))
         self._current = CurrentCloud(points, "", 0, None)
-        self._storage = Storage(folder / ".work" / digest_of(cloud), self._say)
+        stage = FixedCloud(self._current, {})
+        self._store = WorkStore(folder / ".work" / digest_of(cloud), stage, self._say, keeps_clouds=False)
         self._session: InteractiveSession | None = None
         self._encode_ms = 0.0
         self._ordinals: dict[str, int] = {}
@@ -87,7 +89,8 @@ class LocalWork:
         """End after the command under way."""
         self._commands.put(None)
         self._thread.join(5)
-        self._storage.finish()
+        if self._session is not None:
+            self._store.close(self._session)
 
     def _run(self) -> None:
         while (command := self._commands.get()) is not None:
@@ -143,8 +146,9 @@ class LocalWork:
             self._encode_ms = 1e3 * (time.perf_counter() - start)
         if self._session is not None:
             session.take_up(self._session)
-        elif (self._storage.folder / f"{LAST}.json").is_file():
-            self._storage.resume(session, self._current)
+        else:
+            self._store.resume(session)
+        self._store.follow(session)
         self._session = session
         for note in notes:
             if issubclass(note.category, UserWarning):
@@ -162,7 +166,9 @@ class LocalWork:
         except Exception as error:
             self._board.publish(Message(f"The model failed: {_sentence(error)} Undo the last click.", refused=True))
             return
-        self._storage.autosave(session, self._current, self._places(session))
+        if not_kept := self._store.wait(PATIENCE):
+            self._board.publish(Message(not_kept, refused=True))
+        self._store.rest(session)
         self._board.publish(self._state(session, result))
         self._board.publish(LabelsUpdate(0, result.labels, result.probability, result.uncertainty))
 
@@ -197,25 +203,17 @@ class LocalWork:
         return ObjectState(id, name, label, (red, green, blue), len(chosen), sure, False, clicks, box)
 
     def _save(self, session: InteractiveSession, name: str, kind: str) -> Path:
-        if kind != "session" and kind not in EXPORTS:
-            raise ValueError(f"The format {kind!r} is none of session, {', '.join(EXPORTS)}.")
+        target = place_to_save(self._folder, name, kind)
         result = session.segment()
         if kind == "session":
-            now = Snapshot.of(session, self._current, self._places(session))
-            return Path(Storage(self._folder, self._say, "folder").save(name, kind, now, result))
-        target = inside(self._folder, name, kind)
-        target.parent.mkdir(parents=True, exist_ok=True)
+            save_session(target, session, self._current, {click: click for click in session.clicks})
+            return target
         fields = {"probability": result.probability, "uncertainty": result.uncertainty}
         write_cloud(target, self._cloud.with_labels(result.labels), {} if kind == "label" else fields)
         return target
 
     def _say(self, sentence: str) -> None:
         self._board.publish(Message(sentence[:1].upper() + sentence[1:] + "."))
-
-    @staticmethod
-    def _places(session: InteractiveSession) -> dict[Click, Click]:
-        """Where the clicks are: the cloud never changes."""
-        return {click: click for click in session.clicks}
 
 
 def digest_of(cloud: Cloud) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.geometry.transforms import apply
 from iseg3d_ros.interaction.accumulator import Accumulator, Sweep
 from iseg3d_ros.interaction.current_cloud import Carried, CurrentCloud
 from iseg3d_ros.interaction.scene_model import number_clicks
@@ -34,39 +33,27 @@ class SourceSettings:
     max_points: int = 1_000_000
 
 
-@dataclass(frozen=True, eq=False)
-class PlacedCloud:
-    """A cloud with its transform to the fixed frame, and that frame's name."""
-
-    cloud: CurrentCloud
-    to_fixed: np.ndarray
-    fixed: str
-
-
 class CloudSource:
-    """Fed with placed clouds; `held` says that clicks or a capture keep a frozen cloud from being replaced.
+    """Fed with clouds that know their place; `held`: clicks or a capture keep a frozen cloud from being replaced.
 
     `finish(points, frame, stamp)` makes the cloud to segment of accumulated points.
     """
 
     def __init__(self, settings: SourceSettings, finish: Finish | None = None) -> None:
         self.settings, self._finish = settings, finish or finish_plain
-        self._placed: PlacedCloud | None = None
-        self._recent: list[PlacedCloud] = []
+        self.shown: CurrentCloud | None = None  # the cloud under segmentation
+        self._recent: list[CurrentCloud] = []
         self._follower = Follower()
-        self.places: dict[Click, Click] = {}  # where the clicks are in the current cloud
-        self._masks: tuple[np.ndarray, list[str]] | None = None
         self._accumulator: Accumulator | None = None
         self._fixed = ""
         self._merged = self._taken = 0.0
         self.held = False
-        self.carried: np.ndarray | None = None
         self.lost: frozenset[str] = frozenset()
 
     @property
-    def shown(self) -> CurrentCloud | None:
-        """The cloud under segmentation."""
-        return self._placed.cloud if self._placed else None
+    def places(self) -> dict[Click, Click]:
+        """Where the clicks are in the current cloud."""
+        return self.shown.places if self.shown else {}
 
     def wants(self, at: float) -> bool:
         """Whether a cloud that came at that time (seconds) is to be prepared at all."""
@@ -74,105 +61,81 @@ class CloudSource:
             return self.settings.max_rate <= 0 or at - self._taken >= 1.0 / self.settings.max_rate
         return self.settings.mode == "accumulated" and not self.held
 
-    def on_cloud(self, placed: PlacedCloud, at: float, ids: Sequence[str]) -> bool:
-        """A wanted cloud; whether another one is shown now."""
+    def on_cloud(self, cloud: CurrentCloud, at: float, clicks: Sequence[Click], ids: Sequence[str]) -> bool:
+        """A wanted cloud, and the session's clicks and objects; whether another cloud is shown now."""
         if self.settings.mode == "live":
             self._taken = at
-            self._replace(placed, ids)
+            self._replace(cloud, clicks, ids)
             return True
-        self._accumulate(placed)
+        self._accumulate(cloud)
         if at - self._merged < MERGE_SECONDS:
             return False
         self._merged = at
-        self._replace(self._merge(), ids)
+        self._replace(self._merge(), clicks, ids)
         return True
 
     def accumulates(self) -> bool:
         """Whether a capture would take what has been accumulated."""
         return self.settings.mode == "accumulated" and self._accumulator is not None and len(self._accumulator) > 0
 
-    def capture(self, newest: PlacedCloud | None, ids: Sequence[str]) -> CurrentCloud:
+    def capture(self, newest: CurrentCloud | None, clicks: Sequence[Click], ids: Sequence[str]) -> CurrentCloud:
         """Take the accumulated cloud, or the newest one, and hold it; earlier clicks are followed into it."""
-        placed = self._merge() if self.accumulates() else newest
-        if placed is None:
+        cloud = self._merge() if self.accumulates() else newest
+        if cloud is None:
             raise RuntimeError("no cloud has arrived yet: check the topic of ~/points and its quality of service")
-        self._replace(placed, ids)
+        self._replace(cloud, clicks, ids)
         self.held = True
-        return placed.cloud
+        return cloud
 
     def bound(self, stamp: int) -> CurrentCloud | None:
         """The cloud that was shown at a time: the newest that is not younger; 0 means now."""
         if self.settings.mode == "live" and stamp > 0:
-            for placed in reversed(self._recent):
-                if placed.cloud.stamp <= stamp:
-                    return placed.cloud
+            for cloud in reversed(self._recent):
+                if cloud.stamp <= stamp:
+                    return cloud
         return self.shown
-
-    def into_shown(self, bound: CurrentCloud, point: np.ndarray) -> np.ndarray:
-        """A point of an earlier cloud in the current one, through the fixed frame."""
-        earlier = next((placed for placed in self._recent if placed.cloud is bound), None)
-        if earlier is None or self._placed is None or earlier is self._placed:
-            return point
-        return apply(np.linalg.inv(self._placed.to_fixed) @ earlier.to_fixed, point)
-
-    def note(self, click: Click) -> None:
-        """A click on the current cloud: from now on it is followed."""
-        assert self._placed is not None  # there is no click without a cloud
-        self._follower.anchor(click, self._placed.to_fixed, np.array(click.point))
-        self.places[click] = click
-
-    def place_clicks(self, given: Sequence[Click], ids: Sequence[str]) -> list[Click]:
-        """The session's clicks at their points in the current cloud, without those that are not in it.
-
-        The first time after a cloud has changed, they are what its carried labels stand for.
-        """
-        clicks = [self.places[click] for click in given if click in self.places]
-        if self.carried is not None and self._placed is not None:
-            self._placed.cloud.carried = Carried(tuple(number_clicks(clicks, ids)), self.carried)
-            self.carried = None
-        return clicks
-
-    def remember_masks(self, labels: np.ndarray, ids: Sequence[str]) -> None:
-        """Note the masks of the current cloud; what is to be made of them is made when the next cloud comes."""
-        self._masks = (labels, list(ids))
 
     def restore(self, cloud: CurrentCloud, places: dict[Click, Click]) -> None:
         """A saved cloud with its clicks."""
-        self._placed = PlacedCloud(cloud, np.eye(4), cloud.frame)
-        self._recent = [self._placed]
+        cloud.fixed, cloud.places, cloud.given = cloud.frame, dict(places), list(places)
+        self.shown, self._recent = cloud, [cloud]
         self.held = True
-        self.places = dict(places)
-        for click, now in places.items():
-            self._follower.anchor(click, np.eye(4), np.array(now.point))
 
-    def _replace(self, placed: PlacedCloud, ids: Sequence[str]) -> None:
-        if self._placed is not None and self._masks is not None and ids:
-            self._follower.remember_masks(self._placed.cloud, self._placed.to_fixed, *self._masks)
-        self._masks = None
+    def _replace(self, cloud: CurrentCloud, clicks: Sequence[Click], ids: Sequence[str]) -> None:
         if ids:
-            followed = self._follower.follow(placed.cloud, placed.to_fixed, ids, self.settings.lost_after)
-            self.places, self.carried, self.lost = followed.places, followed.labels, followed.lost
+            if self.shown is not None:
+                self._remember(self.shown)
+            followed = self._follower.follow(cloud, cloud.to_fixed, ids, self.settings.lost_after)
+            cloud.places, self.lost = followed.places, followed.lost
+            cloud.carried = Carried(tuple(number_clicks(cloud.placed(clicks), ids)), followed.labels)
         else:
-            self._follower, self.places, self.carried, self.lost = Follower(), {}, None, frozenset()
-        self._placed = placed
-        self._recent = [*self._recent[1 - REMEMBERED_CLOUDS :], placed]
+            self._follower, self.lost = Follower(), frozenset()
+        self.shown = cloud
+        self._recent = [*self._recent[1 - REMEMBERED_CLOUDS :], cloud]
 
-    def _accumulate(self, placed: PlacedCloud) -> None:
+    def _remember(self, before: CurrentCloud) -> None:
+        """What the cloud that is left says of clicks and objects."""
+        for click in before.given:
+            self._follower.anchor(click, before.to_fixed, np.array(before.places[click].point))
+        if before.masks is not None:
+            self._follower.remember_masks(before, before.to_fixed, *before.masks)
+
+    def _accumulate(self, cloud: CurrentCloud) -> None:
         wanted = self.settings
         if self._accumulator is None:
             self._accumulator = Accumulator(wanted.accumulate_seconds, wanted.accumulate_voxel, wanted.max_points)
         self._accumulator.seconds, self._accumulator.cell = wanted.accumulate_seconds, wanted.accumulate_voxel
-        points = placed.cloud.points.moved(placed.to_fixed)
-        self._fixed = placed.fixed
-        self._accumulator.add(Sweep(placed.cloud.stamp, points.xyz, points.rgb))
+        points = cloud.points.moved(cloud.to_fixed)
+        self._fixed = cloud.fixed
+        self._accumulator.add(Sweep(cloud.stamp, points.xyz, points.rgb))
 
-    def _merge(self) -> PlacedCloud:
+    def _merge(self) -> CurrentCloud:
         start = time.perf_counter()
         assert self._accumulator is not None  # something was accumulated
         sweep = self._accumulator.merged()
         cloud = self._finish(Points(sweep.xyz, sweep.rgb, None, None, (1, len(sweep.xyz))), self._fixed, sweep.stamp)
-        cloud.convert_ms = 1e3 * (time.perf_counter() - start)
-        return PlacedCloud(cloud, np.eye(4), self._fixed)
+        cloud.convert_ms, cloud.fixed = 1e3 * (time.perf_counter() - start), self._fixed
+        return cloud
 
 
 def finish_plain(points: Points, frame: str, stamp: int) -> CurrentCloud:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +11,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.interaction.view import Layouts
+from iseg3d_ros.geometry.transforms import apply
+from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.pointcloud2_read import Points
 
 LINEAR_QUERIES = 8  # clicks on one cloud that are snapped by looking at every point; beyond, a tree pays
@@ -25,18 +27,81 @@ class Carried:
     labels: np.ndarray
 
 
+class Layouts:
+    """A cloud's bytes in the layouts that are published, made once and kept as long as the cloud is.
+
+    Every result is put into the same bytes: they are its messages' until the next one is made.
+    """
+
+    def __init__(self, points: Points) -> None:
+        self.points = points
+
+    @cached_property
+    def labelled(self) -> clouds.CloudBuffer:
+        """x y z [rgb] with room for the result."""
+        points = self.points
+        return clouds.base(points.xyz, points.rgb, clouds.LABELLED if points.rgb is None else clouds.LABELLED_RGB)
+
+    @cached_property
+    def cpe(self) -> clouds.CloudBuffer:
+        """PointXYZCPE in the message's order, NaN where there was no return."""
+        xyz = self.points.xyz
+        if self.points.kept is not None:
+            xyz = self.points.at_message_places(np.ascontiguousarray(xyz), np.nan)
+        return clouds.base(xyz, None, clouds.XYZCPE)
+
+    @cached_property
+    def plain(self) -> clouds.CloudBuffer:
+        """x y z [rgb]."""
+        return clouds.plain(self.points.xyz, self.points.rgb)
+
+
 @dataclass(eq=False)
 class CurrentCloud:
-    """A cloud as it is segmented and shown, with all that is derived from it once."""
+    """A cloud as it is segmented and shown, with where it is in the fixed frame and all that is derived from it."""
 
     points: Points
     frame: str
     stamp: int
     up: np.ndarray | None
+    receive_ms: float = math.nan
     convert_ms: float = 0.0
+    fixed: str = ""  # name of the fixed frame
+    to_fixed: np.ndarray = field(default_factory=lambda: np.eye(4))
     transforms: dict[str, np.ndarray] = field(default_factory=dict)  # from other frames, at this cloud's time
+    places: dict[Click, Click] = field(default_factory=dict)  # where the session's clicks are in this cloud
+    given: list[Click] = field(default_factory=list)  # those that were given on this cloud
     carried: Carried | None = None  # what a network that uses previous masks starts from in this cloud
+    masks: tuple[np.ndarray, list[str]] | None = None  # the labels that were computed last, and whose they are
+    found_up: np.ndarray | None = None  # as the library found it when it encoded the cloud
     _asked: int = 0
+
+    @property
+    def upwards(self) -> np.ndarray | None:
+        """Which way is up: as TF said, or as the library found."""
+        return self.found_up if self.up is None else self.up
+
+    def note(self, click: Click) -> None:
+        """A click on this cloud."""
+        self.places[click] = click
+        self.given.append(click)
+
+    def placed(self, clicks: Iterable[Click]) -> list[Click]:
+        """A session's clicks at their points in this cloud, without those that are not in it."""
+        return [self.places[click] for click in clicks if click in self.places]
+
+    def object_of(self, rows: np.ndarray) -> str:
+        """The id of the object that most of some points belong to, as far as they are many; "" for none."""
+        if self.masks is None:
+            return ""
+        labels, ids = self.masks
+        counts = np.bincount(labels[rows], minlength=len(ids) + 1)
+        best = int(counts[1:].argmax()) + 1 if len(counts) > 1 else 0
+        return ids[best - 1] if best and counts[best] * 5 > len(rows) else ""
+
+    def from_earlier(self, earlier: CurrentCloud, point: np.ndarray) -> np.ndarray:
+        """A point of an earlier cloud in this one, through the fixed frame."""
+        return apply(np.linalg.inv(self.to_fixed) @ earlier.to_fixed, point)
 
     @cached_property
     def layouts(self) -> Layouts:

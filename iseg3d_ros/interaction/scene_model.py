@@ -110,11 +110,16 @@ class SceneModel:
             self.latest = Stored(key, found, self.predictor.hash, up)
         return found
 
+    def latest_of(self, cloud: CurrentCloud) -> Stored | None:
+        """The newest result, where it is this cloud's."""
+        return self.latest if cloud is self._cloud else None
+
     def store(self, stored: Stored, cloud: CurrentCloud) -> None:
         """A result out of a file for this cloud: it stands as long as the clicks are its own."""
         if cloud is not self._cloud:
             self._forget(cloud)
         self._stored = self.latest = stored
+        cloud.found_up = stored.up
 
     def recompute(self) -> None:
         """Nothing stored or computed counts any more: the next result is computed anew."""
@@ -135,15 +140,6 @@ class SceneModel:
             self._encode_cloud(cloud)
         return self.segment(numbered, cloud.carried)
 
-    def up(self, cloud: CurrentCloud) -> np.ndarray | None:
-        """Which way is up in a cloud: as TF said, or as the library found when it encoded it."""
-        if cloud.up is None and self._cloud is cloud and self.scene is not None:
-            rotation: np.ndarray = self.scene.rotation  # takes up to z
-            return rotation[2]
-        if cloud.up is None and self._cloud is cloud and self._stored is not None:
-            return self._stored.up
-        return cloud.up
-
     def _forget(self, cloud: CurrentCloud) -> None:
         self.scene, self._cloud, self._stored, self.latest = None, cloud, None, None
         self._cache.clear()
@@ -152,7 +148,7 @@ class SceneModel:
         stored = self._stored
         up = None if cloud.up is None else cloud.up.tolist()
         scene = self.encode(cloud.points.xyz, cloud.points.rgb, up)
-        self._cloud, self._stored = cloud, stored
+        self._cloud, self._stored, cloud.found_up = cloud, stored, scene.rotation[2]  # the rotation takes up to z
         for note in scene.notes:
             self._notify(note)
 

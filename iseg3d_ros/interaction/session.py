@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.scene_model import SceneModel, number_clicks
+from iseg3d_ros.interaction.session_states import BACKGROUND, Json, SessionObject, State, from_json, point_of, to_json
 from iseg3d_ros.io.atomic_write import replacing
+from iseg3d_ros.io.journal_records import checksum
 from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
 
-FORMAT = 1
-BACKGROUND = ""
-HISTORY = 100  # steps that can be undone
 Action = dict[str, Any]  # JSON: "action" (click, add, rename, remove, select, undo, redo, clear, …) and its values
-
-
-@dataclass(frozen=True)
-class SessionObject:
-    """An object of the operator's: an id that never changes, and a name that may."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything that undo takes back."""
-
-    objects: tuple[SessionObject, ...] = ()
-    clicks: tuple[Click, ...] = ()
-    active: str = BACKGROUND
-    made: int = 0  # objects ever made here: ids are not used twice
+MENTIONED = 20  # ids in a sentence
+NUMBERED = re.compile(r"object_(\d{1,9})$")
 
 
 class InteractiveSession:
@@ -54,6 +40,7 @@ class InteractiveSession:
         self.predictor, self.on_change = predictor, on_change
         self.model = SceneModel(predictor)
         self._state = State()
+        self._ids: dict[str, None] = {}  # of the state's objects, in their order
         self._past: list[State] = []
         self._future: list[State] = []
         self._refuses_far = False  # clicks that hit nothing: where the cloud was given here
@@ -77,7 +64,7 @@ class InteractiveSession:
     @property
     def ids(self) -> list[str]:
         """The objects' ids in the order of their labels."""
-        return [item.id for item in self.objects]
+        return [*self._ids]
 
     @property
     def active(self) -> str:
@@ -98,7 +85,7 @@ class InteractiveSession:
         """Work on another cloud: it is encoded, and objects and clicks start anew."""
         scene = self.model.encode(xyz, rgb, up)
         self._refuses_far = True
-        self._state, self._past, self._future = State(), [], []
+        self._set(State(), [], [])
         return scene
 
     def prepare(self, cloud: CurrentCloud) -> None:
@@ -108,19 +95,24 @@ class InteractiveSession:
 
     def add(self, name: str = "", id: str = "") -> str:
         """Make an object, the active one from now on; its id, which is made up where none is given."""
+        if len(self.objects) >= limits.OBJECTS:
+            raise ValueError(f"There are {limits.OBJECTS} objects, as many as a scene can hold: remove some first.")
         made = self._state.made + 1
-        while not id and f"object_{made}" in self.ids:
+        while not id and f"object_{made}" in self._ids:
             made += 1
-        id = id or f"object_{made}"
-        if id in self.ids:
+        id = limits.checked_name(id or f"object_{made}", "id")
+        if id in self._ids:
             raise ValueError(f"There is an object {id!r} already; choose another id or click on that one.")
-        new = SessionObject(id, name or id)
-        self._do({"action": "add", "id": id, "name": new.name}, objects=(*self.objects, new), active=id, made=made)
+        number = NUMBERED.match(id)
+        new = SessionObject(id, limits.checked_name(name or id))
+        changes = {"objects": (*self.objects, new), "active": id, "made": max(made, int(number[1]) if number else 0)}
+        self._do({"action": "add", "id": id, "name": new.name}, **changes)
         return id
 
     def rename(self, id: str, name: str) -> None:
         """Give an object another name; its id stays."""
         self._known(id)
+        limits.checked_name(name)
         objects = tuple(replace(item, name=name) if item.id == id else item for item in self.objects)
         self._do({"action": "rename", "id": id, "name": name}, objects=objects)
 
@@ -147,7 +139,9 @@ class InteractiveSession:
             id = self.active
         if id != BACKGROUND:
             self._known(id)
-        place = _point(point)
+        if len(self.clicks) >= limits.CLICKS:
+            raise ValueError(f"There are {limits.CLICKS} clicks, as many as are kept: remove an object, or clear.")
+        place = point_of(point)
         if self._refuses_far and self.scene is not None:
             self.scene.voxel_of(Click(place))  # refuses what hits nothing
         self._do({"action": "click", "point": list(place), "id": id}, clicks=(*self.clicks, Click(place, id)))
@@ -157,16 +151,14 @@ class InteractiveSession:
         if not self._past:
             raise ValueError("There is nothing to undo.")
         self.record({"action": "undo"})
-        self._future.append(self._state)
-        self._state = self._past.pop()
+        self._set(self._past[-1], self._past[:-1], [*self._future, self._state])
 
     def redo(self) -> None:
         """Do the last undone step again."""
         if not self._future:
             raise ValueError("There is nothing to redo.")
         self.record({"action": "redo"})
-        self._past.append(self._state)
-        self._state = self._future.pop()
+        self._set(self._future[-1], [*self._past, self._state], self._future[:-1])
 
     def clear(self) -> None:
         """Forget objects and clicks; this can be undone."""
@@ -187,12 +179,12 @@ class InteractiveSession:
             if actions:
                 self.record(actions[0] if len(actions) == 1 else {"action": "step", "actions": actions})
         except BaseException:
-            self._state, self._past, self._future = before, past, future
+            self._set(before, past, future)
             raise
         finally:
             self._step = None
         if self._state != before:
-            self._past, self._future = [*past, before][-HISTORY:], []
+            self._past, self._future = [*past, before][-limits.HISTORY :], []
 
     def record(self, action: Action) -> None:
         """Hand an action to `on_change`; inside a step it waits for the step's end."""
@@ -231,80 +223,77 @@ class InteractiveSession:
         """Nothing that was computed or stored counts any more."""
         self.model.recompute()
 
+    def content(self) -> Json:
+        """Objects, clicks and history as JSON."""
+        states = [*self._past, self._state, *reversed(self._future)]
+        return {**to_json(states, len(self._past)), "model": self._model()}
+
+    def take_content(self, content: Json) -> None:
+        """Go on with what `content` gave, of this version or 0.1; the cloud is the caller's matter."""
+        states, present = from_json(content)
+        self._set(states[present], states[:present], states[:present:-1])
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write objects, clicks and history as JSON; the file is replaced as a whole."""
-        content = {
-            "format": FORMAT,
-            "model": self._model(),
-            "state": _plain(self._state),
-            "past": [_plain(state) for state in self._past],
-            "future": [_plain(state) for state in self._future],
-        }
+        """Write objects, clicks and history as JSON with a checksum; the file is replaced as a whole."""
+        content = self.content()
         with replacing(path) as stream:
-            stream.write(json.dumps(content, indent=1).encode())
+            stream.write(json.dumps({**content, "checksum": _checksum(content)}, indent=1).encode())
 
     def restore(self, path: str | os.PathLike[str]) -> None:
         """Take up saved work, history included; the cloud is the caller's matter."""
         path = Path(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if content["format"] != FORMAT:
-                raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
-            state, past, future = (
-                _state(content["state"]),
-                [_state(item) for item in content["past"]],
-                [_state(item) for item in content["future"]],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(content, dict) and "checksum" in content and content.pop("checksum") != _checksum(content):
+                raise ValueError("its checksum is another than its content's")
+            self.take_content(content)
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not a saved session, or is damaged ({error}).") from error
-        self._state, self._past, self._future = state, past, future
 
     def take_up(self, other: InteractiveSession) -> None:
         """Go on with another session's work as it stands now, history included; the cloud is the caller's matter."""
-        self._state, self._past, self._future = other._state, list(other._past), list(other._future)
+        self._set(other._state, list(other._past), list(other._future))
+
+    @property
+    def every_click(self) -> set[Click]:
+        """The clicks of the present state and of those that undo and redo lead to."""
+        return {click for state in (*self._past, self._state, *self._future) for click in state.clicks}
 
     def _model(self) -> Action:
         return {} if self.predictor is None else {"name": self.predictor.name, "hash": self.predictor.hash}
 
     def _do(self, action: Action, **changes: Any) -> None:
         self.record(action)
+        past, future = self._past, self._future
         if self._step is None:
-            self._past = [*self._past, self._state][-HISTORY:]
-            self._future = []
-        self._state = replace(self._state, **changes)
+            past, future = [*past, self._state][-limits.HISTORY :], []
+        before, now = self._state, replace(self._state, **changes)
+        if now.objects is before.objects:
+            self._state, self._past, self._future = now, past, future
+        elif action["action"] == "add":
+            self._ids[action["id"]] = None
+            self._state, self._past, self._future = now, past, future
+        else:
+            self._set(now, past, future)
+
+    def _set(self, state: State, past: list[State], future: list[State]) -> None:
+        self._state, self._past, self._future = state, past, future
+        self._ids = dict.fromkeys(item.id for item in state.objects)
 
     def _known(self, id: str) -> None:
-        if id not in self.ids:
-            known = ", ".join(self.ids) or "none yet"
+        if id not in self._ids:
+            known = named(self._ids)
             raise ValueError(f"There is no object {id!r}; the objects are {known}.")
 
 
 Session = InteractiveSession  # the name in the public API
 
 
-def _point(values: Sequence[float]) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(value) for value in values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"A click's point must be three numbers, not {values!r}.") from error
-    if not np.isfinite([x, y, z]).all():
-        raise ValueError(f"A click's point must be three finite numbers, not {values!r}.")
-    return x, y, z
+def named(ids: Iterable[str]) -> str:
+    """Ids in a sentence: the first of them, where they are many."""
+    first = [*itertools.islice(ids, MENTIONED + 1)]
+    return f"{', '.join(first[:MENTIONED])}{' …' if len(first) > MENTIONED else ''}" or "none yet"
 
 
-def _plain(state: State) -> dict[str, Any]:
-    """A state as JSON, in the layout of version 0.1."""
-    clicks = [{"point": click.point, "id": click.id} for click in state.clicks]
-    return {"objects": [asdict(item) for item in state.objects], "clicks": clicks,
-            "active": state.active, "made": state.made}  # fmt: skip
-
-
-def _state(values: dict[str, Any]) -> State:
-    """A state out of JSON, refused where it does not hold together."""
-    objects = tuple(SessionObject(str(item["id"]), str(item["name"])) for item in values["objects"])
-    clicks = tuple(Click(_point(item["point"]), str(item["id"])) for item in values["clicks"])
-    ids = {item.id for item in objects}
-    stray = {item.id for item in clicks} - ids - {BACKGROUND} or {str(values["active"])} - ids - {BACKGROUND}
-    if stray or len(ids) != len(objects):
-        raise ValueError("its clicks and objects do not belong together")
-    return State(objects, clicks, str(values["active"]), int(values["made"]))
+def _checksum(content: Json) -> str:
+    return checksum(json.dumps(content, sort_keys=True).encode())

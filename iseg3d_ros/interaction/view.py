@@ -12,7 +12,7 @@ import numpy as np
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.boxes import Box, oriented_box
-from iseg3d_ros.io import pointcloud2_write as clouds
+from iseg3d_ros.interaction.current_cloud import CurrentCloud, Layouts
 from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.predictor import Segmentation
 
@@ -51,43 +51,12 @@ class Measures:
     uncertainty: float
 
 
-class Layouts:
-    """A cloud's bytes in the layouts that are published, made once and kept as long as the cloud is.
-
-    Every result is put into the same bytes: they are its messages' until the next one is made.
-    """
-
-    def __init__(self, points: Points) -> None:
-        self.points = points
-
-    @cached_property
-    def labelled(self) -> clouds.CloudBuffer:
-        """x y z [rgb] with room for the result."""
-        points = self.points
-        return clouds.base(points.xyz, points.rgb, clouds.LABELLED if points.rgb is None else clouds.LABELLED_RGB)
-
-    @cached_property
-    def cpe(self) -> clouds.CloudBuffer:
-        """PointXYZCPE in the message's order, NaN where there was no return."""
-        xyz = self.points.xyz
-        if self.points.kept is not None:
-            xyz = self.points.at_message_places(np.ascontiguousarray(xyz), np.nan)
-        return clouds.base(xyz, None, clouds.XYZCPE)
-
-    @cached_property
-    def plain(self) -> clouds.CloudBuffer:
-        """x y z [rgb]."""
-        return clouds.plain(self.points.xyz, self.points.rgb)
-
-
 @dataclass(frozen=True, eq=False)
 class View:
     """Cloud, masks, objects and clicks that belong together. `serial` grows with every change."""
 
     serial: int
-    frame: str
-    stamp: int
-    layouts: Layouts
+    cloud: CurrentCloud
     up: np.ndarray | None
     result: Segmentation
     objects: tuple[ObjectView, ...]
@@ -103,8 +72,23 @@ class View:
 
     @property
     def points(self) -> Points:
-        """The cloud."""
-        return self.layouts.points
+        """The cloud's."""
+        return self.cloud.points
+
+    @property
+    def layouts(self) -> Layouts:
+        """The cloud's."""
+        return self.cloud.layouts
+
+    @property
+    def frame(self) -> str:
+        """The cloud's."""
+        return self.cloud.frame
+
+    @property
+    def stamp(self) -> int:
+        """The cloud's."""
+        return self.cloud.stamp
 
     @property
     def active_object(self) -> ObjectView | None:

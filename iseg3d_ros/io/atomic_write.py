@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from iseg3d_ros.io.disk import Disk
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file that takes the name `path` only once it is complete; after an error `path` is as it was."""
+    """A binary file that takes the name `path` only once it is complete and on the disk; else `path` is as it was."""
     target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"Cannot write {target}: the folder {target.parent} does not exist.")
@@ -24,6 +26,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         os.chmod(name, 0o666 & ~umask())  # mkstemp makes files private
         os.replace(name, target)
+        Disk().sync_folder(target.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)

@@ -1,18 +1,11 @@
 """The journal of one operator's work: what is acknowledged is on the disk, come a crash or a power cut.
 
-How it is wired (a node, the console and the command line alike):
+`interaction/work_store.py` wires it to a session:
 
-    journal, work = Journal.open(folder, tell)            # tell(sentence): what was wrong, what is wrong, what is well
-    if work.state is not None:
-        session.restore(work.state, work.arrays)          # the last snapshot …
-    for action, cloud in zip(work.actions, work.clouds):  # … and what was done after it
-        session.apply(action, journal.load(cloud) if cloud else None)
-    journal.snapshot(session.state(), session.arrays())   # so that the next start needs no replay
-
-    session.on_change = lambda action: pending.append(journal.append(action))     # a Future; never waits
-    future.add_done_callback(lambda f: publish(accepted if f.exception() is None else str(f.exception())))
+    journal, work = Journal.open(folder, tell)   # what is there: work.state, work.arrays, and work.actions after it
+    future = journal.append(action, arrays)      # never waits; done when the action is on the disk
     if journal.due:
-        journal.snapshot(session.state(), session.arrays())                       # compacts; never waits either
+        journal.snapshot(state, arrays)          # compacts; never waits either
     journal.close()
 
 An action is a dict of what JSON can say (click, add, rename, remove, select, undo, redo, clear …); one that brings a
@@ -42,7 +35,7 @@ import numpy as np
 
 from iseg3d_ros.io.disk import Disk
 from iseg3d_ros.io.journal_files import Files, Recovered
-from iseg3d_ros.io.journal_records import as_json
+from iseg3d_ros.io.journal_records import LONGEST, as_json
 
 __all__ = ["Journal", "JournalError", "Recovered"]
 
@@ -120,6 +113,8 @@ class Journal:
         return self._offer(_Item(True, as_json(state), arrays))
 
     def _offer(self, item: _Item) -> Future[int]:
+        if len(item.value) > LONGEST - 1000:
+            raise ValueError(f"A record of {len(item.value) >> 20} MB is longer than the journal's {LONGEST >> 20} MB.")
         with self._changed:
             if self._until is not None:
                 raise JournalError("The journal is closed: nothing more can be accepted.")

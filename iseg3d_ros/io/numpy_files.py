@@ -21,7 +21,7 @@ COLOURS = ("rgb", "colors", "colours", "color", "colour")
 def read_npz(path: Path) -> Cloud:
     """Arrays `xyz` (or points, coord …; `xyz_mm` in millimetres), `rgb`, `intensity`, `labels`; or columns x, y, z."""
     try:
-        named = _unpacked(path)
+        named = unpacked(path)
     except (EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is truncated, or no npz file of plain arrays ({error}).") from error
     points = next((name for name in POINTS if name in named), None)
@@ -34,15 +34,15 @@ def read_npz(path: Path) -> Cloud:
     return Cloud(xyz, rgb, intensity, labels)
 
 
-def _unpacked(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of numbers; what they would need is known, and refused, before any memory is taken for them."""
+def unpacked(path: Path, kinds: str = "fiub") -> dict[str, np.ndarray]:
+    """The arrays of these kinds; what they would need is known, and refused, before any memory is taken for them."""
     room = LEAST_ROOM + MOST_GROWTH * path.stat().st_size
     found = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             with archive.open(member) as stream:
                 shape, by_column, dtype = _header(stream)
-                if dtype.kind not in "fiub":
+                if dtype.kind not in kinds:
                     continue
                 size = math.prod(shape) * dtype.itemsize
                 room -= size

@@ -24,7 +24,7 @@ from iseg3d_ros.models.build import CLASSES, build, parameters, settings_class, 
 from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.models.settings import ModelSettings
-from iseg3d_ros.models.weights_check import from_a_stranger, load_file
+from iseg3d_ros.models.weights_check import check_manifest, from_a_stranger, load_file
 
 FORMAT = 2  # 1, of version 0.1, listed the settings of all networks: see `settings_of_first_format`
 HEADER_LIMIT = 4 << 20  # bytes; ours have about a hundred kilobytes
@@ -70,6 +70,7 @@ def save(
 def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Network:
     """The network of a file, in eval mode and single precision, with its card as `network.card`."""
     path = Path(path)
+    check_manifest(path)
     card, shapes = read_header(path)
     settings = settings_from_json(card["settings"])
     with torch.device("meta"):  # whatever sizes the header claims, no memory is taken for them

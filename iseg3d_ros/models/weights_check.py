@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
+from hashlib import sha256
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from torch import Tensor
 
+MANIFEST = "SHA256SUMS"  # beside shipped weights: `sha256sum -c` reads it too
 REMEDY = "copy it again from where it came from"
 LARGEST = 65504.0  # of half precision, in which matrices are kept; single values beyond it overflow some layers later
 
@@ -34,6 +36,17 @@ def from_a_stranger(read: Callable[Concatenate[Name, P], T]) -> Callable[Concate
             raise ValueError(f"{path} is damaged, or no weights file ({reason[:300]}): {REMEDY}") from error
 
     return careful
+
+
+def check_manifest(path: Path) -> None:
+    """ValueError where the manifest beside a file names it and it is another; other files are not asked for one."""
+    manifest = path.parent / MANIFEST
+    if not manifest.is_file():
+        return
+    rows = (line.split(maxsplit=1) for line in manifest.read_text(encoding="utf-8").splitlines())
+    wanted = {row[1].lstrip("*"): row[0] for row in rows if len(row) == 2}.get(path.name)
+    if wanted is not None and sha256(path.read_bytes()).hexdigest() != wanted:
+        raise ValueError(f"{path} is not the file that {manifest} names: {REMEDY}, or, if it was meant, enter its sum")
 
 
 def load_file(path: Path) -> dict[str, Tensor]:

@@ -15,11 +15,12 @@ import numpy as np
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.transforms import SECOND, TransformTree, apply
-from iseg3d_ros.interaction.cloud_source import CloudSource, PlacedCloud, SourceSettings
+from iseg3d_ros.interaction.cloud_source import CloudSource, SourceSettings
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.object_messages import OBJECTS, ObjectMessages
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
+from iseg3d_ros.interaction.session_states import from_json
 from iseg3d_ros.interaction.view import View, list_objects
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.bags import CLOUD, TF, Bag, Record
@@ -43,11 +44,11 @@ def read_clicks(path: Path) -> list[Click]:
     """`[{"point": [x, y, z], "object": "cup", "time": 0.0, "frame": ""}, ...]`, or a session that the node saved."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and "state" in content:
-            clicks = [{"point": c["point"], "object": c["id"]} for c in content["state"]["clicks"]]
+        if isinstance(content, dict) and "format" in content:
+            states, present = from_json(content)
+            out = list(states[present].clicks)
         else:
-            clicks = content
-        out = [_click(item) for item in clicks]
+            out = [_click(item) for item in content]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} holds no clicks ({error}): {read_clicks.__doc__}") from error
     if not any(click.object for click in out):
@@ -89,17 +90,17 @@ class Offline:
             self._say(f"the click at {click.time:g} s comes after the last cloud: it was not used")
 
     def _segment(self, number: int, record: Record, cloud: CurrentCloud, time: float) -> Segmented:
-        fixed = self._fixed or cloud.frame
         session, source = self._session, self._source
-        source.on_cloud(PlacedCloud(cloud, self._to(fixed, cloud.frame, cloud.stamp), fixed), time, session.ids)
+        cloud.fixed = self._fixed or cloud.frame
+        cloud.to_fixed = self._to(cloud.fixed, cloud.frame, cloud.stamp)
+        source.on_cloud(cloud, time, session.clicks, session.ids)
         while self._waiting and (self._waiting[0].time or 0.0) <= time:
             self._place(self._waiting.pop(0), cloud)
-        clicks = source.place_clicks(session.clicks, session.ids)
+        clicks = cloud.placed(session.clicks)
         result = session.model.segment_cloud(cloud, clicks, session.ids)
-        source.remember_masks(result.labels, session.ids)
-        model = session.model
+        cloud.masks, model = (result.labels, session.ids), session.model
         view = View(
-            serial=number, frame=cloud.frame, stamp=cloud.stamp, layouts=cloud.layouts, up=cloud.up, result=result,
+            serial=number, cloud=cloud, up=cloud.up, result=result,
             objects=list_objects(session.ids, clicks, lost=source.lost), active="",
             background=tuple(click for click in clicks if not click.id), can_undo=False, can_redo=False, mode="live",
             model=model.name, encode_ms=model.encode_ms, segment_ms=model.segment_ms, message="",
@@ -117,7 +118,7 @@ class Offline:
             self._session.add(id=click.id)
         x, y, z = (float(value) for value in cloud.points.xyz[index])
         self._session.click((x, y, z), click.id)
-        self._source.note(self._session.clicks[-1])
+        cloud.note(self._session.clicks[-1])
 
     def _to(self, target: str, source: str, stamp: int) -> np.ndarray:
         try:

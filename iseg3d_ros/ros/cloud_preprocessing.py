@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from rclpy.clock import Clock
 from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.geometry.transforms import apply
-from iseg3d_ros.interaction.cloud_source import PlacedCloud
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.io.pointcloud2_read import Points, read_points
 from iseg3d_ros.msg import Click
@@ -21,8 +21,10 @@ from iseg3d_ros.ros.settings import SegmenterSettings
 class CloudPreprocessor:
     """Prepares messages; `warn` hears in words what was cut off."""
 
-    def __init__(self, settings: Callable[[], SegmenterSettings], frames: Frames, warn: Callable[[str], None]) -> None:
-        self._settings, self._frames, self._warn = settings, frames, warn
+    def __init__(
+        self, settings: Callable[[], SegmenterSettings], frames: Frames, warn: Callable[[str], None], clock: Clock
+    ) -> None:
+        self._settings, self._frames, self._warn, self._clock = settings, frames, warn, clock
 
     def process(self, message: PointCloud2) -> CurrentCloud:
         """The cloud to segment; ValueError or LookupError says in words why there is none."""
@@ -36,21 +38,28 @@ class CloudPreprocessor:
             frame = wanted
         if len(points) == 0:
             raise ValueError(f"the cloud holds no points: all {points.total} are NaN, zero, or beyond crop_radius")
-        return CurrentCloud(points, frame, stamp, self.up(frame, stamp), 1e3 * (time.perf_counter() - start))
+        up = self.up(frame, stamp)
+        return CurrentCloud(points, frame, stamp, up, convert_ms=1e3 * (time.perf_counter() - start))
 
-    def place(self, cloud: CurrentCloud) -> PlacedCloud:
-        """With its transform to the fixed frame: only a frozen cloud can do without one."""
-        wanted = self._settings()
-        fixed = wanted.fixed_frame or wanted.target_frame or cloud.frame
-        if fixed == cloud.frame:
-            return PlacedCloud(cloud, np.eye(4), fixed)
+    def placed(self, message: PointCloud2, at: float) -> CurrentCloud:
+        """The same with its transform to the fixed frame: only a frozen cloud can do without one.
+
+        `at`: when the message came, by time.perf_counter().
+        """
+        now, waited = self._clock.now().nanoseconds, time.perf_counter() - at
+        cloud, wanted = self.process(message), self._settings()
+        if cloud.stamp:
+            cloud.receive_ms = max((now - cloud.stamp) / 1e6 - waited * 1e3, 0.0)
+        cloud.fixed = wanted.fixed_frame or wanted.target_frame or cloud.frame
+        if cloud.fixed == cloud.frame:
+            return cloud
         try:
-            return PlacedCloud(cloud, self.transform(fixed, cloud.frame, cloud.stamp), fixed)
+            cloud.to_fixed = self.transform(cloud.fixed, cloud.frame, cloud.stamp)
         except LookupError as error:
             if wanted.scene != "frozen":
                 raise
             self._warn(f"fixed_frame: {error}; the cloud is taken to be where the sensor was")
-            return PlacedCloud(cloud, np.eye(4), fixed)
+        return cloud
 
     def finish(self, points: Points, frame: str, stamp: int) -> CurrentCloud:
         """The cloud to segment of accumulated points."""

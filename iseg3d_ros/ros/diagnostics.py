@@ -12,8 +12,9 @@ from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
 from iseg3d_ros.interaction.view import View
+from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.settings import SegmenterSettings
-from iseg3d_ros.ros.subscriptions import Arrival, Inputs
+from iseg3d_ros.ros.subscriptions import Inputs
 
 OK, WARN, ERROR = 0, 1, 2
 RECENT = 10.0  # seconds for which a failure or a warning is reported
@@ -31,7 +32,6 @@ class Health:
     """Noted by the node's threads, reported by its timer."""
 
     def __init__(self) -> None:
-        self.receive_ms = 0.0
         self._totals: deque[float] = deque(maxlen=200)
         self._failure: tuple[float, str] = (-1e9, "")
         self._warning: tuple[float, str] = (-1e9, "")
@@ -41,10 +41,9 @@ class Health:
         self._losses: deque[tuple[float, int]] = deque([(self._begun, 0)], maxlen=1000)
         self._missing: frozenset[str] = frozenset()
 
-    def arrived(self, arrival: Arrival) -> None:
+    def arrived(self) -> None:
         """A cloud."""
         self._arrivals.append(time.monotonic())
-        self.receive_ms = max(arrival.clock - arrival.stamp, 0) / 1e6 if arrival.stamp else float("nan")
 
     def shown(self, total_ms: float, view: View) -> Iterator[str]:
         """A view was published; what the operator is to be told of it."""
@@ -67,14 +66,14 @@ class Health:
         self._failure = (time.monotonic(), sentence)
 
     def report(
-        self, inputs: Inputs, dropped: int, view: View | None, node: Node, settings: SegmenterSettings
+        self, worker: Worker[Any], inputs: Inputs, view: View | None, node: Node, settings: SegmenterSettings
     ) -> tuple[int, str, dict[str, Any]]:
         """Level, sentence, figures."""
         totals = np.array(self._totals or [np.nan])
         self._losses.append((time.monotonic(), inputs.lost))
         figures = {
-            "clouds received": inputs.received,
-            "clouds dropped": dropped,
+            "clouds received": worker.received,
+            "clouds dropped": worker.dropped,
             "clouds lost on the way": inputs.lost,
             "clouds a second": round(recent_rate(self._arrivals), 2),
             "labels a second": round(recent_rate(self._shown), 2),
@@ -82,27 +81,29 @@ class Health:
             "lost objects": ", ".join(sorted(self._missing)),
             "points": len(view.points) if view else 0,
             "model": view.model if view else "",
-            "receive ms": round(self.receive_ms, 3),
+            "receive ms": round(view.cloud.receive_ms, 3) if view else 0.0,
             "total ms (median)": round(float(np.median(totals)), 3),
             "total ms (largest of the last 200)": round(float(totals.max()), 3),
         }
-        level, sentence = self._state(inputs, node, settings)
+        level, sentence = self._state(worker, inputs, node, settings)
         return level, sentence, figures
 
-    def _state(self, inputs: Inputs, node: Node, settings: SegmenterSettings) -> tuple[int, str]:
+    def _state(
+        self, worker: Worker[Any], inputs: Inputs, node: Node, settings: SegmenterSettings
+    ) -> tuple[int, str]:
         now = time.monotonic()
         topic = node.resolve_topic_name("~/points")
-        if not inputs.enabled:
+        if not worker.enabled:
             return WARN, "disabled: clouds and clicks are ignored until ~/enable is called"
         if now - self._failure[0] < RECENT:
             return ERROR, self._failure[1]
-        if inputs.newest is None and now - self._begun > SILENT:
+        if worker.newest is None and now - self._begun > SILENT:
             return WARN, f"no cloud has arrived on {topic}: {why_silent(node, topic, inputs)}"
         lost, came = self._recent_losses(now), sum(at > now - RECENT for at in self._arrivals)
         if lost > max(came, 1):
             return WARN, f"{lost} of the last {lost + came} clouds on {topic} were lost on the way: {PROFILE}"
-        if inputs.newest is not None and (silence := time.perf_counter() - inputs.newest.at) > SILENT:
-            level = WARN if settings.scene != "frozen" or inputs.received >= STREAM else OK
+        if worker.newest is not None and (silence := time.perf_counter() - worker.newest_at) > SILENT:
+            level = WARN if settings.scene != "frozen" or worker.received >= STREAM else OK
             return level, f"no new cloud on {topic} for {silence:.0f} s"
         if self._missing:
             return WARN, f"lost: {', '.join(sorted(self._missing))}"
@@ -110,7 +111,7 @@ class Health:
             return WARN, words
         if now - self._warning[0] < RECENT:
             return WARN, self._warning[1]
-        return OK, "segmenting" if inputs.newest is not None else f"waiting for clouds on {topic}"
+        return OK, "segmenting" if worker.newest is not None else f"waiting for clouds on {topic}"
 
     def _behind(self, settings: SegmenterSettings) -> str:
         """A sentence where a live scene's labels do not keep up with the clouds that are wanted."""

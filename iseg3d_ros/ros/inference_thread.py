@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
@@ -50,25 +51,29 @@ class Answer(Generic[Result]):
 
 
 class Worker(Generic[Cloud]):
-    """Runs calls in order; before them the newest cloud, if one is waiting; after each batch `update_masks`.
+    """Hands over to `turn` whatever has come: the newest cloud, when it came, and the calls in their order.
 
-    `update_masks` is where a change becomes masks and messages: a thousand clicks in the queue cost one inference.
+    Everything that waits is one turn: a thousand clicks in the queue cost one inference. A cloud that is not `wanted`
+    begins no turn, but is kept as the newest. `arrived` is told of every cloud, before its turn.
     """
 
     def __init__(
         self,
-        take_cloud: Callable[[Cloud], None],
-        update_masks: Callable[[], None],
+        turn: Callable[[Cloud | None, float, list[Answer[Any]]], None],
         wake: Callable[[], None],
-        failed: Callable[[BaseException], None],
+        wanted: Callable[[], bool] = lambda: True,
+        arrived: Callable[[], object] = lambda: None,
     ) -> None:
-        self._take_cloud, self._update_masks, self._wake, self._failed = take_cloud, update_masks, wake, failed
+        self._turn, self._wanted, self._arrived = turn, wanted, arrived
+        self.wake = wake  # the executor, so that its coroutines look whether what they await is done
         self._calls: deque[Answer[Any]] = deque()
-        self._cloud: Cloud | None = None
-        self._stop = False
+        self._waiting = self._stop = False  # whether the newest cloud waits for a turn; whether to end
         self._something = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
-        self.dropped = 0
+        self.enabled = True
+        self.newest: Cloud | None = None
+        self.newest_at = 0.0  # time.perf_counter()
+        self.received = self.dropped = 0
 
     def start(self) -> None:
         """Begins."""
@@ -85,7 +90,7 @@ class Worker(Generic[Cloud]):
 
     def call(self, function: Callable[[], Result]) -> Answer[Result]:
         """Queues a call and returns at once."""
-        answer = Answer(function, self._wake)
+        answer = Answer(function, self.wake)
         with self._something:
             if self._stop:
                 answer.finish(RuntimeError("the node is shutting down: nothing was done"))
@@ -95,28 +100,25 @@ class Worker(Generic[Cloud]):
         return answer
 
     def offer(self, cloud: Cloud) -> None:
-        """Hands over a cloud; one that still waits is dropped for it, and counted."""
+        """A cloud has come; one that still waits for its turn is dropped for it, and counted."""
+        self.received += 1
+        if not self.enabled:
+            return
         with self._something:
-            self.dropped += self._cloud is not None
-            self._cloud = cloud
-            self._something.notify()
+            self.newest, self.newest_at = cloud, time.perf_counter()
+            self._arrived()
+            if self._wanted():
+                self.dropped += self._waiting
+                self._waiting = True
+                self._something.notify()
 
     def _run(self) -> None:
         while True:
             with self._something:
-                self._something.wait_for(lambda: self._stop or self._calls or self._cloud is not None)
+                self._something.wait_for(lambda: self._stop or self._calls or self._waiting)
                 if self._stop:
                     return
-                cloud, self._cloud = self._cloud, None
+                cloud, at = self.newest if self._waiting else None, self.newest_at
+                self._waiting = False
                 calls = [self._calls.popleft() for _ in range(len(self._calls))]
-            if cloud is not None:
-                self._guarded(lambda cloud=cloud: self._take_cloud(cloud))  # type: ignore[misc]
-            for answer in calls:
-                answer.run()
-            self._guarded(self._update_masks)
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except Exception as error:  # a cloud on which the model fails must not end the node
-            self._failed(error)
+            self._turn(cloud, at, calls)

@@ -11,7 +11,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.boxes import corners
 from iseg3d_ros.interaction.view import Measures, ObjectView, View
-from iseg3d_ros.ros.conversion import header, point, pose_of
+from iseg3d_ros.ros.conversion import point, pose_of
+from iseg3d_ros.ros.point_cloud2 import header
 
 # The twelve edges of a box, as pairs of `boxes.corners`.
 EDGES = ((0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6), (5, 7), (6, 7))

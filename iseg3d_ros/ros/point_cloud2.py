@@ -1,4 +1,4 @@
-"""Buffers as sensor_msgs/PointCloud2, without a copy of their bytes."""
+"""A view of the work as PointCloud2 messages, one function a topic; buffers become messages without a copy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from iseg3d_ros.interaction.view import View
+from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.pointcloud2_write import CloudBuffer, fields_of
+from iseg3d_ros.ros.node_support import stamp_of
 
+GREY = 110
 _FIELDS: dict[np.dtype, list[PointField]] = {}  # every layout's fields, made once
 
 
@@ -40,3 +44,62 @@ def uncopied(kind: Any) -> dict[str, bool]:
     Only where they are assigned: the constructor copies them in any case.
     """
     return {"check_fields": True} if "_check_fields" in kind.__slots__ else {}
+
+
+def header(view: View) -> Header:
+    """Stamp and frame of the source cloud."""
+    return Header(stamp=stamp_of(view.stamp), frame_id=view.frame)
+
+
+def labelled(view: View) -> PointCloud2:
+    """x y z [rgb] instance probability uncertainty."""
+    masks = view.result
+    buffer = clouds.labelled(view.layouts.labelled, masks.labels, masks.probability, masks.uncertainty)
+    return cloud_message(buffer, header(view))
+
+
+def segmentation_cloud(view: View) -> PointCloud2:
+    """PointXYZCPE, in the source's order and shape."""
+    points, masks = view.points, view.result
+    labels = points.at_message_places(masks.labels, -1)
+    probability = points.at_message_places(masks.probability, 0.0)
+    entropy = points.at_message_places(masks.uncertainty, np.nan)
+    buffer = clouds.classified(view.layouts.cpe, labels, probability, entropy)
+    message = cloud_message(buffer, header(view), points.shape[0])
+    message.is_dense = points.kept is None
+    return message
+
+
+def object_points(view: View) -> PointCloud2:
+    """The active object's points."""
+    active = view.active_object
+    chosen = view.indices(active.index) if active else np.zeros(0, np.int64)
+    return cloud_message(clouds.plain(np.take(view.points.xyz.T, chosen, axis=1).T), header(view))
+
+
+def scene_without_object(view: View) -> PointCloud2:
+    """All points but the active object's."""
+    active = view.active_object
+    if active is None:
+        return cloud_message(clouds.plain(view.points.xyz), header(view))
+    return cloud_message(clouds.plain(view.points.xyz.T[:, view.result.labels != active.index].T), header(view))
+
+
+def full_cloud(view: View) -> PointCloud2:
+    """x y z [rgb]."""
+    return cloud_message(view.layouts.plain, header(view))
+
+
+def coloured(view: View) -> PointCloud2:
+    """Every object in its own colour, as markers and the console draw it; the rest is grey."""
+    table = np.full((len(view.objects) + 1, 3), GREY, np.uint8)
+    for item in view.objects:
+        table[item.index] = np.rint(255 * np.array(item.colour))
+    return cloud_message(clouds.plain(view.points.xyz, table[view.result.labels]), header(view))
+
+
+def uncertainty(view: View) -> PointCloud2:
+    """Coloured by entropy, from 0 to its largest value log(objects + 1)."""
+    clicked = sum(bool(item.clicks) for item in view.objects)
+    largest = float(np.log(max(clicked, 1) + 1))
+    return cloud_message(clouds.coloured_by(view.points.xyz, view.result.uncertainty, largest), header(view))

@@ -23,7 +23,7 @@ from visualization_msgs.msg import MarkerArray
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.msg import ClickResult, ObjectIndices, Objects
 from iseg3d_ros.ros import conversion as messages
-from iseg3d_ros.ros import markers
+from iseg3d_ros.ros import markers, point_cloud2
 from iseg3d_ros.ros.node_support import CLICKS, LATCHED, NEWEST, quality
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.settings import SegmenterSettings
@@ -75,23 +75,26 @@ class Output:
 class Outputs:
     """All publishers of the segmenter; made and destroyed on the executor's thread, published to from the worker's."""
 
-    def __init__(self, node: Node, settings: SegmenterSettings, poses: PoseStream) -> None:
-        self._node, self._poses = node, poses
+    def __init__(
+        self, node: Node, settings: SegmenterSettings, poses: PoseStream, shown: Callable[[float, View], object]
+    ) -> None:
+        """`shown` hears of every new view that is out, and how many milliseconds it took."""
+        self._node, self._poses, self._shown = node, poses, shown
         self._publishing = threading.Lock()  # a publisher must not go while the worker's thread uses it
         clouds = quality(settings.clouds_reliability)
         table: list[tuple[str, Any, QoSProfile, Callable[[View], Any]]] = [
             # Labels first: who waits for them shall not wait for the rest.
-            ("~/labelled", PointCloud2, LATCHED, messages.labelled),
-            ("~/segmentation", PointCloud2, NEWEST, messages.segmentation_cloud),
+            ("~/labelled", PointCloud2, LATCHED, point_cloud2.labelled),
+            ("~/segmentation", PointCloud2, NEWEST, point_cloud2.segmentation_cloud),
             ("~/objects", Objects, LATCHED, messages.objects),
             ("~/object_pose", PoseStamped, NEWEST, self._pose),
-            ("~/object_points", PointCloud2, clouds, messages.object_points),
-            ("~/scene_without_object", PointCloud2, clouds, messages.scene_without_object),
+            ("~/object_points", PointCloud2, clouds, point_cloud2.object_points),
+            ("~/scene_without_object", PointCloud2, clouds, point_cloud2.scene_without_object),
             ("~/object_indices", ObjectIndices, LATCHED, messages.object_indices),
             ("~/suggested_click", PointStamped, LATCHED, messages.suggested_click),
             ("~/markers", MarkerArray, LATCHED, markers.markers),
-            ("~/coloured", PointCloud2, LATCHED, messages.coloured),
-            ("~/uncertainty", PointCloud2, LATCHED, messages.uncertainty),
+            ("~/coloured", PointCloud2, LATCHED, point_cloud2.coloured),
+            ("~/uncertainty", PointCloud2, LATCHED, point_cloud2.uncertainty),
         ]
         if (vision := vision_messages()) is not None:
             table.append(
@@ -153,9 +156,17 @@ class Outputs:
         """What became of a click."""
         self._click_results.publish(result)
 
-    def times(self, **milliseconds: float) -> None:
-        """Figures for ~/debug."""
-        for name, value in milliseconds.items():
+    def show(self, view: View, since: float) -> None:
+        """Sends a new view; `since` is time.perf_counter() at the click or cloud that caused it."""
+        publish_ms = self.publish(view)
+        total_ms = 1e3 * (time.perf_counter() - since)
+        self._shown(total_ms, view)
+        cloud = view.cloud
+        for name, value in zip(
+            TIMES,
+            (cloud.receive_ms, cloud.convert_ms, view.encode_ms, view.segment_ms, publish_ms, total_ms),
+            strict=True,
+        ):
             if self._times[name].get_subscription_count() > 0:
                 self._times[name].publish(Float64(data=float(value)))
 

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
+from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
-from iseg3d_ros.interaction.storage import Storage
 from iseg3d_ros.interaction.view import View
+from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.frames import Frames, frames_of
 from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.model_loading import load_model
-from iseg3d_ros.ros.node_support import run
+from iseg3d_ros.ros.node_support import nanoseconds, run
 from iseg3d_ros.ros.parameters import declare, read, refusal
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
-from iseg3d_ros.ros.subscriptions import Arrival, ClickRequest, Inputs
+from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
 
 CATCH_UP = 0.2  # seconds between two looks for topics that gained a subscriber after the last view
@@ -46,7 +45,7 @@ class Parts:
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     work: Work
-    saving: Storage
+    store: WorkStore
     services: Services
 
 
@@ -55,9 +54,9 @@ class Running:
     """What exists from activate to deactivate; the services work with it."""
 
     work: Work
-    worker: Worker[Arrival]
+    worker: Worker[PointCloud2]
     inputs: Inputs
-    saving: Storage
+    store: WorkStore
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     settings: SegmenterSettings
@@ -89,25 +88,34 @@ class Segmenter(LifecycleNode):
             self.get_logger().error(f"cannot configure: {error}")
             return FAILURE
         frames = frames_of(self)
-        intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator)
-        work = Work(session, lambda: self.settings, intake, self)
+        intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
+        poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
+        outputs = Outputs(self, self.settings, poses, self._shown)
+        work = Work(session, lambda: self.settings, intake, outputs, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
-        outputs = Outputs(self, self.settings, PoseStream(lambda: self.settings, frames, self.notify_operator))
-        saving = Storage(session_folder(self.settings, self.get_fully_qualified_name()), self.notify_operator)
+        folder = session_folder(self.settings, self.get_fully_qualified_name())
+        store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
         services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, stateless, work, saving, services)
+        self._parts = Parts(frames, outputs, intake, stateless, work, store, services)
         if self.settings.resume:
-            found = saving.resume(session)
+            found = store.resume(session)
             if found is not None:
-                work.resume(*found)
+                work.resume(found)
+            else:
+                self.notify_operator(f"there is no saved work in {folder}: beginning anew")
+        elif self.settings.autosave:
+            store.open()
+        store.follow(session)
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to listen and to work."""
         assert self._parts is not None  # a lifecycle node is configured before it is activated
         parts, work = self._parts, self._parts.work
-        worker: Worker[Arrival] = Worker(work.cloud, self._update_masks, self._wake, self._failed)
-        inputs = Inputs(self, self.settings, self._on_cloud, self._on_click, self._on_goal)
+        worker: Worker[PointCloud2] = Worker(
+            work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
+        )
+        inputs = Inputs(self, self.settings, worker, work.click, work.goal, lambda: self.settings.goal_pose_clicks)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
             self.create_timer(self.settings.diagnostics_period, self._diagnose),
@@ -115,7 +123,7 @@ class Segmenter(LifecycleNode):
         if self.settings.pose_rate > 0:
             timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
         self._running = Running(
-            work, worker, inputs, parts.saving, parts.intake, parts.stateless, self.settings, timers
+            work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers
         )
         worker.start()
         worker.call(work.refresh)
@@ -129,14 +137,14 @@ class Segmenter(LifecycleNode):
                 self.destroy_timer(timer)
             self._running.inputs.close()
             self._running.worker.stop()
-            self._save(self._running)
-            self._running.saving.finish()
+            self._running.store.rest(self._running.work.session, now=True)
             self._running = None
         return SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees the model and everything else; saved work can be resumed."""
         if self._parts is not None:
+            self._parts.store.close(self._parts.work.session)
             self._parts.services.close()
             self._parts.outputs.close()
             self._parts.frames.close()
@@ -172,25 +180,17 @@ class Segmenter(LifecycleNode):
             raise RuntimeError("the segmenter is not active: configure and activate it (or start it with autostart)")
         return self._running
 
-    # What arrives; on the executor's thread
+    # Clouds, timers and parameters; on the executor's thread
 
-    def _on_cloud(self, arrival: Arrival) -> None:
-        self._health.arrived(arrival)
-        if self._parts is not None and 0 < arrival.stamp < self._newest_stamp - ANEW:
-            self._parts.frames.begin_anew()
-        self._newest_stamp = arrival.stamp
-        if self.settings.scene != "frozen" and self._running is not None:
-            self._running.worker.offer(arrival)
-
-    def _on_click(self, request: ClickRequest) -> None:
-        running = self._active()
-        running.worker.call(lambda: running.work.click(request))
-
-    def _on_goal(self, goal: PoseStamped, newest: Arrival | None, shared: bool) -> None:
-        if shared and not self.settings.goal_pose_clicks:
+    def _arrived(self) -> None:
+        """A cloud is there: one much older than the last begins another time, of which transforms are to be learned."""
+        self._health.arrived()
+        if self._running is None or self._parts is None or self._running.worker.newest is None:
             return
-        running = self._active()
-        running.worker.call(lambda: running.work.goal(goal, newest))
+        stamp = nanoseconds(self._running.worker.newest.header.stamp)
+        if 0 < stamp < self._newest_stamp - ANEW:
+            self._parts.frames.begin_anew()
+        self._newest_stamp = stamp
 
     def _catch_up(self) -> None:
         running, parts = self._running, self._parts
@@ -209,7 +209,7 @@ class Segmenter(LifecycleNode):
         if self._running is not None and self._parts is not None:
             running = self._running
             level, sentence, values = self._health.report(
-                running.inputs, running.worker.dropped, running.work.view, self, self.settings
+                running.worker, running.inputs, running.work.view, self, self.settings
             )
             self._parts.outputs.diagnostics(level, sentence, values)
 
@@ -225,33 +225,33 @@ class Segmenter(LifecycleNode):
 
     # What the work tells; on the inference thread
 
-    def _update_masks(self) -> None:
-        running = self._running
-        if running is not None and running.work.update_masks():
-            self._save(running)
-
-    def _save(self, running: Running) -> None:
-        if self.settings.autosave:
-            running.saving.autosave(running.work.session, running.work.stage.shown, running.work.stage.places)
-
-    def show(self, view: View, since: float, convert_ms: float) -> None:
-        """A new view: published, timed."""
-        assert self._parts is not None
-        outputs = self._parts.outputs
-        publish_ms = outputs.publish(view)
-        if self.executor is not None:
-            self.executor.create_task(outputs.withdraw_stale, view)
-        total = 1e3 * (time.perf_counter() - since)
-        for sentence in self._health.shown(total, view):
+    def _shown(self, total_ms: float, view: View) -> None:
+        """A new view is out."""
+        if self.executor is not None and self._parts is not None:
+            self.executor.create_task(self._parts.outputs.withdraw_stale, view)
+        for sentence in self._health.shown(total_ms, view):
             self.notify_operator(sentence)
-        outputs.times(
-            receive_ms=self._health.receive_ms,
-            convert_ms=convert_ms,
-            encode_ms=view.encode_ms,
-            segment_ms=view.segment_ms,
-            publish_ms=publish_ms,
-            total_ms=total,
-        )
+
+    def updated(self) -> None:
+        """Masks are up to date, and out: the state may be written."""
+        if self._running is not None:
+            self._running.store.rest(self._running.work.session)
+
+    def click_result(self, result: ClickResult) -> None:
+        """What became of a click: an accepted one is on the disk before anybody hears of it."""
+        if self._parts is None:
+            return
+        outputs = self._parts.outputs
+
+        def publish(sentence: str) -> None:
+            if sentence:
+                result.accepted, result.reason = False, sentence
+            outputs.click_result(result)
+
+        if result.accepted:
+            self._parts.store.when_kept(publish)
+        else:
+            publish("")
 
     def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator: feedback, log and diagnostics."""
@@ -260,12 +260,7 @@ class Segmenter(LifecycleNode):
         if self._parts is not None:
             self._parts.outputs.notify_operator(sentence)
 
-    def click_result(self, result: ClickResult) -> None:
-        """What became of a click."""
-        if self._parts is not None:
-            self._parts.outputs.click_result(result)
-
-    def _failed(self, error: BaseException) -> None:
+    def failed(self, error: Exception) -> None:
         """A cloud that could not be taken, or a model that failed on one: said, and the node goes on."""
         if not self.context.ok():
             return  # ROS was shut down while the model ran: nobody is left to be told

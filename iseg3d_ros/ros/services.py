@@ -5,7 +5,9 @@ Whatever goes wrong comes back as success=false and a sentence; no request can e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -13,18 +15,20 @@ from rclpy.node import Node
 from rclpy.service import Service
 from std_srvs.srv import SetBool, Trigger
 
-from iseg3d_ros.interaction.storage import Storage
 from iseg3d_ros.interaction.view import View
+from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.ros import conversion as messages
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.inference_thread import Worker
+from iseg3d_ros.ros.point_cloud2 import full_cloud, header
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation, view_in
 from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
 from iseg3d_ros.srv import AddObjects, GetObject, RemoveObject, SaveSession, SegmentCloud, SelectObject
 
+PATIENCE = 2.0  # seconds that an answer waits for the disk
 REFUSALS = (ValueError, RuntimeError, OSError, LookupError)
 
 
@@ -34,10 +38,34 @@ class Active(Protocol):
     work: Work
     worker: Worker[Any]
     inputs: Inputs
-    saving: Storage
+    store: WorkStore
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     settings: SegmenterSettings
+
+
+class Written:
+    """Awaited: that all that was done is on the disk; RuntimeError says why it is not, or not within PATIENCE."""
+
+    def __init__(self, store: WorkStore, wake: Callable[[], None]) -> None:
+        self._store, self._said = store, [""]
+        self._done = threading.Event()
+
+        def kept(sentence: str) -> None:
+            self._said[0] = sentence
+            self._done.set()
+            wake()
+
+        store.when_kept(kept)
+
+    def __await__(self) -> Generator[None, None, None]:
+        end = time.monotonic() + PATIENCE
+        while not self._done.is_set():
+            if time.monotonic() > end:
+                raise RuntimeError(self._store.not_yet())
+            yield
+        if self._said[0]:
+            raise RuntimeError(self._said[0])
 
 
 class Services:
@@ -48,15 +76,15 @@ class Services:
         self._node, self._active = node, active
         group = ReentrantCallbackGroup()  # a service that waits must not keep the others waiting
         table: list[tuple[Any, str, Callable[[Any, Any], Awaitable[str]]]] = [
-            (AddObjects, "add_objects", self._add_objects),
-            (RemoveObject, "remove_object", self._remove),
-            (SelectObject, "select_object", self._select),
+            (AddObjects, "add_objects", self._kept(self._add_objects)),
+            (RemoveObject, "remove_object", self._kept(self._remove)),
+            (SelectObject, "select_object", self._kept(self._select)),
             (SegmentCloud, "segment", self._segment),
             (GetObject, "get_object", self._get_object),
-            (Trigger, "capture", self._capture),
-            (Trigger, "undo", self._verb(Work.undo)),
-            (Trigger, "redo", self._verb(Work.redo)),
-            (Trigger, "clear", self._verb(Work.clear)),
+            (Trigger, "capture", self._kept(self._capture)),
+            (Trigger, "undo", self._kept(self._verb(Work.undo))),
+            (Trigger, "redo", self._kept(self._verb(Work.redo))),
+            (Trigger, "clear", self._kept(self._verb(Work.clear))),
             (SaveSession, "save", self._save),
             (SetBool, "enable", self._enable),
         ]
@@ -84,6 +112,17 @@ class Services:
 
         return answer
 
+    def _kept(self, handler: Callable[[Any, Any], Awaitable[str]]) -> Callable[[Any, Any], Awaitable[str]]:
+        """Answers once what was done is on the disk."""
+
+        async def answer(request: Any, response: Any) -> str:
+            active = self._active()
+            message = await handler(request, response)
+            await Written(active.store, active.worker.wake)
+            return message
+
+        return answer
+
     def _verb(self, verb: Callable[[Work], str]) -> Callable[[Any, Any], Awaitable[str]]:
         async def handler(_request: Any, _response: Any) -> str:
             active = self._active()
@@ -93,8 +132,8 @@ class Services:
 
     async def _capture(self, _request: Any, _response: Any) -> str:
         active = self._active()
-        newest = active.inputs.newest
-        return await active.worker.call(lambda: active.work.capture(newest))
+        newest, at = active.worker.newest, active.worker.newest_at
+        return await active.worker.call(lambda: active.work.capture(newest, at))
 
     async def _add_objects(self, request: Any, response: Any) -> str:
         active = self._active()
@@ -102,10 +141,9 @@ class Services:
         outcome = await active.worker.call(
             lambda: active.work.add_objects(list(request.ids), list(request.names), clicks)
         )
-        response.success = outcome.success
-        response.ids, response.results = outcome.ids, outcome.results
-        response.indices = outcome.indices
-        return outcome.message
+        for name in ("success", "ids", "indices", "results"):
+            setattr(response, name, getattr(outcome, name))
+        return str(outcome.message)
 
     async def _remove(self, request: Any, _response: Any) -> str:
         active = self._active()
@@ -117,8 +155,7 @@ class Services:
 
     async def _segment(self, request: Any, response: Any) -> str:
         active = self._active()
-        arrival = active.inputs.newest
-        cloud = request.cloud if request.cloud.width * request.cloud.height else (arrival and arrival.message)
+        cloud = request.cloud if request.cloud.width * request.cloud.height else active.worker.newest
         if cloud is None:
             raise ValueError("the request holds no cloud, and none has arrived on ~/points yet")
         view, response.results = await active.worker.call(
@@ -142,10 +179,10 @@ class Services:
                 raise ValueError(_unknown(request.id, view))
             if view.measures(item.index) is None:
                 raise ValueError(f"the object '{item.id}' has no points in the present cloud")
-            response.cloud = messages.full_cloud(view)
+            response.cloud = full_cloud(view)
             response.indices = messages.unsigned(view.indices(item.index))
             response.object = messages.object_info(view, item)
-            response.pose.header, response.pose.pose = messages.header(view), response.object.pose
+            response.pose.header, response.pose.pose = header(view), response.object.pose
             return view, item
 
         await active.worker.call(find)
@@ -153,11 +190,12 @@ class Services:
 
     async def _save(self, request: Any, response: Any) -> str:
         active = self._active()
-        response.path = await active.worker.call(lambda: active.work.save(active.saving, request.path, request.format))
+        folder = active.store.folder
+        response.path = await active.worker.call(lambda: active.work.save(folder, request.path, request.format))
         return f"saved to {response.path}"
 
     async def _enable(self, request: Any, _response: Any) -> str:
-        self._active().inputs.enabled = bool(request.data)
+        self._active().worker.enabled = bool(request.data)
         return "clouds and clicks are taken" if request.data else "clouds and clicks are ignored until enabled again"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from iseg3d_ros.interaction.cloud_source import SourceSettings
+from iseg3d_ros.models.placement import PRECISIONS
 from iseg3d_ros.ros.parameters import as_yaml, parameter
 
 RELIABILITY = ("best_effort", "reliable")
@@ -20,7 +22,17 @@ class SegmenterSettings:
     model: str = parameter("", "Name of a shipped model (`iseg3d models` lists them); empty: the best one there is.")
     weights: str = parameter("", "Path of a weights file, which goes before `model`; empty: the shipped weights.")
     device: str = parameter("auto", "auto, cpu, cuda or cuda:N: where the network runs.")
+    precision: str = parameter(
+        "auto", "auto, full or half: in which the network computes; auto is half on a GPU.", choices=PRECISIONS
+    )
+    memory_share: float = parameter(
+        0.0, "Largest share of the GPU's memory that this node may take; 0: all of it.", low=0.0, high=1.0
+    )
+    max_voxels: int = parameter(
+        0, "Voxels of a cloud at most; of more, larger ones are made. 0: what the model takes.", low=0, high=10_000_000
+    )
     threads: int = parameter(0, "CPU threads of the network; 0: as many as PyTorch chooses.", low=0, high=256)
+    niceness: int = parameter(0, "By how much the network's threads yield to other programs.", low=0, high=19)
     voxel_size: float = parameter(
         0.0, "Edge of a voxel in metres; 0: chosen from the first cloud's extent.", low=0.0, high=5.0
     )
@@ -119,6 +131,13 @@ class SegmenterSettings:
     )
     autosave: bool = parameter(True, "Save clicks, names and cloud after every change.", live=True)
     resume: bool = parameter(False, "Begin with the work that was saved last.")
+
+    @property
+    def source(self) -> SourceSettings:
+        """Those that concern where clouds come from."""
+        return SourceSettings(
+            self.scene, self.max_rate, self.lost_after, self.accumulate_seconds, self.accumulate_voxel, self.max_points
+        )
 
 
 @dataclass(frozen=True)

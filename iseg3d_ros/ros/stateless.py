@@ -13,12 +13,13 @@ from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.transforms import apply
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.scene_model import SceneModel
-from iseg3d_ros.interaction.view import Layouts, View, list_objects
+from iseg3d_ros.interaction.view import View, list_objects
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
-from iseg3d_ros.ros.conversion import header, point
+from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.frames import frame_name
+from iseg3d_ros.ros.point_cloud2 import header
 from iseg3d_ros.ros.work import REFUSED
 
 
@@ -40,10 +41,8 @@ class StatelessSegmentation:
         result = self._model.segment_cloud(shown, placed, ids)
         view = View(
             serial=0,
-            frame=shown.frame,
-            stamp=shown.stamp,
-            layouts=shown.layouts,
-            up=self._model.up(shown),
+            cloud=shown,
+            up=shown.upwards,
             result=result,
             objects=list_objects(ids, placed),
             active="",
@@ -99,11 +98,11 @@ def view_in(view: View, target: str, preprocessing: CloudPreprocessor) -> View:
         return replace(click, point=(x, y, z))
 
     suggested = view.result.suggested_click
+    up = None if view.up is None else matrix[:3, :3] @ view.up
     return replace(
         view,
-        frame=target,
-        layouts=Layouts(view.points.moved(matrix)),
-        up=None if view.up is None else matrix[:3, :3] @ view.up,
+        cloud=CurrentCloud(view.points.moved(matrix), target, view.stamp, up),
+        up=up,
         result=replace(view.result, suggested_click=suggested and moved(suggested)),
         objects=tuple(replace(item, clicks=tuple(map(moved, item.clicks))) for item in view.objects),
         background=tuple(map(moved, view.background)),

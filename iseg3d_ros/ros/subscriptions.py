@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from geometry_msgs.msg import Point, PointStamped, PoseStamped
@@ -16,27 +17,22 @@ from std_msgs.msg import Header
 
 from iseg3d_ros.msg import Click
 from iseg3d_ros.ros.frames import frame_name
+from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.node_support import CLICKS, mismatch_in_words, nanoseconds, quality
 from iseg3d_ros.ros.settings import SegmenterSettings
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A cloud as it arrived: `stamp` by its publisher, `clock` the node's time then (ns), `at` time.perf_counter()."""
-
-    message: PointCloud2
-    stamp: int
-    clock: int
-    at: float
-
-
-@dataclass(frozen=True)
 class ClickRequest:
-    """A click as it arrived, and the newest cloud at that moment: the one the operator may have been looking at."""
+    """A click as it arrived, and the newest cloud at that moment: the one the operator may have been looking at.
+
+    `at` and `newest_at`: when they came, by time.perf_counter().
+    """
 
     click: Click
-    newest: Arrival | None
     at: float
+    newest: PointCloud2 | None
+    newest_at: float
 
     @property
     def frame(self) -> str:
@@ -56,20 +52,20 @@ class Inputs:
         self,
         node: Node,
         settings: SegmenterSettings,
-        on_cloud: Callable[[Arrival], None],
-        on_click: Callable[[ClickRequest], None],
-        on_goal: Callable[[PoseStamped, Arrival | None, bool], None],
+        worker: Worker[PointCloud2],
+        on_click: Callable[[ClickRequest], object],
+        on_goal: Callable[[PoseStamped, ClickRequest], object],
+        shared_goals: Callable[[], bool],
     ) -> None:
-        """`on_goal` hears a pose, the newest cloud, and whether the pose came on the topic that also drives robots."""
-        self._node, self._on_cloud, self._on_click, self._on_goal = node, on_cloud, on_click, on_goal
-        self.enabled = True
-        self.newest: Arrival | None = None
-        self.received = self.lost = 0
+        """`on_click` and `on_goal` are called on the worker's thread; `shared_goals`: whether goal_pose counts now."""
+        self._shared_goals = shared_goals
+        self._node, self._worker, self._on_click, self._on_goal = node, worker, on_click, on_goal
+        self.lost = 0
         self.reliable = settings.points_reliability == "reliable"
         events = mismatch_in_words(node, "~/points", "points_reliability", self._lost)
         quality_of_points = quality(settings.points_reliability)
         self._subscriptions: list[Subscription] = [
-            node.create_subscription(PointCloud2, "~/points", self._cloud, quality_of_points, event_callbacks=events),
+            node.create_subscription(PointCloud2, "~/points", worker.offer, quality_of_points, event_callbacks=events),
             node.create_subscription(Click, "~/click", self._click, CLICKS),
             self._points("clicked_point", Click.POSITIVE),
             self._points("~/click/positive", Click.POSITIVE),
@@ -85,8 +81,8 @@ class Inputs:
             self._node.destroy_subscription(subscription)
 
     def request(self, click: Click) -> ClickRequest:
-        """A click that came by a service."""
-        return ClickRequest(click, self.newest, time.perf_counter())
+        """A click together with what was there when it came."""
+        return ClickRequest(click, time.perf_counter(), self._worker.newest, self._worker.newest_at)
 
     def _points(self, topic: str, label: int) -> Subscription:
         def clicked(message: PointStamped) -> None:
@@ -94,27 +90,21 @@ class Inputs:
 
         return self._node.create_subscription(PointStamped, topic, clicked, CLICKS)
 
-    def _cloud(self, message: PointCloud2) -> None:
-        clock = self._node.get_clock().now().nanoseconds
-        self.received += 1
-        if self.enabled:
-            self.newest = Arrival(message, nanoseconds(message.header.stamp), clock, time.perf_counter())
-            self._on_cloud(self.newest)
-
     def _lost(self, count: int) -> None:
         self.lost += count
 
     def _click(self, click: Click) -> None:
-        if self.enabled:
-            self._on_click(self.request(click))
+        if self._worker.enabled:
+            self._worker.call(partial(self._on_click, self.request(click)))
 
     def _goal(self, message: PoseStamped) -> None:
-        if self.enabled:
-            self._on_goal(message, self.newest, False)
+        if self._worker.enabled:
+            place = click_at((0, 0, 0), message.header.frame_id, message.header.stamp)
+            self._worker.call(partial(self._on_goal, message, self.request(place)))
 
     def _shared_goal(self, message: PoseStamped) -> None:
-        if self.enabled:
-            self._on_goal(message, self.newest, True)
+        if self._shared_goals():
+            self._goal(message)
 
 
 def click_at(point: Any, frame: str, stamp: Any) -> Click:

@@ -125,11 +125,18 @@ def segmenter(model: str, folder: str, scene: str, **more: object) -> Iterator[B
         @property
         def newest_stamp(self) -> Any:
             """Stamp of the newest cloud that has arrived."""
-            newest = self._running.inputs.newest if self._running else None
-            return newest.message.header.stamp if newest else None
+            newest = self._running.worker.newest if self._running else None
+            return newest.header.stamp if newest else None
 
-        def show(self, view: View, since: float, convert_ms: float) -> None:
-            super().show(view, since, convert_ms)
+        def on_configure(self, state: Any) -> Any:
+            success = super().on_configure(state)
+            assert self._parts is not None
+            self._show = self._parts.outputs.show
+            self._parts.outputs.show = self._timed  # type: ignore[method-assign]
+            return success
+
+        def _timed(self, view: View, since: float) -> None:
+            self._show(view, since)
             self.work_view = view
             if self.on_shown is not None:
                 self.on_shown(view)

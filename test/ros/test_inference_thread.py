@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 
-from iseg3d_ros.ros.inference_thread import Worker
+from iseg3d_ros.ros.inference_thread import Answer, Worker
 
 
 class Recorder:
@@ -16,24 +18,23 @@ class Recorder:
     def __init__(self) -> None:
         self.clouds: list[int] = []
         self.settled = 0
-        self.errors: list[BaseException] = []
         self.woken = 0
         self.gate = threading.Event()
-        self.worker: Worker[int] = Worker(self.take, self.update_masks, self.wake, self.errors.append)
+        self.wanted = True
+        self.worker: Worker[int] = Worker(self.turn, self.wake, lambda: self.wanted)
 
-    def take(self, cloud: int) -> None:
-        if cloud < 0:
-            raise RuntimeError("a bad cloud")
-        self.clouds.append(cloud)
-
-    def update_masks(self) -> None:
+    def turn(self, cloud: int | None, at: float, calls: Sequence[Answer[Any]]) -> None:
+        if cloud is not None:
+            self.clouds.append(cloud)
+        for call in calls:
+            call.run()
         self.settled += 1
 
     def wake(self) -> None:
         self.woken += 1
 
 
-def test_calls_keep_their_order_and_settle_once_a_batch() -> None:
+def test_calls_keep_their_order_and_many_take_one_turn() -> None:
     recorder = Recorder()
     done: list[int] = []
 
@@ -80,10 +81,21 @@ def test_errors_reach_the_caller_and_the_thread_goes_on() -> None:
 
     with pytest.raises(ValueError, match="no such object"):
         recorder.worker.call(fail).result(5)
-    recorder.worker.offer(-1)
-    recorder.worker.call(lambda: None).result(5)
+    assert recorder.worker.call(lambda: 3).result(5) == 3
     recorder.worker.stop()
-    assert str(recorder.errors[0]) == "a bad cloud"
+
+
+def test_a_cloud_that_is_not_wanted_is_kept_and_begins_no_turn() -> None:
+    recorder = Recorder()
+    recorder.wanted = False
+    recorder.worker.start()
+    recorder.worker.offer(7)
+    recorder.worker.call(lambda: None).result(5)
+    recorder.worker.enabled = False
+    recorder.worker.offer(8)
+    recorder.worker.stop()
+    assert recorder.worker.newest == 7 and recorder.worker.received == 1
+    assert recorder.clouds == [] and recorder.worker.dropped == 0
 
 
 def test_awaiting_yields_until_done() -> None:

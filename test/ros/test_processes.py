@@ -250,9 +250,7 @@ def test_lifecycle_cycles(robot: Operator, start: Callable[..., NodeProcess], tm
         process.end()
 
 
-def test_a_killed_segmenter_takes_its_work_up_again(
-    robot: Operator, start: Callable[..., NodeProcess], tmp_path: Path
-) -> None:
+def test_a_killed_segmenter_takes_its_work_up_again(robot: Operator, start: Callable[..., NodeProcess]) -> None:
     robot.follow("~/labelled", PointCloud2)
     process = start()
     robot.arrive(*scene()[:2])
@@ -260,9 +258,6 @@ def test_a_killed_segmenter_takes_its_work_up_again(
     robot.click(BLUE, "~/click/new_object")
     before = robot.objects(2)
     labels = read_field(robot.latest("~/labelled", lambda m: read_field(m, "instance").max() == 2), "instance")
-    saved = tmp_path / "work" / "segmenter" / "last.json"
-    robot.until(lambda: saved.is_file() and saved.read_text().count('"name"') > 2, what="a saved session")
-    robot.spin(0.5)
     process.end(signal.SIGKILL)
     robot.forget()
     process = start("resume:=true")

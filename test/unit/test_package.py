@@ -24,7 +24,7 @@ import architecture  # noqa: E402
 PACKAGE = Path(iseg3d_ros.__file__).parent
 INTERFACES = sorted([*REPOSITORY.glob("msg/*.msg"), *REPOSITORY.glob("srv/*.srv")])
 ROS_MODULES = re.compile(
-    r"(rclpy|ament_index_python|rosidl_\w+|tf2_ros|launch|launch_ros|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs|interfaces))(\.|$)"
+    r"(rclpy|rosidl_\w+|tf2_ros|launch|launch_ros|ament_index_python|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs|interfaces))(\.|$)"
 )
 
 
@@ -44,19 +44,6 @@ def test_cmake_and_pip_know_the_same_nodes() -> None:
     cmake = re.search(r"foreach\(node (.+?)\)", (REPOSITORY / "CMakeLists.txt").read_text())
     assert cmake is not None
     assert tuple(cmake[1].split()) == NODES
-
-
-def test_colcon_installs_the_examples_and_the_command() -> None:
-    cmake = (REPOSITORY / "CMakeLists.txt").read_text()
-    folders = re.search(r"install\(DIRECTORY ([\w ]+) DESTINATION share/", cmake)
-    assert folders is not None and "examples" in folders[1].split()
-    assert "install(PROGRAMS ${command} DESTINATION bin)" in cmake and "/iseg3d)" in cmake
-
-
-def test_the_manifest_names_what_python_and_the_launch_files_need() -> None:
-    needed = {element.text for element in ElementTree.parse(REPOSITORY / "package.xml").getroot().iter("exec_depend")}
-    assert {"tf2_ros_py", "rviz2", "launch_ros", "ament_index_python"} <= needed
-    assert "tf2_ros" not in needed, "that one is C++ only"
 
 
 @pytest.mark.parametrize("path", INTERFACES, ids=lambda path: path.name)

@@ -16,7 +16,7 @@ from tables import table
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, read_cloud
 from iseg3d_ros.console.display import Display, palette, thin
-from iseg3d_ros.console.local_backend import LocalWork, inside, upright_box
+from iseg3d_ros.console.local_backend import LocalWork, upright_box
 from iseg3d_ros.console.picking import pick
 from iseg3d_ros.console.protocol import (
     AddClick,
@@ -29,6 +29,7 @@ from iseg3d_ros.console.protocol import (
     Undo,
 )
 from iseg3d_ros.console.updates import Board, CloudUpdate, LabelsUpdate, LinkUpdate, Message, ObjectState, StateUpdate
+from iseg3d_ros.interaction.storage import inside
 from iseg3d_ros.predictor import Predictor
 
 PATIENCE = 60.0

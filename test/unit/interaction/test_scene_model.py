@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from counting import XYZ, Counting, cloud_of
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.interaction.current_cloud import Carried, CurrentCloud
+from iseg3d_ros.interaction.current_cloud import Carried
 from iseg3d_ros.interaction.scene_model import ResultCache, SceneModel, background
 from iseg3d_ros.interaction.session import Action, InteractiveSession
-from iseg3d_ros.interaction.storage import Snapshot, Storage
-from iseg3d_ros.io.pointcloud2_read import Points
-from iseg3d_ros.predictor import Predictor, Segmentation
-
-XYZ = np.arange(30, dtype=np.float32).reshape(10, 3)
-
-
-class Counting:
-    """Labels the first point with the number of clicks, and the second with what it was given as previous."""
-
-    name = "counting"
-
-    def __init__(self, uses_previous: bool = False, hash: str = "a") -> None:
-        self.uses_previous, self.hash = uses_previous, hash
-        self.encoded, self.asked = 0, []  # type: ignore[var-annotated]
-
-    def encode(self, xyz: np.ndarray, rgb: Any = None, up: Any = None) -> Any:
-        self.encoded += 1
-        return SimpleNamespace(points=len(xyz), notes=(), rotation=np.eye(3), voxel_of=lambda click: 0)
-
-    def segment(
-        self, scene: Any, clicks: Sequence[Click], previous: Any = None, carried: Any = None
-    ) -> Segmentation:
-        self.asked.append(len(clicks))
-        labels = np.zeros(scene.points, np.int32)
-        labels[0] = len(clicks)
-        if previous is not None:
-            labels[1] = getattr(previous, "labels", previous)[0]
-        ones = np.ones(scene.points, np.float32)
-        return Segmentation(labels, ones, ones, None, Click((1.0, 2.0, 3.0), 1), 1, 0.0)
+from iseg3d_ros.predictor import Predictor
 
 
 def session_of(predictor: Any) -> InteractiveSession:
     session = InteractiveSession(predictor)
     session.set_cloud(XYZ)
     return session
-
-
-def cloud_of() -> CurrentCloud:
-    return CurrentCloud(Points(XYZ, None, None, None, (1, 10)), "map", 7, None)
 
 
 def test_only_new_clicks_run_the_network() -> None:
@@ -176,57 +141,3 @@ def test_what_cannot_be_told_has_not_happened() -> None:
     with pytest.raises(OSError, match="no space"), session.step():
         session.click((0.0, 0.0, 0.0))
     assert (session.objects, session.clicks, session.active, session.can_undo) == before
-
-
-def saved(folder: Path, said: list[str], predictor: Counting) -> tuple[InteractiveSession, CurrentCloud, Segmentation]:
-    session, cloud = InteractiveSession(predictor), cloud_of()  # type: ignore[arg-type]
-    session.add("cup", id="cup")
-    session.click((0.0, 0.0, 0.0))
-    result = session.model.segment_cloud(cloud, session.clicks, session.ids)
-    storage = Storage(folder, said.append)
-    storage.autosave(session, cloud, {click: click for click in session.clicks})
-    storage.finish()
-    return session, cloud, result
-
-
-@pytest.mark.parametrize("hash", ["a", "b"])
-def test_stored_masks_stay_until_the_next_click(tmp_path: Path, hash: str) -> None:
-    said: list[str] = []
-    _, _, result = saved(tmp_path, said, Counting(hash="a"))
-    predictor = Counting(hash=hash)
-    session = InteractiveSession(predictor)  # type: ignore[arg-type]
-    found = Storage(tmp_path, said.append).resume(session)
-    assert found is not None and session.clicks == (Click((0.0, 0.0, 0.0), "cup"),)
-    again = session.model.segment_cloud(found[0], list(found[1].values()), session.ids)
-    np.testing.assert_array_equal(again.labels, result.labels)
-    assert again.suggested_click == result.suggested_click and predictor.asked == []
-    up = session.model.up(found[0])  # boxes stand on the ground also before anything is encoded
-    assert up is not None and up.tolist() == [0.0, 0.0, 1.0]
-    assert any("other weights" in sentence for sentence in said) == (hash == "b")
-    session.click((1.0, 0.0, 0.0))
-    session.model.segment_cloud(found[0], session.clicks, session.ids)
-    session.undo()
-    session.model.segment_cloud(found[0], session.clicks, session.ids)
-    assert predictor.asked == [2, 1], "after a click everything is the present model's"
-
-
-def test_work_of_version_0_1_has_no_masks_and_opens(tmp_path: Path) -> None:
-    said: list[str] = []
-    saved(tmp_path, said, Counting())
-    (tmp_path / "last.masks.npz").unlink()
-    (tmp_path / "last.json").write_text(
-        '{"format": 1, "state": {"objects": [{"id": "cup", "name": "cup"}],'
-        ' "clicks": [{"point": [0, 0, 0], "id": "cup"}], "active": "cup", "made": 1}, "past": [], "future": []}'
-    )
-    predictor = Counting()
-    session = InteractiveSession(predictor)  # type: ignore[arg-type]
-    found = Storage(tmp_path, said.append).resume(session)
-    assert found is not None and session.active == "cup"
-    session.model.segment_cloud(found[0], session.clicks, session.ids)
-    assert predictor.asked == [1]
-
-
-def test_a_snapshot_holds_the_masks_of_its_moment(tmp_path: Path) -> None:
-    session, cloud, result = saved(tmp_path, [], Counting())
-    now = Snapshot.of(session, cloud, {})
-    assert now.masks is not None and now.masks.result is result and now.masks.hash == "a"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iseg3d_ros import Click, Predictor, Session
+from iseg3d_ros import Click, Predictor, Session, limits
 
 
 @pytest.fixture(scope="module")
@@ -112,15 +112,63 @@ def test_a_damaged_file_changes_nothing(session: Session, tmp_path: Path) -> Non
     session.add("kept")
     session.save(tmp_path / "work.json")
     whole = json.loads((tmp_path / "work.json").read_text())
-    stray = {**whole, "state": {**whole["state"], "clicks": [{"point": [0, 0, 0], "id": "nobody"}]}}
-    nan = {**whole, "state": {**whole["state"], "clicks": [{"point": [0, 0, float("nan")], "id": ""}]}}
-    for content in ("", "{}", "[1]", json.dumps(whole)[:-20], json.dumps(stray), json.dumps(nan), '{"format": 99}'):
+    del whole["checksum"]  # a hand may have changed the file
+    last = whole["states"][-1]
+    stray = {**whole, "states": [{**last, "clicks": [0, [[0, 0, 0, "nobody"]]]}], "present": 0}
+    nan = {**whole, "states": [{**last, "clicks": [0, [[0, 0, float("nan"), ""]]]}], "present": 0}
+    nowhere = {**whole, "present": 7}
+    texts = [json.dumps(each) for each in (stray, nan, nowhere, {"format": 99}, {"format": 1}, {}, [1])]
+    for content in ("", json.dumps(whole)[:-20], "[" * 100_000, *texts):
         (tmp_path / "bad.json").write_text(content)
         with pytest.raises(ValueError, match=r"bad\.json is not a saved session"):
             session.restore(tmp_path / "bad.json")
     assert session.objects[0].name == "kept"
     with pytest.raises(OSError, match=r"none\.json"):
         session.restore(tmp_path / "none.json")
+
+
+def test_a_flipped_bit_in_a_saved_session_is_found(session: Session, tmp_path: Path) -> None:
+    session.add("cup")
+    session.click((0.125, 0.0, 0.0))
+    session.save(tmp_path / "work.json")
+    text = (tmp_path / "work.json").read_text()
+    (tmp_path / "work.json").write_text(text.replace("0.125", "0.135"))
+    with pytest.raises(ValueError, match="checksum"):
+        session.restore(tmp_path / "work.json")
+
+
+def test_history_costs_a_saved_session_little(session: Session, tmp_path: Path) -> None:
+    session.add()
+    for k in range(1000):
+        session.click((k, 0, 0))
+    session.save(tmp_path / "work.json")
+    assert (tmp_path / "work.json").stat().st_size < 200_000
+    other = Session(session.predictor)
+    other.restore(tmp_path / "work.json")
+    for _ in range(100):
+        other.undo()
+    assert len(other.clicks) == 900 and not other.can_undo
+
+
+def test_a_scene_has_bounds(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, says in (("x" * 201, "201 characters"), ("a\nb", "control characters"), ("\ud800", "control")):
+        with pytest.raises(ValueError, match=says):
+            session.add(name)
+        with pytest.raises(ValueError, match=says):
+            session.add(id=name)
+    cup = session.add("x" * 200)
+    with pytest.raises(ValueError, match="control characters"):
+        session.rename(cup, "\x1b[2J")
+    monkeypatch.setattr(limits, "OBJECTS", 2)
+    monkeypatch.setattr(limits, "CLICKS", 2)
+    session.add()
+    with pytest.raises(ValueError, match="2 objects, as many as"):
+        session.add()
+    session.click((0, 0, 0))
+    session.click((0, 0, 0))
+    with pytest.raises(ValueError, match="2 clicks, as many as"):
+        session.click((0, 0, 0))
+    assert (limits.OBJECTS, len(session.objects), len(session.clicks)) == (2, 2, 2)
 
 
 def test_it_segments_and_remembers_the_result(session: Session) -> None:
@@ -169,3 +217,14 @@ def test_history_is_bounded(session: Session) -> None:
         session.undo()
     assert not session.can_undo
     assert len(session.clicks) == 200
+
+
+def test_a_saved_session_gives_its_clicks_to_a_bag(session: Session, tmp_path: Path) -> None:
+    from iseg3d_ros.ros.bag_segmentation import read_clicks
+
+    session.add(id="cup")
+    session.click((0.0, 1.0, 2.0))
+    session.click((1.0, 1.0, 1.0))
+    session.undo()
+    session.save(tmp_path / "work.json")
+    assert read_clicks(tmp_path / "work.json") == [Click((0.0, 1.0, 2.0), "cup")]

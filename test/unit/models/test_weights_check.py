@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from conftest import REPOSITORY
 
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.weights_check import check_values, from_a_stranger
@@ -71,3 +73,23 @@ def test_every_kind_of_error_names_the_file(error: Exception) -> None:
 def test_no_file_stays_no_file() -> None:
     with pytest.raises(FileNotFoundError):
         checkpoint.load("none.safetensors")
+
+
+def test_a_shipped_file_that_is_another_is_refused(tmp_path: Path) -> None:
+    source = REPOSITORY / "weights" / "fewclick.safetensors"
+    data = bytearray(source.read_bytes())
+    (tmp_path / "SHA256SUMS").write_text((source.parent / "SHA256SUMS").read_text())
+    (tmp_path / source.name).write_bytes(data)
+    checkpoint.load(tmp_path / source.name)
+    data[-1] ^= 1  # the last bit of a number: still finite, and not what was trained
+    (tmp_path / source.name).write_bytes(data)
+    with pytest.raises(ValueError, match="is not the file that"):
+        checkpoint.load(tmp_path / source.name)
+
+
+def test_the_manifest_names_every_shipped_file() -> None:
+    """After new weights: cd weights && sha256sum *.safetensors > SHA256SUMS"""
+    lines = (REPOSITORY / "weights" / "SHA256SUMS").read_text().splitlines()
+    files = (REPOSITORY / "weights").glob("*.safetensors")
+    found = {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
+    assert {line.split()[1]: line.split()[0] for line in lines} == found
