@@ -90,7 +90,7 @@ class Segmenter(LifecycleNode):
         frames = frames_of(self)
         intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
         poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
-        outputs = Outputs(self, self.settings, poses, self._shown)
+        outputs = Outputs(self, lambda: self.settings, poses, self._shown)
         work = Work(session, lambda: self.settings, intake, outputs, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
         folder = session_folder(self.settings, self.get_fully_qualified_name())

@@ -62,8 +62,18 @@ PUBLISHED = (
         RELIABLE,
         "Autoware's PointXYZCPE in the source's order: class_id (255: no return), probability, entropy",
     ),
-    Topic("~/object_points", "sensor_msgs/msg/PointCloud2", CHOSEN, "x y z of the active object"),
-    Topic("~/scene_without_object", "sensor_msgs/msg/PointCloud2", CHOSEN, "x y z of all but the active object"),
+    Topic(
+        "~/object_points",
+        "sensor_msgs/msg/PointCloud2",
+        CHOSEN,
+        "x y z of the active object, as far as it may be grasped at",
+    ),
+    Topic(
+        "~/scene_without_object",
+        "sensor_msgs/msg/PointCloud2",
+        CHOSEN,
+        "x y z of all but what is the active object for certain",
+    ),
     Topic(
         "~/objects", "iseg3d_ros/msg/Objects", LATCHED, "ids, names, clicks, boxes, confidence; the work's whole state"
     ),
