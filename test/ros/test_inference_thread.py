@@ -94,7 +94,7 @@ def test_a_cloud_that_is_not_wanted_is_kept_and_begins_no_turn() -> None:
     recorder.worker.enabled = False
     recorder.worker.offer(8)
     recorder.worker.stop()
-    assert recorder.worker.newest == 7 and recorder.worker.received == 1
+    assert recorder.worker.newest == 7 and recorder.worker.received == 2
     assert recorder.clouds == [] and recorder.worker.dropped == 0
 
 
