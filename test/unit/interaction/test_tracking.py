@@ -145,7 +145,8 @@ def test_an_object_that_is_taken_away_leaves_its_neighbour_alone(seed: int) -> N
             assert ("gone" in followed.lost) == (sweep.time >= 0.15), sweep.time
             assert "stays" not in followed.lost and iou(followed.labels == 2, truth == 2) > 0.85
             taken = int((followed.labels == 1)[sweep.truth == 2].sum())
-            assert taken <= (0 if "gone" in followed.lost else 3), "the neighbour's points went with it"
+            at_most = 0.0 if "gone" in followed.lost else 0.05 * (truth == 2).sum()  # where they stand 15 mm apart
+            assert taken <= at_most, "the neighbour's points went with it"
         follower.remember_masks(cloud, sweep.pose, truth, ids)
 
 
