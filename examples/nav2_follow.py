@@ -1,6 +1,7 @@
 """From click to Nav2: hands the clicked object's pose to nav2_following or nav2_docking, and drives up to it.
 
-nav2_docking: its SimpleChargingDock plugin listens to `detected_dock_pose`; nav2_following to `detected_dynamic_pose`.
+nav2_docking: its SimpleChargingDock plugin listens to `detected_dock_pose` with `use_external_detection_pose: true`;
+nav2_following, where the distribution has it (Jazzy has not), listens to `detected_dynamic_pose`.
 Run beside the segmenter: `python3 examples/nav2_follow.py --ros-args -r pose:=detected_dynamic_pose`
 """
 

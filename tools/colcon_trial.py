@@ -16,7 +16,7 @@ from progress import Failed, environment, run
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = "CMakeLists.txt package.xml setup.py pyproject.toml README.md LICENSE msg srv iseg3d_ros launch config weights "
-PARTS += "test tools"
+PARTS += "examples test tools"
 
 # What a user of the installed workspace does, with nothing of the source tree on the path.
 CHECK = """
@@ -26,6 +26,7 @@ from iseg3d_ros.msg import Click
 from iseg3d_ros.srv import GetObject
 assert iseg3d_ros.__version__, "rosidl's empty __init__.py has won"
 assert "/install/" in iseg3d_ros.__file__, iseg3d_ros.__file__
+assert (paths.share_dir() / "examples" / "click.py").is_file()
 assert "/install/" in str(paths.share_dir()) and (paths.config_dir() / "segmenter.yaml").is_file(), paths.share_dir()
 print("installed:", iseg3d_ros.__version__, Click(label=Click.POSITIVE).label)
 """
@@ -56,6 +57,7 @@ def trial(workspace: Path, flags: list[str]) -> None:
         title, [*at, *colcon, "build", *flags, "--event-handlers", "console_direct+", "--cmake-args", *definitions], env
     )
     check = 'source install/setup.bash && "$PYTHON" - <<< "$CHECK" && test -x install/iseg3d_ros/lib/iseg3d_ros/player'
+    check += " && iseg3d --help > /dev/null"
     subprocess.run(["bash", "-c", check], cwd=workspace, env=env | {"CHECK": CHECK, "PYTHON": python}, check=True)
     run("colcon test", [*at, *colcon, "test", "--ctest-args", "-R", "package"], env)
     subprocess.run([*at, *colcon, "test-result", "--verbose"], env=env, check=True)

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 REMEMBERED = 4_000  # points of an object that are compared at most
 STEPS = 8  # corrections of an object's motion, each with half the reach of the one before
+STAYS = 0.8  # share of an object's points found where it is expected, from which on it is looked for nowhere else
+PERHAPS = 0.4  # share below which nothing of it is taken to be there
+FITS = 0.45  # how well an object and a piece of what is left over must be the same (both shares' harmonic mean)
+FEWEST = 10  # points of a piece
+PIECES = 40  # pieces of what is left over in which missing objects are looked for
 BACKGROUND = 30_000  # points around the objects that hold their ground against them, at most
 
 
@@ -59,47 +67,187 @@ def carry(
 ) -> Carried:
     """Finds every object's points again in a new cloud (`xyz`, fixed frame).
 
-    A point takes the label of the nearest old point, object or background, when that lies within twice the spacing
-    of the object's points. `reaches` are how far each may have moved beyond its predicted place, in metres.
+    Objects that are where they are expected keep their points; the others are looked for in what is left over, each
+    piece of it going to one of them at most. `reaches` are how far each may have moved beyond its predicted place,
+    in metres. What fits nothing has a share of 0, and no points.
     """
-    labels = np.zeros(len(xyz), np.int32)
-    motion = np.zeros((len(tracks), 3))
-    share = np.zeros(len(tracks))
-    nearest = np.full(len(xyz), np.inf)
     ground = Ground(background)
-    for index, (track, reach) in enumerate(zip(tracks, reaches, strict=True)):
-        predicted = np.zeros(3) if track.lost else track.velocity * max(time - track.time, 0.0)
-        candidates = _around(xyz, track.points + predicted, reach)
-        if len(candidates) == 0:
+    free = ground.left_over(xyz[_around_any(tracks, xyz, time, reaches)])
+    solid = [_solid(track, ground) for track in tracks]  # what tells an object from what it stands on
+    found: list[Match | None] = [_expected(track, free, time) for track in solid]
+    firm = [match if match is not None and match.share >= STAYS else None for match in found]
+    missing = [index for index, match in enumerate(firm) if match is None]
+    left = _unclaimed(solid, firm, free)
+    for index in missing:  # of what an object that was found explains, nothing speaks for another one
+        found[index] = _expected(solid[index], left, time)
+    for index, match in _assigned([solid[i] for i in missing], [reaches[i] for i in missing], left, time).items():
+        before = found[missing[index]]
+        if before is None or match.share > before.share:
+            found[missing[index]] = match
+    return Carried(
+        _labels(tracks, found, ground, xyz),
+        np.stack([match.motion if match else np.zeros(3) for match in found]) if found else np.zeros((0, 3)),
+        np.array([match.share if match else 0.0 for match in found]),
+    )
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where an object was found: its motion, and the share of its points that have a new one near them."""
+
+    motion: np.ndarray
+    share: float
+
+
+def _expected(track: Track, xyz: np.ndarray, time: float) -> Match | None:
+    """The object where it rests or where its speed takes it; None if hardly anything of it is there."""
+    predicted = _predicted(track, time)
+    starts = (np.zeros(3), predicted) if predicted.any() else (predicted,)
+    best = max((_settled(track, xyz, start) for start in starts), key=lambda match: match.share)
+    return best if best.share >= PERHAPS else None
+
+
+def _settled(track: Track, xyz: np.ndarray, start: np.ndarray) -> Match:
+    """The object near a place, to within what two samples of one surface differ by."""
+    near = xyz[_around(xyz, track.points + start, 2 * track.tolerance)]
+    if len(near) == 0:
+        return Match(start, 0.0)
+    motion = _aligned(track, cKDTree(near), start, 2 * track.tolerance)
+    moved = float(np.linalg.norm(motion - start))
+    return Match(motion, _found(track, motion, near) if moved <= 2 * track.tolerance else 0.0)
+
+
+def _predicted(track: Track, time: float) -> np.ndarray:
+    return np.zeros(3) if track.lost else track.velocity * max(time - track.time, 0.0)
+
+
+def _around_any(tracks: Sequence[Track], xyz: np.ndarray, time: float, reaches: Sequence[float]) -> np.ndarray:
+    """Indices of the points in reach of any object, where it rests or where its speed takes it."""
+    within = np.zeros(len(xyz), bool)
+    for track, reach in zip(tracks, reaches, strict=True):
+        for start in (np.zeros(3), _predicted(track, time)):
+            within[_around(xyz, track.points + start, reach + 2 * track.tolerance)] = True
+    return np.flatnonzero(within)
+
+
+def _solid(track: Track, ground: Ground) -> Track:
+    """The object without the points that the background would explain as well, unless it is as flat as that."""
+    points = ground.left_over(track.points)
+    return replace(track, points=points) if len(points) >= max(FEWEST, 0.3 * len(track.points)) else track
+
+
+def _unclaimed(tracks: Sequence[Track], found: Sequence[Match | None], free: np.ndarray) -> np.ndarray:
+    """Points that no object that was found explains."""
+    for track, match in zip(tracks, found, strict=True):
+        if match is not None and len(free):
+            tree = cKDTree(track.points + match.motion)
+            free = free[~np.isfinite(tree.query(free, distance_upper_bound=2 * track.tolerance)[0])]
+    return free
+
+
+def _assigned(tracks: Sequence[Track], reaches: Sequence[float], free: np.ndarray, time: float) -> dict[int, Match]:
+    """Missing objects to pieces of what is left over, so that all together fit best."""
+    if not tracks or len(free) < FEWEST:
+        return {}
+    pieces = _pieces(free, max(track.tolerance for track in tracks))
+    scores = np.zeros((len(tracks), len(pieces)))
+    matches: dict[tuple[int, int], Match] = {}
+    for row, (track, reach) in enumerate(zip(tracks, reaches, strict=True)):
+        for column, piece in enumerate(pieces):
+            match, score = _fitted(track, piece, _predicted(track, time), reach)
+            matches[row, column], scores[row, column] = match, score
+    rows, columns = linear_sum_assignment(scores, maximize=True)
+    return {
+        int(row): matches[row, column] for row, column in zip(rows, columns, strict=True) if scores[row, column] >= FITS
+    }
+
+
+def _fitted(track: Track, piece: np.ndarray, predicted: np.ndarray, reach: float) -> tuple[Match, float]:
+    """An object laid onto a piece, and how well they are the same: the harmonic mean of both shares."""
+    tree = cKDTree(piece)
+    best, score = Match(predicted, 0.0), 0.0
+    for start in (piece.mean(0) - track.points.mean(0), predicted):
+        if np.linalg.norm(start - predicted) > reach + track.tolerance:
             continue
+        motion = _aligned(track, tree, start, reach)
+        share = _found(track, motion, piece)
+        covered = np.isfinite(cKDTree(track.points + motion).query(piece, distance_upper_bound=track.tolerance)[0])
+        both = 2 * share * covered.mean() / max(share + covered.mean(), 1e-9)
+        if both > score and np.linalg.norm(motion - predicted) <= reach + track.tolerance:
+            best, score = Match(motion, share), float(both)
+    return best, score
+
+
+def _pieces(points: np.ndarray, gap: float) -> list[np.ndarray]:
+    """Points that hang together, as far as no gap between cells is larger than `gap`; the largest pieces only."""
+    cells, inverse = np.unique(np.floor(points / gap).astype(np.int64), axis=0, return_inverse=True)
+    pairs = cKDTree(cells).query_pairs(1.8, output_type="ndarray")
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(cells), len(cells)))
+    piece = connected_components(graph, directed=False)[1][inverse.reshape(-1)]
+    sizes = np.bincount(piece)
+    largest = np.argsort(-sizes, kind="stable")[:PIECES]
+    return [points[piece == index] for index in largest if sizes[index] >= FEWEST]
+
+
+def _labels(tracks: Sequence[Track], found: Sequence[Match | None], ground: Ground, xyz: np.ndarray) -> np.ndarray:
+    """The label of the nearest old point, object or background, as far as it is near enough."""
+    labels = np.zeros(len(xyz), np.int32)
+    nearest = np.full(len(xyz), np.inf)
+    for index, (track, match) in enumerate(zip(tracks, found, strict=True)):
+        if match is None:
+            continue
+        candidates = _around(xyz, track.points + match.motion, track.tolerance)
         near = xyz[candidates]
-        motion[index] = _motion(track, ground.left_over(near), predicted, reach)
-        distance = cKDTree(track.points + motion[index]).query(near, distance_upper_bound=track.tolerance)[0]
+        distance = cKDTree(track.points + match.motion).query(near, distance_upper_bound=track.tolerance)[0]
         mine = np.isfinite(distance) & (distance < nearest[candidates]) & (distance < ground.distance(near))
         labels[candidates[mine]] = index + 1
         nearest[candidates[mine]] = distance[mine]
-        share[index] = _found(track, motion[index], near[mine])
-    return Carried(labels, motion, share)
+    return labels
 
 
 class Ground:
-    """What was background in the last cloud."""
+    """What was background in the last cloud, and the plane that it lies in as far as there is one.
+
+    Where an object is taken away the plane goes on: what comes to light there is no other object.
+    """
 
     def __init__(self, points: np.ndarray) -> None:
         self._tree = cKDTree(points) if len(points) > 1 else None
         if self._tree is not None:
             self._spacing = float(np.median(self._tree.query(points[:: max(1, len(points) // 300)], k=2)[0][:, 1]))
+            self._plane = _plane(points, self._spacing)
 
     def distance(self, xyz: np.ndarray) -> np.ndarray:
         """To the nearest of its points."""
         return np.full(len(xyz), np.inf) if self._tree is None else self._tree.query(xyz)[0]
 
     def left_over(self, xyz: np.ndarray) -> np.ndarray:
-        """The points that it does not explain; all of them if hardly any is left."""
-        if self._tree is None:
+        """The points that it does not explain."""
+        if self._tree is None or len(xyz) == 0:
             return xyz
-        left = xyz[self.distance(xyz) > 2.0 * self._spacing]
-        return left if len(left) > 10 else xyz
+        explained = self.distance(xyz) <= 2.0 * self._spacing
+        if self._plane is not None:
+            normal, offset, thickness = self._plane
+            explained |= np.abs(xyz @ normal - offset) <= thickness
+        return xyz[~explained]
+
+
+def _plane(points: np.ndarray, spacing: float) -> tuple[np.ndarray, float, float] | None:
+    """Normal, offset and half thickness of the plane that holds most of the points, if that is a third of them."""
+    rng = np.random.default_rng(0)
+    sample = points[rng.integers(0, len(points), min(len(points), 1500))]
+    thickness = max(0.5 * spacing, 0.002)
+    best, most = None, len(sample) // 3
+    for _ in range(60):
+        a, b, c = sample[rng.integers(0, len(sample), 3)]
+        normal = np.cross(b - a, c - a)
+        if (length := float(np.linalg.norm(normal))) < 1e-9:
+            continue
+        normal /= length
+        count = int((np.abs((sample - a) @ normal) <= thickness).sum())
+        if count > most:
+            best, most = (normal, float(a @ normal), 2 * thickness), count
+    return best
 
 
 def _around(xyz: np.ndarray, points: np.ndarray, margin: float) -> np.ndarray:
@@ -109,14 +257,6 @@ def _around(xyz: np.ndarray, points: np.ndarray, margin: float) -> np.ndarray:
     for axis in range(3):
         inside &= (xyz[:, axis] >= low[axis]) & (xyz[:, axis] <= high[axis])
     return np.flatnonzero(inside)
-
-
-def _motion(track: Track, near: np.ndarray, predicted: np.ndarray, reach: float) -> np.ndarray:
-    """The better of two alignments: from the predicted place, and from where the new points' middle is."""
-    tree = cKDTree(near)
-    middle = near.mean(0) - track.points.mean(0)
-    tries = [_aligned(track, tree, start, reach) for start in (predicted, middle)]
-    return max(tries, key=lambda motion: _found(track, motion, near))
 
 
 def _aligned(track: Track, tree: cKDTree, start: np.ndarray, reach: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from iseg3d_ros.clicks import Click
+from iseg3d_ros.geometry.planes import Plane, large_planes
 from iseg3d_ros.geometry.transforms import apply
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.pointcloud2_read import Points
@@ -49,6 +50,11 @@ class Layouts:
         if self.points.kept is not None:
             xyz = self.points.at_message_places(np.ascontiguousarray(xyz), np.nan)
         return clouds.base(xyz, None, clouds.XYZCPE)
+
+    @cached_property
+    def large_planes(self) -> tuple[Plane, ...]:
+        """Ground, table top and walls."""
+        return large_planes(self.points.xyz)
 
     @cached_property
     def plain(self) -> clouds.CloudBuffer:

@@ -8,6 +8,7 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from iseg3d_ros.interaction.safe_sets import Safety, removable, sure_points
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.pointcloud2_read import Structured
@@ -21,6 +22,7 @@ except ImportError:  # it comes with ROS, not with pip: our own code gives the s
     create_cloud = structured_points = None
 
 STRUCTURED: Structured | None = structured_points  # for io.pointcloud2_read.read_points
+GREY = 110
 _FIELDS: dict[np.dtype, list[PointField]] = {}  # every layout's fields, made once
 
 
@@ -94,24 +96,32 @@ def segmentation_cloud(view: View) -> PointCloud2:
     return message
 
 
-def object_points(view: View) -> PointCloud2:
-    """The active object's points."""
+def object_points(view: View, safety: Safety) -> PointCloud2:
+    """The active object's points to grasp at."""
     active = view.active_object
-    chosen = view.indices(active.index) if active else np.zeros(0, np.int64)
+    chosen = sure_points(view, active, safety.grasp) if active else np.zeros(0, np.int64)
     return cloud_message(clouds.plain(np.take(view.points.xyz.T, chosen, axis=1).T), header(view))
 
 
-def scene_without_object(view: View) -> PointCloud2:
-    """All points but the active object's."""
+def scene_without_object(view: View, safety: Safety) -> PointCloud2:
+    """All points but those that are the active object's for certain."""
     active = view.active_object
     if active is None:
         return cloud_message(clouds.plain(view.points.xyz), header(view))
-    return cloud_message(clouds.plain(view.points.xyz.T[:, view.result.labels != active.index].T), header(view))
+    return cloud_message(clouds.plain(view.points.xyz.T[:, ~removable(view, active, safety)].T), header(view))
 
 
 def full_cloud(view: View) -> PointCloud2:
     """x y z [rgb]."""
     return cloud_message(view.layouts.plain, header(view))
+
+
+def coloured(view: View) -> PointCloud2:
+    """Every object in its own colour, as markers and the console draw it; the rest is grey."""
+    table = np.full((len(view.objects) + 1, 3), GREY, np.uint8)
+    for item in view.objects:
+        table[item.index] = np.rint(255 * np.array(item.colour))
+    return cloud_message(clouds.plain(view.points.xyz, table[view.result.labels]), header(view))
 
 
 def uncertainty(view: View) -> PointCloud2:

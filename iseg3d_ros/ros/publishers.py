@@ -20,6 +20,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float64, String
 from visualization_msgs.msg import MarkerArray
 
+from iseg3d_ros.interaction.safe_sets import Safety
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.msg import ClickResult, ObjectIndices, Objects
 from iseg3d_ros.ros import conversion as messages
@@ -76,23 +77,33 @@ class Outputs:
     """All publishers of the segmenter; made and destroyed on the executor's thread, published to from the worker's."""
 
     def __init__(
-        self, node: Node, settings: SegmenterSettings, poses: PoseStream, shown: Callable[[float, View], object]
+        self,
+        node: Node,
+        settings: Callable[[], SegmenterSettings],
+        poses: PoseStream,
+        shown: Callable[[float, View], object],
     ) -> None:
         """`shown` hears of every new view that is out, and how many milliseconds it took."""
-        self._node, self._poses, self._shown = node, poses, shown
+        self._node, self._settings, self._poses, self._shown = node, settings, poses, shown
         self._publishing = threading.Lock()  # a publisher must not go while the worker's thread uses it
-        clouds = quality(settings.clouds_reliability)
+        clouds = quality(settings().clouds_reliability)
         table: list[tuple[str, Any, QoSProfile, Callable[[View], Any]]] = [
             # Labels first: who waits for them shall not wait for the rest.
             ("~/labelled", PointCloud2, LATCHED, point_cloud2.labelled),
             ("~/segmentation", PointCloud2, NEWEST, point_cloud2.segmentation_cloud),
             ("~/objects", Objects, LATCHED, messages.objects),
             ("~/object_pose", PoseStamped, NEWEST, self._pose),
-            ("~/object_points", PointCloud2, clouds, point_cloud2.object_points),
-            ("~/scene_without_object", PointCloud2, clouds, point_cloud2.scene_without_object),
+            ("~/object_points", PointCloud2, clouds, self._object_points),
+            (
+                "~/scene_without_object",
+                PointCloud2,
+                clouds,
+                self._scene,
+            ),
             ("~/object_indices", ObjectIndices, LATCHED, messages.object_indices),
             ("~/suggested_click", PointStamped, LATCHED, messages.suggested_click),
             ("~/markers", MarkerArray, LATCHED, markers.markers),
+            ("~/coloured", PointCloud2, LATCHED, point_cloud2.coloured),
             ("~/uncertainty", PointCloud2, LATCHED, point_cloud2.uncertainty),
         ]
         if (vision := vision_messages()) is not None:
@@ -144,6 +155,12 @@ class Outputs:
         if publisher.get_subscription_count() > 0 and (pose := self._pose(view)) is not None:
             publisher.publish(pose)
 
+    def _object_points(self, view: View) -> PointCloud2:
+        return point_cloud2.object_points(view, safety(self._settings()))
+
+    def _scene(self, view: View) -> PointCloud2:
+        return point_cloud2.scene_without_object(view, safety(self._settings()))
+
     def _pose(self, view: View) -> PoseStamped | None:
         return self._poses.message(view, self._node.get_clock().now().nanoseconds)
 
@@ -181,6 +198,11 @@ class Outputs:
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._diagnostics.publish(array)
+
+
+def safety(settings: SegmenterSettings) -> Safety:
+    """The parameters for what may be acted on."""
+    return Safety(settings.grasp_probability, settings.removal_probability, settings.removal_margin)
 
 
 def vision_messages() -> Any | None:

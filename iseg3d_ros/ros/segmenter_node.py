@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
+from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.frames import Frames, frames_of
-from iseg3d_ros.ros.inference_thread import Worker
+from iseg3d_ros.ros.inference_thread import Answer, Worker
 from iseg3d_ros.ros.model_loading import load_model
 from iseg3d_ros.ros.node_support import nanoseconds, run
 from iseg3d_ros.ros.parameters import declare, read, refusal
@@ -75,6 +81,8 @@ class Segmenter(LifecycleNode):
         self._running: Running | None = None
         self._health = Health()
         self._newest_stamp = 0
+        self._loading: Answer[InteractiveSession] | None = None
+        self._service_change_state.callback_group = ReentrantCallbackGroup()  # it waits for the model
 
     # Lifecycle
 
@@ -83,14 +91,14 @@ class Segmenter(LifecycleNode):
         try:
             self.settings = read(self, SegmenterSettings)
             self._health = Health()
-            session = load_model(self.settings, self.get_logger().info, self.notify_operator)
+            session = self._loading.result() if self._loading else self._load(self.settings)
         except (ValueError, RuntimeError, OSError, ImportError) as error:
             self.get_logger().error(f"cannot configure: {error}")
             return FAILURE
         frames = frames_of(self)
         intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
         poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
-        outputs = Outputs(self, self.settings, poses, self._shown)
+        outputs = Outputs(self, lambda: self.settings, poses, self._shown)
         work = Work(session, lambda: self.settings, intake, outputs, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
         folder = session_folder(self.settings, self.get_fully_qualified_name())
@@ -115,7 +123,7 @@ class Segmenter(LifecycleNode):
         worker: Worker[PointCloud2] = Worker(
             work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
         )
-        inputs = Inputs(self, self.settings, worker, work.click, work.goal)
+        inputs = Inputs(self, self.settings, worker, work.click, work.goal, lambda: self.settings.goal_pose_clicks)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
             self.create_timer(self.settings.diagnostics_period, self._diagnose),
@@ -160,14 +168,31 @@ class Segmenter(LifecycleNode):
         """Back to unconfigured, so that it can be tried again."""
         return self.on_shutdown(state)
 
-    def _LifecycleNodeMixin__on_change_state(self, request: Any, response: Any) -> Any:  # noqa: N802
-        """rclpy's own handler, which raises where a state has no such transition: that must not end the node."""
+    def _load(self, settings: SegmenterSettings) -> InteractiveSession:
+        return load_model(settings, self.get_logger().info, self.notify_operator)
+
+    async def _LifecycleNodeMixin__on_change_state(self, request: Any, response: Any) -> Any:  # noqa: N802
+        """rclpy's own handler, which raises where a state has no such transition: that must not end the node.
+
+        Before it configures, the model is loaded on a thread of its own: services and timers go on meanwhile.
+        """
+        if self._loading is not None:
+            self.get_logger().warning(f"the transition {request.transition.id} is refused: the model is being loaded")
+            response.success = False
+            return response
         try:
+            if request.transition.id == Transition.TRANSITION_CONFIGURE and self._parts is None:
+                self._loading = Answer(partial(self._load, read(self, SegmenterSettings)), self._wake)
+                threading.Thread(target=self._loading.run, name="loading", daemon=True).start()
+                with contextlib.suppress(Exception):  # on_configure hears of it and says why
+                    await self._loading
             return super()._LifecycleNodeMixin__on_change_state(request, response)  # type: ignore[misc]
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             self.get_logger().warning(f"the transition {request.transition.id} is refused: {error}")
             response.success = False
             return response
+        finally:
+            self._loading = None
 
     def destroy_node(self) -> None:
         """Ends the thread as well, and the lifecycle's services, which rclpy leaves waiting for callers."""

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol
 
+import numpy as np
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.service import Service
 from std_srvs.srv import SetBool, Trigger
 
+from iseg3d_ros.interaction.safe_sets import sure_points
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.ros import conversion as messages
@@ -181,6 +184,10 @@ class Services:
                 raise ValueError(f"the object '{item.id}' has no points in the present cloud")
             response.cloud = full_cloud(view)
             response.indices = messages.unsigned(view.indices(item.index))
+            sure = sure_points(view, item, active.settings.grasp_probability)
+            response.sure_indices = messages.unsigned(sure)
+            probabilities = view.result.probability[view.indices(item.index)]
+            response.probabilities = array("f", probabilities.astype(np.float32).tobytes())
             response.object = messages.object_info(view, item)
             response.pose.header, response.pose.pose = header(view), response.object.pose
             return view, item

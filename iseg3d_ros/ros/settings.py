@@ -94,11 +94,36 @@ class SegmenterSettings:
         live=True,
     )
     column_radius: float = parameter(
-        0.3, "Radius of the vertical column that a goal_pose chooses, metres.", low=0.01, high=100.0, live=True
+        0.3, "Radius of the vertical column that ~/click/goal chooses, metres.", low=0.01, high=100.0, live=True
     )
     goal_pose_clicks: bool = parameter(
-        True,
-        "Whether goal_pose selects the object at its place; switch it off where goal_pose drives the robot.",
+        False,
+        "Whether goal_pose selects the object at its place, as ~/click/goal always does; off, for it drives robots.",
+        live=True,
+    )
+    # What may be acted on.
+    grasp_probability: float = parameter(
+        0.8,
+        "Points of ~/object_points and sure_indices are at least that probable: a gripper that closes on the table "
+        "below costs more than points that are missing at the object's rim.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    removal_probability: float = parameter(
+        0.8,
+        "Points that ~/scene_without_object leaves out are at least that probable: what the model is unsure of stays "
+        "an obstacle.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    removal_margin: float = parameter(
+        0.03,
+        "Points are left out of ~/scene_without_object only so far beyond the box of the points to grasp at, metres: "
+        "a sensor's noise and a rim, and not the thing beside.",
+        low=0.0,
+        high=1.0,
         live=True,
     )
     tf_timeout: float = parameter(

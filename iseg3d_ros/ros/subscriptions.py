@@ -55,8 +55,10 @@ class Inputs:
         worker: Worker[PointCloud2],
         on_click: Callable[[ClickRequest], object],
         on_goal: Callable[[PoseStamped, ClickRequest], object],
+        shared_goals: Callable[[], bool],
     ) -> None:
-        """`on_click` and `on_goal` are called on the worker's thread."""
+        """`on_click` and `on_goal` are called on the worker's thread; `shared_goals`: whether goal_pose counts now."""
+        self._shared_goals = shared_goals
         self._node, self._worker, self._on_click, self._on_goal = node, worker, on_click, on_goal
         self.lost = 0
         self.reliable = settings.points_reliability == "reliable"
@@ -69,7 +71,8 @@ class Inputs:
             self._points("~/click/positive", Click.POSITIVE),
             self._points("~/click/negative", Click.NEGATIVE),
             self._points("~/click/new_object", Click.NEW_OBJECT),
-            node.create_subscription(PoseStamped, "goal_pose", self._goal, QoSProfile(depth=10)),
+            node.create_subscription(PoseStamped, "~/click/goal", self._goal, CLICKS),
+            node.create_subscription(PoseStamped, "goal_pose", self._shared_goal, QoSProfile(depth=10)),
         ]
 
     def close(self) -> None:
@@ -98,6 +101,10 @@ class Inputs:
         if self._worker.enabled:
             place = click_at((0, 0, 0), message.header.frame_id, message.header.stamp)
             self._worker.call(partial(self._on_goal, message, self.request(place)))
+
+    def _shared_goal(self, message: PoseStamped) -> None:
+        if self._shared_goals():
+            self._goal(message)
 
 
 def click_at(point: Any, frame: str, stamp: Any) -> Click:

@@ -40,8 +40,9 @@ SUBSCRIBED = (
     Topic("~/click/new_object", "geometry_msgs/msg/PointStamped", CLICK, "the first click on a new object"),
     Topic("~/click", "iseg3d_ros/msg/Click", CLICK, "a click with object id and label, from a program"),
     Topic(
-        "goal_pose", "geometry_msgs/msg/PoseStamped", DEFAULT, "selects the object in that column, or begins a new one"
+        "~/click/goal", "geometry_msgs/msg/PoseStamped", CLICK, "selects the object in that column, or begins a new one"
     ),
+    Topic("goal_pose", "geometry_msgs/msg/PoseStamped", DEFAULT, "the same, if `goal_pose_clicks` is on"),
     Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, newest 100", "transforms", "tf2_msgs"),
     Topic(
         "/tf_static", "tf2_msgs/msg/TFMessage", "reliable, transient local", "transforms that hold always", "tf2_msgs"
@@ -61,8 +62,18 @@ PUBLISHED = (
         RELIABLE,
         "Autoware's PointXYZCPE in the source's order: class_id (255: no return), probability, entropy",
     ),
-    Topic("~/object_points", "sensor_msgs/msg/PointCloud2", CHOSEN, "x y z of the active object"),
-    Topic("~/scene_without_object", "sensor_msgs/msg/PointCloud2", CHOSEN, "x y z of all but the active object"),
+    Topic(
+        "~/object_points",
+        "sensor_msgs/msg/PointCloud2",
+        CHOSEN,
+        "x y z of the active object, as far as it may be grasped at",
+    ),
+    Topic(
+        "~/scene_without_object",
+        "sensor_msgs/msg/PointCloud2",
+        CHOSEN,
+        "x y z of all but what is the active object for certain",
+    ),
     Topic(
         "~/objects", "iseg3d_ros/msg/Objects", LATCHED, "ids, names, clicks, boxes, confidence; the work's whole state"
     ),
@@ -72,6 +83,7 @@ PUBLISHED = (
     Topic("~/detections", "vision_msgs/msg/Detection3DArray", RELIABLE, "the objects' oriented boxes", "vision_msgs"),
     Topic("~/object_pose", "geometry_msgs/msg/PoseStamped", RELIABLE, "centre of the active object's box, streamed"),
     Topic("~/uncertainty", "sensor_msgs/msg/PointCloud2", LATCHED, "x y z rgb, coloured by entropy (yellow: unsure)"),
+    Topic("~/coloured", "sensor_msgs/msg/PointCloud2", LATCHED, "x y z rgb, every object in its colour of ~/objects"),
     Topic("~/suggested_click", "geometry_msgs/msg/PointStamped", LATCHED, "where the next click would help most"),
     Topic("~/markers", "visualization_msgs/msg/MarkerArray", LATCHED, "clicks, boxes, names, suggested click"),
     Topic("~/click_result", "iseg3d_ros/msg/ClickResult", CLICK, "what became of every click; why one was refused"),

@@ -184,14 +184,12 @@ class Work:
 
     def goal(self, goal: PoseStamped, request: ClickRequest) -> None:
         """A pose on the ground chooses the object that stands there, or begins a new one."""
-        if not self._settings().goal_pose_clicks:
-            return
         try:
             shown, frame, given = self._shown_for(request), request.frame, goal.pose.position
             place = self._intake.locate(shown, np.array([given.x, given.y, given.z]), frame)
             column = shown.column(place, self._intake.axis(shown, frame), self._settings().column_radius)
             if len(column) == 0:
-                raise ValueError("goal_pose: nothing stands in that column (column_radius says how wide it is)")
+                raise ValueError("goal: nothing stands in that column (column_radius says how wide it is)")
         except REFUSED as error:
             self._listener.notify_operator(str(error))
             return
@@ -211,6 +209,8 @@ class Work:
             raise ValueError(f"there are {len(ids)} ids but {len(names)} names: give one each, or no names at all")
         if not ids and not clicks:
             raise ValueError("the request names no object and holds no click")
+        if twice := sorted({name for name in ids if name and ids.count(name) > 1}):
+            raise ValueError(f"the request names {', '.join(twice)} more than once: an id stands for one object")
         added: list[str] = []
         with self.session.step():
             for wanted, name in zip(ids, names or [""] * len(ids), strict=True):

@@ -152,7 +152,7 @@ def test_get_object_feeds_a_grasp_sampler(robot: Operator) -> None:
 
 
 def test_goal_pose_chooses_a_column(robot: Operator) -> None:
-    publisher = robot.publisher("/goal_pose", PoseStamped)
+    publisher = robot.publisher("~/click/goal", PoseStamped)
     goal = PoseStamped()
     goal.header.frame_id = "sensor"
     goal.pose.position.x, goal.pose.position.y = 0.35, 0.1
@@ -165,6 +165,20 @@ def test_goal_pose_chooses_a_column(robot: Operator) -> None:
     robot.latest("~/objects", lambda m: m.active_id != made.active_id)
     publisher.publish(goal)
     robot.latest("~/objects", lambda m: m.active_id == made.active_id)
+
+
+def test_a_goal_that_drives_the_robot_makes_no_object(robot: Operator) -> None:
+    goal = PoseStamped()
+    goal.header.frame_id = "sensor"
+    robot.publisher("/goal_pose", PoseStamped).publish(goal)
+    robot.spin(1.0)
+    assert not robot.call("get_object", GetObject).success
+    assert not [message for message in robot.heard["~/objects"] if message.objects]
+
+
+def test_an_id_stands_for_one_object(robot: Operator) -> None:
+    answer = robot.call("add_objects", AddObjects, ids=["a", "a"])
+    assert not answer.success and "names a more than once" in answer.message
 
 
 def test_saved_files(robot: Operator, shared: Shared) -> None:

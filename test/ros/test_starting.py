@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import missing_ros
+from conftest import NodeProcess, domain, missing_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
-from ros_operator import node_process
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from ros_operator import node_process, operator
 
 import iseg3d_ros
 
@@ -88,3 +90,40 @@ sys.exit(segmenter_node.main(["--ros-args", "-p", "autostart:=true", "-p", "mode
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr and "iseg3d_ros:" not in ended.stderr, ended.stderr
+
+
+def test_services_answer_while_the_model_loads(tmp_path: Path) -> None:
+    """Nav2's lifecycle manager, and whoever asks for parameters, must not take a node that loads for a dead one."""
+    code = """
+import sys, time
+from pathlib import Path
+from iseg3d_ros.ros import segmenter_node
+load = segmenter_node.load_model
+
+def slowly(*arguments):
+    while not Path("go on").exists():
+        time.sleep(0.05)
+    return load(*arguments)
+
+segmenter_node.load_model = slowly
+sys.exit(segmenter_node.main(["--ros-args", "-p", "model:=random_walker"]))
+"""
+    with domain() as number, operator(number) as robot:
+        process = NodeProcess([sys.executable, "-c", code], tmp_path / "log")
+        try:
+            change = robot.node.create_client(ChangeState, "/segmenter/change_state")
+            robot.until(change.service_is_ready, what="the segmenter")
+            configure = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+            configured = change.call_async(configure)
+            robot.spin(0.5)
+            state = robot.call("get_state", GetState).current_state.id
+            assert not configured.done() and state == State.PRIMARY_STATE_UNCONFIGURED
+            again = robot.call("change_state", ChangeState, transition=configure.transition)
+            assert not again.success, "once is enough"
+            (tmp_path / "go on").touch()
+            robot.until(configured.done, what="the configured segmenter")
+            assert configured.result().success
+            assert robot.call("get_state", GetState).current_state.id == State.PRIMARY_STATE_INACTIVE
+        finally:
+            (tmp_path / "go on").touch()
+            process.end()

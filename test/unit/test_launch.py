@@ -156,7 +156,7 @@ def test_remapped_topics_and_namespaces_reach_rviz(launched: Callable[..., Start
         "segment.launch.py", "rviz:=true", "points:=/lidar/points", "namespace:=left", "fixed_frame:=odom"
     )
     rules = started.rules("rviz2")
-    assert rules["/points"] == "/lidar/points" and rules["/segmenter/labelled"] == "/left/segmenter/labelled"
+    assert rules["/points"] == "/lidar/points" and rules["/segmenter/coloured"] == "/left/segmenter/coloured"
     assert rules["/segmenter/click/positive"] == "/left/segmenter/click/positive"
     assert started.rules("segmenter")["~/points"] == "/lidar/points"
     words = started.programs["rviz2"]["arguments"]

@@ -46,6 +46,19 @@ def test_cmake_and_pip_know_the_same_nodes() -> None:
     assert tuple(cmake[1].split()) == NODES
 
 
+def test_colcon_installs_the_examples_and_the_command() -> None:
+    cmake = (REPOSITORY / "CMakeLists.txt").read_text()
+    folders = re.search(r"install\(DIRECTORY ([\w ]+) DESTINATION share/", cmake)
+    assert folders is not None and "examples" in folders[1].split()
+    assert "install(PROGRAMS ${command} DESTINATION bin)" in cmake and "/iseg3d)" in cmake
+
+
+def test_the_manifest_names_what_python_and_the_launch_files_need() -> None:
+    needed = {element.text for element in ElementTree.parse(REPOSITORY / "package.xml").getroot().iter("exec_depend")}
+    assert {"tf2_ros_py", "rviz2", "launch_ros", "ament_index_python"} <= needed
+    assert "tf2_ros" not in needed, "that one is C++ only"
+
+
 @pytest.mark.parametrize("path", INTERFACES, ids=lambda path: path.name)
 def test_every_field_of_an_interface_is_documented(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if line and line != "---"]

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from iseg3d_ros.benchmarks._tracking_scenes import Sweep as LabelledSweep
+from iseg3d_ros.benchmarks._tracking_scenes import sweeps
+from iseg3d_ros.benchmarks._tracking_scenes import table as table_sequence
 from iseg3d_ros.geometry.boxes import Box, corners, oriented_box
 from iseg3d_ros.interaction.accumulator import SECOND, Accumulator, Sweep
 from iseg3d_ros.interaction.association import carry, moving, remember
+from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.tracking import Follower
+from iseg3d_ros.io.pointcloud2_read import Points
 
 
 def table(rng: np.random.Generator, places: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -123,3 +129,37 @@ def test_accumulator_begins_anew_when_the_clock_jumps_back() -> None:
     assert len(accumulator) == 1
     with pytest.raises(ValueError, match="no cloud"):
         Accumulator(1, 1, 1).merged()
+
+
+@pytest.mark.parametrize("seed", [0, 2, 4, 7])
+def test_an_object_that_is_taken_away_leaves_its_neighbour_alone(seed: int) -> None:
+    """Two that look the same, 15 mm apart: one goes, the other keeps its points and does not move."""
+    sequence = table_sequence(seed, "vanishing")
+    sequence.things[0].gone = (0.15, np.inf)
+    follower, ids = Follower(), ["gone", "stays"]
+    for sweep in sweeps(sequence, 5, seed):
+        cloud = CurrentCloud(Points(sweep.xyz, sweep.rgb, None, None, (1, len(sweep.xyz))), "s", stamp(sweep), None)
+        truth = np.where(sweep.truth <= 2, sweep.truth, 0)
+        if sweep.time > 0:
+            followed = follower.follow(cloud, sweep.pose, ids, 0.3)
+            assert ("gone" in followed.lost) == (sweep.time >= 0.15), sweep.time
+            assert "stays" not in followed.lost and iou(followed.labels == 2, truth == 2) > 0.85
+            taken = int((followed.labels == 1)[sweep.truth == 2].sum())
+            at_most = 0.0 if "gone" in followed.lost else 0.05 * (truth == 2).sum()  # where they stand 15 mm apart
+            assert taken <= at_most, "the neighbour's points went with it"
+        follower.remember_masks(cloud, sweep.pose, truth, ids)
+
+
+def test_objects_that_pass_each_other_keep_their_ids() -> None:
+    """Each goes to where the other was, one after the other round: together they fit best as they are."""
+    rng = np.random.default_rng(6)
+    before, labels = table(rng, [(0.0, 0.0), (0.0, 0.3), (0.3, 0.0)])
+    tracks = [remember(before[labels == i], 0.0) for i in (1, 2, 3)]
+    after, truth = table(rng, [(0.0, 0.12), (0.0, 0.42), (0.3, 0.12)])
+    carried = carry(tracks, before[labels == 0], after, 0.1, [0.2] * 3)
+    for i in (1, 2, 3):
+        assert iou(carried.labels == i, truth == i) > 0.85
+
+
+def stamp(sweep: LabelledSweep) -> int:
+    return int(sweep.time * SECOND) + 1
