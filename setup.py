@@ -31,7 +31,7 @@ EXTRAS = {
     ],
     "open3d": [f"open3d-cpu>=0.18; {LINUX}", "open3d>=0.18; sys_platform != 'linux' or platform_machine != 'x86_64'"],
     "train": ["matplotlib"],
-    "console": ["viser>=1.0", "websockets>=13", "msgspec"],
+    "console": ["websockets>=13"],
     "ray": ["ray[default]>=2.9"],
     "bags": ["rosbags"],
     "scanners": ["laspy[lazrs]", "pye57"],
@@ -64,7 +64,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["iseg3d_ros", "iseg3d_ros.*"]),
     package_dir={"": "."},  # said, not implied: an editable install is then a path, after which the messages' follows
-    package_data={"": ["py.typed", "*.json", "*.yaml", "*.html", "*.css", "*.js", "*.npz"]},
+    package_data={"": ["py.typed", "*.json", "*.yaml", "*.npz"], "iseg3d_ros.console": ["web/*"]},
     python_requires=">=3.10",
     install_requires=["torch>=2.4", "numpy>=1.23", "scipy>=1.10", "safetensors>=0.4", "pyyaml>=6", "pillow>=9"],
     extras_require=EXTRAS,

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import NodeProcess
-from tables import table
 
-from iseg3d_ros.console.display import Display
 from iseg3d_ros.console.protocol import Abilities, Command
 from iseg3d_ros.console.updates import Board, CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, StateUpdate
-from iseg3d_ros.console.view3d import viewpoint
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
@@ -36,7 +34,7 @@ def missing() -> str:
     """Why no browser can be driven here, or an empty string."""
     if CHROMIUM is None:
         return "no chromium is installed"
-    for package in ("playwright", "viser"):
+    for package in ("playwright", "websockets"):
         if importlib.util.find_spec(package) is None:
             return f"{package} is not installed"
     return ""
@@ -101,8 +99,15 @@ class Robot:
 class Page:
     """A browser's page, with the words and places that tests use."""
 
-    def __init__(self, browser: Any, address: str, touch: bool = False) -> None:
-        self.context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, has_touch=touch)
+    def __init__(
+        self, browser: Any, address: str, touch: bool = False, size: tuple[int, int] = (WIDTH, HEIGHT),
+        newcomer: bool = False,
+    ) -> None:  # fmt: skip
+        """`newcomer`: a browser that sees the page for the first time, and is greeted."""
+        width, height = size
+        self.context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch, locale="en")
+        if not newcomer:
+            self.context.add_init_script("localStorage.setItem('iseg3d.seen', '1')")
         self.page = self.context.new_page()
         self.page.set_default_timeout(1000 * PATIENCE)
         self.page.goto(address)
@@ -111,14 +116,36 @@ class Page:
         """Wait until the words stand somewhere on the page."""
         self.page.get_by_text(re.compile(words)).first.wait_for(state="visible")
 
-    def click(self, place: tuple[float, float, float], *held: str) -> None:
-        """Click where a point of the table top is drawn, with keys held."""
-        x, y = pixel(place)
+    def until(self, expression: str) -> None:
+        """Wait until something holds in the page, where `page` is its application."""
+        end = time.monotonic() + PATIENCE
+        while not self.tells(expression):
+            assert time.monotonic() < end, f"never so: {expression}"
+            self.page.wait_for_timeout(50)
+
+    def tells(self, expression: str) -> Any:
+        """What an expression is in the page."""
+        return self.page.evaluate(f"(page => {expression})(window.iseg3d)")
+
+    def ready(self) -> None:
+        """Wait until the whole cloud is drawn, and somebody segments."""
+        self.until("page.cloud && !page.cloud.first && page.cloud.drawn > 0 && !page.incoming && page.link.connected")
+
+    def pixel(self, place: tuple[float, float, float]) -> tuple[float, float]:
+        """Where a place of the cloud is drawn."""
+        seen = self.tells(f"page.camera.project({list(place)}.map((v, n) => v - page.cloud.origin[n]))")
+        frame = self.page.locator("#scene").bounding_box()
+        return frame["x"] + seen["x"], frame["y"] + seen["y"]
+
+    def click(self, place: tuple[float, float, float], *held: str, button: str = "left") -> None:
+        """Click where a place is drawn, with keys held; never so soon that it would be a double click."""
+        self.page.wait_for_timeout(400)
+        x, y = self.pixel(place)
         for key in held:
             self.page.keyboard.down(key)
         self.page.mouse.move(x, y)
-        self.page.mouse.down()
-        self.page.mouse.up()
+        self.page.mouse.down(button=button)
+        self.page.mouse.up(button=button)
         for key in held:
             self.page.keyboard.up(key)
 
@@ -127,23 +154,15 @@ class Page:
         self.page.evaluate("document.activeElement && document.activeElement.blur()")
         self.page.keyboard.press(key)
 
+    def press(self, name: str) -> None:
+        """Press a button of that name."""
+        self.page.get_by_role("button", name=name, exact=True).locator("visible=true").first.click()
+
     def picture(self, name: str) -> None:
         """Keep what is seen."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.wait_for_timeout(2500)  # nodes fade in
+        self.page.wait_for_timeout(500)
         self.page.screenshot(path=ARTEFACTS / f"{name}.png")
-
-
-def pixel(place: tuple[float, float, float]) -> tuple[float, float]:
-    """Where the console's first camera shows a point: a pinhole of 75 degrees."""
-    xyz, rgb, _ = table()
-    display = Display.of(CloudUpdate(0, xyz, rgb))
-    eye, middle = (np.array(value) for value in viewpoint(display))
-    ahead = (middle - eye) / np.linalg.norm(middle - eye)
-    right = np.cross(ahead, display.up) / np.linalg.norm(np.cross(ahead, display.up))
-    seen = np.array([right, np.cross(ahead, right), ahead]) @ (np.array(place) - eye)
-    focal = HEIGHT / 2 / np.tan(np.radians(75) / 2)
-    return WIDTH / 2 + focal * seen[0] / seen[2], HEIGHT / 2 + focal * seen[1] / seen[2]
 
 
 class Remembering:
@@ -164,6 +183,10 @@ class Remembering:
     def send(self, command: Command) -> None:
         """Noted."""
         self.asked.append(command)
+
+    def tell(self, state: StateUpdate) -> None:
+        """Another state than the first."""
+        self._board.publish(state)
 
     def close(self) -> None:
         """Nothing to end."""

@@ -6,27 +6,24 @@
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageChops
 
-from iseg3d_ros.console.local_backend import LocalWork
-from iseg3d_ros.console.page import Console
-from iseg3d_ros.console.server import serve
-from iseg3d_ros.demo.run import draw
-from iseg3d_ros.demo.scenes import open_scene
-from iseg3d_ros.demo.script import play
-from iseg3d_ros.predictor import Predictor
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
+from console_page import Page, chromium  # noqa: E402
+
+from iseg3d_ros.console.local_backend import LocalWork  # noqa: E402
+from iseg3d_ros.console.page import Console  # noqa: E402
+from iseg3d_ros.console.server import serve  # noqa: E402
+from iseg3d_ros.demo.scenes import open_scene  # noqa: E402
+from iseg3d_ros.demo.script import play  # noqa: E402
+from iseg3d_ros.predictor import Predictor  # noqa: E402
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-ARGUMENTS += ["--disable-component-update", "--disable-sync"]
-ARGUMENTS += ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+SIZES = {"console": (1920, 1080), "console_tablet": (1180, 820), "console_phone": (390, 844)}
 MOST = 400_000  # bytes a picture
 WIDTH = 920
 WIDE = 1400  # … of rows of maps
@@ -42,39 +39,32 @@ def main() -> int:
 
 
 def product() -> None:
-    """The demo's picture; the page after its script: objects, and uncertainty."""
-    from playwright.sync_api import sync_playwright
-
+    """The console after the demo's script: on a desk, a tablet, a phone; and its uncertainty."""
     scene = open_scene("room")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         work = LocalWork(scene.cloud, lambda name, size: Predictor.load(name or None), "", Path(folder))
         console = Console(work, serve("127.0.0.1", 18500))
-        console.look_at(cut=0.75)
-        draw(play(work, scene, print), scene, Path(folder) / "demo.png")
-        keep(trimmed(Image.open(Path(folder) / "demo.png")), "demo")
-        try:
-            with sync_playwright() as playwright:
-                chromium = shutil.which("chromium") or shutil.which("google-chrome")
-                browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-                page = browser.new_page(viewport={"width": 1280, "height": 800})
-                page.goto(console.server.address)
-                page.get_by_text("sure").first.wait_for(timeout=120_000)
-                time.sleep(12)
-                page.locator(".mantine-Notification-closeButton").first.click(timeout=60_000)
-                time.sleep(4)
-                keep(seen(page), "console")
-                page.keyboard.press("v")
-                time.sleep(8)
+        play(work, scene, print)
+        for name, size in SIZES.items():
+            page = Page(browser, console.server.address, size=size)
+            page.ready()
+            page.until("page.state.objects.length === 3")
+            keep(seen(page), name)
+            if name == "console":
+                page.key("v")
+                page.until("page.cloud.tiles.every(tile => tile.unsure.some(value => value > 0))")
                 keep(seen(page), "console_uncertainty")
-                browser.close()
-        finally:
-            console.close()
-            work.close()
+            page.context.close()
+        console.close()
+        work.close()
 
 
-def seen(page: Any) -> Image.Image:
-    """What the browser shows."""
-    return Image.open(io.BytesIO(page.screenshot(timeout=120_000)))
+def seen(page: Page) -> Image.Image:
+    """What the browser shows, no wider than a page of documentation."""
+    page.page.wait_for_timeout(2000)
+    image = Image.open(io.BytesIO(page.page.screenshot(timeout=120_000)))
+    width = min(image.width, WIDTH)
+    return image.resize((width, image.height * width // image.width), Image.Resampling.LANCZOS)
 
 
 def trimmed(image: Image.Image, most: int = WIDTH) -> Image.Image:

@@ -1,4 +1,4 @@
-"""`iseg3d console scan.ply`: the operator's page for a cloud file; without a file, the page of a running segmenter."""
+"""`iseg3d console scan.ply`: the page for a cloud file, several, or a folder; without one, of a segmenter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the arguments."""
     parser = subparsers.add_parser("console", help="open the operator's console in a browser", description=__doc__)
-    parser.add_argument("cloud", type=Path, nargs="?", help="PLY, PCD, npz, npy or KITTI .bin file")
+    parser.add_argument("clouds", type=Path, nargs="*", help="PLY, PCD, npz, npy, KITTI .bin files, or folders")
+    parser.add_argument("--classes", type=Path, metavar="FILE", help="YAML list of the classes that objects may have")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all of the machine's")
     parser.add_argument("--port", type=int, default=8080, help="default: %(default)s, or the next free one")
     parser.add_argument("--export", type=Path, default=Path("out"), help="folder for saved files (default: out)")
@@ -22,18 +23,25 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    if arguments.cloud is None:
+    if not arguments.clouds:
         return _with_ros(arguments)
     import threading
 
     from iseg3d_ros.cloud import read_cloud
+    from iseg3d_ros.console.categories import read_category_file
+    from iseg3d_ros.console.folder_backend import FolderWork, scans_of
     from iseg3d_ros.console.local_backend import LocalWork
     from iseg3d_ros.console.page import Console
+    from iseg3d_ros.console.protocol import Work
     from iseg3d_ros.console.server import serve
 
-    cloud = read_cloud(arguments.cloud)
+    categories = read_category_file(arguments.classes) if arguments.classes else ()
+    given = (loader(arguments), arguments.model, arguments.export, categories)
+    single = len(arguments.clouds) == 1 and not arguments.clouds[0].is_dir()
+    cloud = read_cloud(arguments.clouds[0]) if single else None
+    scans = scans_of(arguments.clouds)
     server = serve(arguments.host, arguments.port)
-    work = LocalWork(cloud, loader(arguments), arguments.model, arguments.export)
+    work: Work = FolderWork(scans, *given) if cloud is None else LocalWork(cloud, *given)
     console = Console(work, server)
     print(f"The console is at {server.address} (Ctrl-C ends it)", flush=True)
     print(f"For looking only: {server.view_address}", flush=True)

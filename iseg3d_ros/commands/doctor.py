@@ -20,7 +20,7 @@ NEEDED = ("torch", "numpy", "scipy", "safetensors", "yaml", "PIL")
 OPTIONAL = {
     "spconv": ("faster sparse convolutions on NVIDIA GPUs", "pip install spconv-cu126 (cu120 for Python < 3.12)"),
     "triton": ("the Triton kernel on NVIDIA GPUs", "pip install triton"),
-    "viser": ("iseg3d console and demo", "pip install viser"),
+    "websockets": ("iseg3d console and demo", "pip install websockets"),
     "rosbags": ("iseg3d bag, and bags in the player", "pip install rosbags"),
     "laspy": ("exports as LAS", "pip install laspy"),
     "lazrs": ("exports as LAZ", "pip install lazrs"),

@@ -7,7 +7,6 @@ Origin of a web socket must be the page's own. A second token opens the page for
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import hmac
 import http
@@ -26,12 +25,9 @@ SESSION = 12 * 3600.0  # seconds that a browser is known for
 FREE_GUESSES, LONGEST_WAIT = 5, 60.0  # wrong tokens from an address without a wait; seconds of the longest wait
 ADDRESSES = 1000  # whose wrong tokens are remembered
 
-# viser's page is one file with its scripts, styles and workers in it; it draws into data and blob addresses.
 POLICY = "; ".join([
-    "default-src 'none'", "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob: data:",
-    "style-src 'self' 'unsafe-inline'", "img-src 'self' data: blob:", "font-src 'self' data:",
-    "connect-src 'self' data: blob:", "worker-src 'self' blob: data:", "media-src 'self' data: blob:",
-    "manifest-src 'self' data:", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
+    "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data: blob:",
+    "connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
 ])  # fmt: skip
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -42,17 +38,6 @@ HEADERS = {
 }
 
 log = logging.getLogger(__name__)
-
-# Put into the page: a sentence where it cannot be drawn; and taps, which viser would take for drags of its handles, for
-# a browser captures every touch for what it began on.
-PAGE = """<script>addEventListener("pointerdown",e=>{const t=e.target;
-if(e.pointerType!=="mouse"&&t.tagName==="CANVAS"&&t.hasPointerCapture(e.pointerId))t.releasePointerCapture(e.pointerId);
-},true);addEventListener("DOMContentLoaded",()=>{const c=document.createElement("canvas");
-if(!c.getContext("webgl2")){const n=document.createElement("div");n.id="no-webgl";n.style.cssText=
-"position:fixed;z-index:99999;inset:0;display:flex;align-items:center;justify-content:center;background:#fff;"+
-"font:18px sans-serif;padding:2em";n.textContent="This browser shows no WebGL 2, which the console draws with: "+
-"switch on hardware acceleration in its settings, or open the page in another browser.";document.body.append(n);}});
-</script><title>iseg3d console</title></head>"""
 
 ASK = """<!doctype html><meta name=viewport content="width=device-width"><title>iseg3d console</title>
 <body style="font:18px sans-serif;margin:15vh auto;max-width:30em;padding:0 1em"><h1>iseg3d console</h1>
@@ -71,16 +56,16 @@ class Gate:
         self._guesses = Guesses(clock)
 
     def guard(self, serve: Process) -> Process:
-        """The same server behind this gate."""
+        """The same files behind this gate."""
 
         def process(connection: Any, request: Any) -> Any:
             try:
                 refusal = self.answer(connection, request)
             except (ValueError, LookupError):  # headers that nobody sends in earnest: several of one name, no numbers …
-                refusal = _response(http.HTTPStatus.BAD_REQUEST, "This request cannot be understood.")
+                refusal = respond(http.HTTPStatus.BAD_REQUEST, "This request cannot be understood.")
             if refusal is not None:
                 return refusal
-            return _as_page(serve(connection, request))
+            return serve(connection, request)
 
         return process
 
@@ -89,7 +74,7 @@ class Gate:
         headers = request.headers
         upgrade = "websocket" in headers.get("Upgrade", "").lower()
         if upgrade and not same_origin(headers.get("Origin"), headers.get("Host")):
-            return _response(http.HTTPStatus.FORBIDDEN, "A page of another site may not open this console.")
+            return respond(http.HTTPStatus.FORBIDDEN, "A page of another site may not open this console.")
         if self.role(connection, request):
             return None
         given = parse_qs(urlsplit(request.path).query).get("token", [""])[0]
@@ -109,7 +94,7 @@ class Gate:
     def _try(self, address: str, given: str, port: int) -> Any:
         wait = self._guesses.wait(address)
         if wait:
-            return _response(http.HTTPStatus.TOO_MANY_REQUESTS, f"Too many wrong tokens: wait {wait} seconds.",
+            return respond(http.HTTPStatus.TOO_MANY_REQUESTS, f"Too many wrong tokens: wait {wait} seconds.",
                              {"Retry-After": str(wait)})  # fmt: skip
         for role, token in self.tokens.items():
             if _same(given, token):
@@ -124,7 +109,7 @@ class Gate:
         ticket = f"{text}.{_signed(self.tokens['work'], text)}"
         rules = f"HttpOnly; SameSite=Lax; Path=/; Max-Age={int(SESSION)}"
         cookie = f"{_cookie_name(port)}={ticket}; {rules}"
-        return _response(http.HTTPStatus.FOUND, "", {"Location": "/", "Set-Cookie": cookie})
+        return respond(http.HTTPStatus.FOUND, "", {"Location": "/", "Set-Cookie": cookie})
 
 
 @dataclass
@@ -190,33 +175,15 @@ def _cookie(header: str, name: str) -> str:
 
 
 def _asks(sentence: str) -> Any:
-    return _response(http.HTTPStatus.FORBIDDEN, ASK.format(sentence=f"{sentence} It was printed at the start."))
+    return respond(http.HTTPStatus.FORBIDDEN, ASK.format(sentence=f"{sentence} It was printed at the start."))
 
 
-def _response(status: http.HTTPStatus, text: str, more: dict[str, str] | None = None) -> Any:
+def respond(status: http.HTTPStatus, content: str | bytes, more: dict[str, str] | None = None) -> Any:
+    """An answer with the rules for browsers."""
     from websockets.datastructures import Headers
     from websockets.http11 import Response
 
-    body = text.encode()
-    kind = "text/html" if text.startswith("<") else "text/plain"
-    headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
-    return Response(status.value, status.phrase, Headers({**headers, **HEADERS, **(more or {})}), body)
-
-
-def _as_page(response: Any) -> Any:
-    """What the server answers, with the rules for browsers; its page also fit for touch and for those without WebGL."""
-    if response is None:
-        return None
-    for name, value in HEADERS.items():
-        if name in response.headers:
-            del response.headers[name]
-        response.headers[name] = value
-    if response.status_code != 200 or "html" not in response.headers.get("Content-Type", ""):
-        return response
-    packed = response.headers.get("Content-Encoding") == "gzip"
-    page = gzip.decompress(response.body) if packed else response.body
-    page = page.replace(b"</head>", PAGE.encode(), 1)
-    response.body = gzip.compress(page, 6) if packed else page
-    del response.headers["Content-Length"]
-    response.headers["Content-Length"] = str(len(response.body))
-    return response
+    body = content.encode() if isinstance(content, str) else content
+    kind = "text/html" if body.startswith(b"<") else "text/plain"
+    own = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+    return Response(status.value, status.phrase, Headers({**own, **HEADERS, **(more or {})}), body)

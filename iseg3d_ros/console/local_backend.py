@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import queue
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from iseg3d_ros.cloud import Cloud, write_cloud
+from iseg3d_ros.cloud import Cloud
+from iseg3d_ros.console.exporting import result_of
 from iseg3d_ros.console.protocol import (
     Abilities,
     AddClick,
     Capture,
+    Category,
+    Classify,
     Clear,
     Command,
+    Merge,
+    Open,
+    OpenScan,
     Redo,
     Remove,
     Rename,
+    Review,
     Save,
     Select,
     Setup,
     Undo,
 )
+from iseg3d_ros.console.session_edits import merge, read_categories, take_up, write_categories
 from iseg3d_ros.console.updates import (
     Board,
-    Box,
+    BusyUpdate,
     CloudUpdate,
     LabelsUpdate,
     LinkUpdate,
@@ -39,10 +50,12 @@ from iseg3d_ros.console.updates import (
     StateUpdate,
     Suggestion,
 )
+from iseg3d_ros.geometry.boxes import oriented_box
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
-from iseg3d_ros.interaction.storage import place_to_save, save_session
+from iseg3d_ros.interaction.storage import inside, save_session
 from iseg3d_ros.interaction.work_store import FixedCloud, WorkStore
+from iseg3d_ros.io.exports import FORMATS, export
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.io.picture import PALETTE
 from iseg3d_ros.io.pointcloud2_read import Points
@@ -52,34 +65,50 @@ PATIENCE = 2.0  # seconds that the page waits for the disk before it says so
 REFUSALS = (ValueError, RuntimeError, OSError, LookupError)
 
 
+next_serial = itertools.count(1).__next__  # tells the clouds of all works of this process apart
+
+
 class LocalWork:
     """`load(model, voxel_size)` makes the predictor, on the worker's thread; the page is there meanwhile."""
 
-    def __init__(self, cloud: Cloud, load: Callable[[str, float], Predictor], model: str, folder: Path) -> None:
-        self._cloud, self._load, self._folder = cloud, load, folder
+    def __init__(
+        self, cloud: Cloud, load: Callable[[str, float], Predictor], model: str, folder: Path,
+        categories: Sequence[Category] = (),
+    ) -> None:  # fmt: skip
+        """`categories`: classes that objects may have."""
+        self._cloud, self._load, self._folder, self._offered = cloud, load, folder, tuple(categories)
         self._board = Board()
         points = Points(cloud.xyz, cloud.rgb, cloud.intensity, None, (1, len(cloud.xyz)))
         self._current = CurrentCloud(points, "", 0, None)
-        stage = FixedCloud(self._current, {})
-        self._store = WorkStore(folder / ".work" / digest_of(cloud), stage, self._say, keeps_clouds=False)
+        self._update = CloudUpdate(next_serial(), cloud.xyz, cloud.rgb, intensity=cloud.intensity)
         self._session: InteractiveSession | None = None
         self._encode_ms = 0.0
         self._ordinals: dict[str, int] = {}
+        self._categories: dict[str, str] = {}  # of the objects, by id
         self._commands: queue.Queue[Command | None] = queue.Queue()
         self._commands.put(Setup(model))
-        self._board.publish(CloudUpdate(0, cloud.xyz, cloud.rgb))
-        self._board.publish(LinkUpdate(False, "The cloud is being prepared."))
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
+        self._board.publish(LinkUpdate(False, "The cloud is being prepared."))
+        self._board.publish(self._update)
         self._thread.start()
+
+    @cached_property
+    def _store(self) -> WorkStore:
+        folder = self._folder / ".work" / digest_of(self._cloud)
+        return WorkStore(folder, FixedCloud(self._current, {}), self._say, keeps_clouds=False)
 
     @property
     def abilities(self) -> Abilities:
         """The shipped models and the one without weights."""
-        return Abilities(shipped(), (), str(self._folder))
+        return Abilities(shipped(), (), str(self._folder), tuple(FORMATS), True, self._offered)
 
     def subscribe(self) -> Mailbox:
         """A mailbox that begins with the present state."""
         return self._board.subscribe()
+
+    def unsubscribe(self, mailbox: Mailbox) -> None:
+        """A reader that has gone."""
+        self._board.unsubscribe(mailbox)
 
     def send(self, command: Command) -> None:
         """Queue a command."""
@@ -120,14 +149,22 @@ class LocalWork:
                 session.remove(id)
             case Rename(id, name):
                 session.rename(id, name)
+            case Classify(id, category):
+                self._classify(session, id, category)
+            case Merge(into, id):
+                merge(session, into, id)
             case Undo():
                 session.undo()
             case Redo():
                 session.redo()
             case Clear():
                 session.clear()
+            case OpenScan() | Review():
+                raise ValueError("There is one scan only: open a folder to go through several.")
             case Save(name, kind):
                 self._board.publish(Message(f"Saved {self._save(session, name, kind)}."))
+            case Open(name):
+                take_up(session, inside(self._folder, name, "json"), len(self._cloud))
             case Capture():
                 raise ValueError("The cloud comes from a file: there is none to capture.")
 
@@ -140,7 +177,9 @@ class LocalWork:
         """Another predictor for the same clicks; where it cannot be had, all stays as it is."""
         with warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
+            self._board.publish(BusyUpdate("loading the model"))
             session = InteractiveSession(self._load(wanted.model, wanted.voxel_size))
+            self._board.publish(BusyUpdate(f"encoding {len(self._cloud):,} points".replace(",", " ")))
             start = time.perf_counter()
             session.prepare(self._current)
             self._encode_ms = 1e3 * (time.perf_counter() - start)
@@ -148,6 +187,7 @@ class LocalWork:
             session.take_up(self._session)
         else:
             self._store.resume(session)
+            self._categories = read_categories(self._store.folder)
         self._store.follow(session)
         self._session = session
         for note in notes:
@@ -156,6 +196,7 @@ class LocalWork:
         self._board.publish(Message(f"Segmenting with {session.predictor.name}."))
 
     def _show(self) -> None:
+        self._board.publish(BusyUpdate())
         session = self._session
         if session is None:
             self._board.publish(LinkUpdate(False, "No model could be loaded; choose another one under Model."))
@@ -170,7 +211,7 @@ class LocalWork:
             self._board.publish(Message(not_kept, refused=True))
         self._store.rest(session)
         self._board.publish(self._state(session, result))
-        self._board.publish(LabelsUpdate(0, result.labels, result.probability, result.uncertainty))
+        self._board.publish(self._labels(result))
 
     def _state(self, session: InteractiveSession, result: Segmentation) -> StateUpdate:
         suggested = result.suggested_click
@@ -190,26 +231,51 @@ class LocalWork:
             segment_ms=result.milliseconds,
         )
 
+    def _labels(self, result: Segmentation) -> LabelsUpdate:
+        return LabelsUpdate(self._update.serial, result.labels, result.probability, result.uncertainty)
+
     def _object(self, session: InteractiveSession, result: Segmentation, id: str, name: str, label: int) -> ObjectState:
         chosen = np.flatnonzero(result.labels == label)
         ordinal = self._ordinals.setdefault(id, len(self._ordinals))
         red, green, blue = (int(value) for value in PALETTE[ordinal % len(PALETTE)])
         clicks = tuple(click.point for click in session.clicks if click.id == id)
-        if len(chosen) == 0:
-            return ObjectState(id, name, label, (red, green, blue), clicks=clicks)
-        assert session.scene is not None
-        box = upright_box(self._cloud.xyz[chosen], session.scene.rotation)
+        item = ObjectState(
+            id, name, label, (red, green, blue), len(chosen), clicks=clicks, category=self._categories.get(id, "")
+        )
+        points = self._cloud.xyz[chosen]
+        points = points[np.isfinite(points).all(axis=1)]
+        if len(points) == 0:
+            return item
         sure = float(result.probability[chosen].mean())
-        return ObjectState(id, name, label, (red, green, blue), len(chosen), sure, False, clicks, box)
+        return replace(item, confidence=sure, box=oriented_box(points, self._up(session)))
+
+    @staticmethod
+    def _up(session: InteractiveSession) -> np.ndarray:
+        assert session.scene is not None
+        return session.scene.rotation[2]  # it turns up into z
+
+    def _classify(self, session: InteractiveSession, id: str, category: str) -> None:
+        if id not in session.ids:
+            raise ValueError(f"There is no object {id!r} to give a class to.")
+        self._categories[id] = category
+        write_categories(self._store.folder, self._categories)
 
     def _save(self, session: InteractiveSession, name: str, kind: str) -> Path:
-        target = place_to_save(self._folder, name, kind)
-        result = session.segment()
+        """Write to a new file or folder: what is there stays."""
+        if kind != "session" and kind not in FORMATS:
+            raise ValueError(f"The format {kind!r} is none of session, {', '.join(FORMATS)}.")
+        target = inside(self._folder, name, "json" if kind == "session" else kind)
+        if kind != "session" and FORMATS[kind].folder:
+            target = target.with_suffix("")
+        if target.exists():
+            raise ValueError(f"{target} is there already: choose another name. Nothing was written.")
+        target.parent.mkdir(parents=True, exist_ok=True)
         if kind == "session":
             save_session(target, session, self._current, {click: click for click in session.clicks})
             return target
-        fields = {"probability": result.probability, "uncertainty": result.uncertainty}
-        write_cloud(target, self._cloud.with_labels(result.labels), {} if kind == "label" else fields)
+        result = session.segment()
+        state = self._state(session, result)
+        export(target, kind, result_of(self._update, state, self._labels(result), self._up(session)))
         return target
 
     def _say(self, sentence: str) -> None:
@@ -226,21 +292,6 @@ def digest_of(cloud: Cloud) -> str:
 def shipped() -> tuple[str, ...]:
     """Names of the models that can be loaded here."""
     return (*sorted(path.stem for path in weights_dir().glob("*.safetensors")), TRAINING_FREE)
-
-
-def upright_box(xyz: np.ndarray, upright: np.ndarray) -> Box:
-    """The box that stands on the ground (`upright` turns up into z), turned so that its footprint is smallest."""
-    points = xyz[np.isfinite(xyz).all(axis=1)].astype(np.float64) @ upright.T
-    some = points[:: max(1, len(points) // 5000), :2]
-    angles = np.radians(np.arange(0, 90, 3))
-    axes = np.stack([np.cos(angles), np.sin(angles)], axis=1)  # (30, 2) and what is square to them
-    along, across = some @ axes.T, some @ np.stack([-axes[:, 1], axes[:, 0]], axis=1).T
-    cosine, sine = axes[int((np.ptp(along, axis=0) * np.ptp(across, axis=0)).argmin())]
-    turn = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
-    seen = points @ turn.T
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    rotation = (turn @ upright).T
-    return Box(rotation @ ((low + high) / 2), rotation, high - low)
 
 
 def _sentence(error: BaseException) -> str:

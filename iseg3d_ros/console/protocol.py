@@ -11,7 +11,6 @@ from typing import Protocol
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.updates import Mailbox
 
-POSITIVE, BACKGROUND, NEW_OBJECT = "object", "background", "new object"
 EXPORTS = ("ply", "pcd", "npz", "label")
 
 
@@ -43,6 +42,22 @@ class Rename:
 
     id: str
     name: str
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Give an object one of the classes; "" for none."""
+
+    id: str
+    category: str
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Make two objects one: the second's clicks are the first's from now on."""
+
+    into: str
+    id: str
 
 
 @dataclass(frozen=True)
@@ -85,16 +100,55 @@ class Save:
     format: str
 
 
-Command = AddClick | Select | Remove | Rename | Undo | Redo | Clear | Capture | Setup | Save
+@dataclass(frozen=True)
+class Open:
+    """Take up a session that was saved under a name; can be undone."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class OpenScan:
+    """Go to a scan of the list, by its number; what was done in this one is kept."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Review:
+    """Say how far the open scan is: "done", "skipped", or "" for not yet."""
+
+    state: str
+
+
+Command = (
+    AddClick | Select | Remove | Rename | Classify | Merge | Undo | Redo | Clear | Capture | Setup | Save
+    | Open | OpenScan | Review
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Category:
+    """A class that objects may have: its name, its colour (red, green, blue in 0..255), and the key that gives it."""
+
+    name: str
+    colour: tuple[int, int, int]
+    key: str = ""
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a work can do: its models, ways of taking clouds (none: the cloud is a file's), where it saves."""
+    """What a work can do: its models, ways of taking clouds (none: the cloud is a file's), where it saves and how.
+
+    `edits`: objects may be merged and given classes, of which `categories` are offered.
+    """
 
     models: tuple[str, ...]
     modes: tuple[str, ...]
     saves_to: str
+    formats: tuple[str, ...] = EXPORTS
+    edits: bool = False
+    categories: tuple[Category, ...] = ()
 
 
 class Work(Protocol):

@@ -1,33 +1,114 @@
-"""viser's server behind the gate."""
+"""The page's files and its web socket, behind the gate, on a thread of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import io
+import errno
+import gzip
+import http
+import logging
 import os
 import secrets
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from iseg3d_ros.console.gate import TOKEN_BYTES, Gate
+from iseg3d_ros.console.gate import TOKEN_BYTES, Gate, respond
 
 PORT = 8080
+TRIED = 100  # ports that are tried where the first is taken
 TOKEN_VARIABLE = "ISEG3D_CONSOLE_TOKEN"  # an argument, or a parameter of a node, would be shown to everybody
-LONGEST_MESSAGE = 1 << 20  # bytes from a browser; its clicks and widgets send hundreds
-LOOKING = ("ViewerCameraMessage",)  # all that a page for looking only may send
+LONGEST_MESSAGE = 1 << 16  # bytes from a page; it sends hundreds
+FILES = Path(__file__).with_name("web")
+KINDS = {
+    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}  # fmt: skip
+
+_TAKEN = (errno.EADDRINUSE, errno.EACCES)
+# Browsers open connections that they do not use: no news.
+QUIET = logging.getLogger("iseg3d_ros.console.connections")
+QUIET.setLevel(logging.CRITICAL)
+Handler = Callable[[Any, bool], Awaitable[None]]
 
 
-@dataclass(frozen=True)
 class Server:
-    """A running server, the address to open with the token in it, and the address for looking only."""
+    """A running server: the address to open with the token in it, and the address for looking only.
 
-    viser: Any
-    address: str
-    token: str
-    view_address: str
+    `handler(connection, works)` is called for every page that connects; pages wait until there is one.
+    """
+
+    def __init__(self, gate: Gate, listening: socket.socket, name: str) -> None:
+        self.port = int(listening.getsockname()[1])
+        self.token = gate.tokens["work"]
+        page = f"http://{name}:{self.port}/?token="
+        self.address, self.view_address = page + quote(self.token), page + gate.tokens["view"]
+        self._gate, self._listening = gate, listening
+        self._handler: Future[Handler] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._started: Future[None] = Future()
+        self._ended = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="page server", daemon=True)
+        self._thread.start()
+        self._started.result()
+
+    def handle(self, handler: Handler) -> None:
+        """Who talks to the pages."""
+        self._handler.set_result(handler)
+
+    def stop(self) -> None:
+        """Close all pages' connections and listen no longer."""
+        with contextlib.suppress(RuntimeError):  # it has stopped already
+            self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            import websockets.asyncio.server as websockets
+
+            serving = websockets.serve(
+                self._talk, sock=self._listening, process_request=self._gate.guard(Files()), compression=None,
+                max_size=LONGEST_MESSAGE, ping_interval=20, ping_timeout=60, close_timeout=2, logger=QUIET,
+            )  # fmt: skip
+            async with serving:
+                self._started.set_result(None)
+                await self._ended.wait()
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _talk(self, connection: Any) -> None:
+        works = self._gate.role(connection, connection.request) == "work"
+        await (await asyncio.wrap_future(self._handler))(connection, works)
+
+
+class Files:
+    """Answers requests for the page and its parts, which are kept packed; a web socket passes."""
+
+    def __init__(self, folder: Path = FILES) -> None:
+        files = [path for path in folder.iterdir() if path.suffix in KINDS]
+        self._files = {f"/{path.name}": (KINDS[path.suffix], gzip.compress(path.read_bytes())) for path in files}
+        self._files["/"] = self._files["/index.html"]
+
+    def __call__(self, connection: Any, request: Any) -> Any:
+        """The file, or None for a web socket."""
+        if "websocket" in request.headers.get("Upgrade", "").lower():
+            return None
+        found = self._files.get(urlsplit(request.path).path)
+        if found is None:
+            return respond(http.HTTPStatus.NOT_FOUND, "There is no such page.")
+        kind, packed = found
+        return respond(http.HTTPStatus.OK, packed, {"Content-Type": kind, "Content-Encoding": "gzip"})
 
 
 def serve(host: str = "127.0.0.1", port: int = PORT, token: str = "") -> Server:
@@ -35,89 +116,40 @@ def serve(host: str = "127.0.0.1", port: int = PORT, token: str = "") -> Server:
 
     Where the port is taken, the next free one is used.
     """
-    check_address(host, port)
+    import websockets.asyncio.server  # noqa: F401  # said before anything is listened to
+
     gate = Gate(token or os.environ.get(TOKEN_VARIABLE, "") or secrets.token_urlsafe(TOKEN_BYTES))
-    with _guarded(gate), contextlib.redirect_stdout(io.StringIO()):  # viser prints an address without the token
-        import viser
-
-        server = viser.ViserServer(host, port, label="iseg3d", verbose=False)
-    _close_side_doors(server)
     name = socket.gethostname() if host in ("0.0.0.0", "::") else _bracketed(host)
-    page = f"http://{name}:{server.get_port()}/?token="
-    return Server(server, page + quote(gate.tokens["work"]), gate.tokens["work"], page + gate.tokens["view"])
+    return Server(gate, listen(host, port), name)
 
 
-def check_address(host: str, port: int) -> None:
-    """ValueError where nothing can listen there: viser would try for ever."""
+def listen(host: str, port: int) -> socket.socket:
+    """A socket at the port or the next free one; ValueError where nothing can listen there."""
     if not 0 <= port <= 65535:
         raise ValueError(f"The port {port} is not between 0 and 65535.")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as trial:
-            trial.bind(address)
-    except OSError as error:
-        raise ValueError(f"This machine cannot listen on {host!r}: {error.strerror or error}.") from error
+    problem: OSError | None = None
+    for candidate in range(port, min(port + TRIED, 65536)):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0]
+            listening = socket.socket(family, kind, protocol)
+        except OSError as error:
+            raise _deaf(host, error) from error
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen()
+            return listening
+        except OSError as error:
+            listening.close()
+            problem = error
+            if error.errno not in _TAKEN:
+                break
+    raise _deaf(host, problem) from problem
+
+
+def _deaf(host: str, error: OSError | None) -> ValueError:
+    return ValueError(f"This machine cannot listen on {host!r}: {getattr(error, 'strerror', None) or error}.")
 
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-@contextlib.contextmanager
-def _guarded(gate: Gate) -> Iterator[None]:
-    """Lets viser begin to listen with the gate before it. It offers no hook, so its call to websockets is caught.
-
-    If a version of viser came that calls something else, this raises: it must not listen without the gate.
-    """
-    import websockets.asyncio.server as websockets
-
-    original, caught = websockets.serve, []
-
-    def guarded(handler: Any, *places: Any, process_request: Any, **options: Any) -> Any:
-        caught.append(True)
-
-        async def handle(connection: Any) -> None:
-            looks = gate.role(connection, connection.request) == "view"
-            await handler(_Looking(connection) if looks else connection)
-
-        options["max_size"] = LONGEST_MESSAGE
-        return original(handle, *places, process_request=gate.guard(process_request), **options)
-
-    websockets.serve = guarded  # type: ignore[assignment,misc]
-    try:
-        yield
-    finally:
-        websockets.serve = original  # type: ignore[misc]
-    if not caught:
-        raise RuntimeError("This version of viser cannot be guarded; install one that is tested: viser 1.1.")
-
-
-class _Looking:
-    """A connection whose messages reach the server only where they are the camera's."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    async def recv(self) -> bytes:
-        """The next message that a page for looking only may send."""
-        import msgspec
-
-        while True:
-            raw = await self._connection.recv()
-            with contextlib.suppress(msgspec.DecodeError, AttributeError, TypeError):
-                if msgspec.msgpack.decode(raw).get("type") in LOOKING:
-                    return bytes(raw)
-
-
-def _close_side_doors(server: Any) -> None:
-    """Not here: a public address of the server, past the gate; files sent to widgets that take none, kept in memory."""
-    from viser import _messages
-
-    for name in ("ShareUrlRequest", "ShareUrlDisconnect", "FileTransferStartUpload", "FileTransferPart"):
-        kind = getattr(_messages, name, None)
-        if kind is not None:
-            with contextlib.suppress(AssertionError):  # this version has no handler of it
-                server._websock_server.unregister_handler(kind)

@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from iseg3d_ros.geometry.boxes import Box
+
 Place = tuple[float, float, float]
 MESSAGES = 50  # sentences that wait at most; the oldest go
 
 
 @dataclass(frozen=True, eq=False)
 class CloudUpdate:
-    """A cloud to show: `xyz` (N, 3) metres, `rgb` uint8 (N, 3) or None; `serial` differs from every other cloud's.
+    """A cloud to show: `xyz` (N, 3) metres, `rgb` uint8 (N, 3) and `intensity` (N,) or None.
 
-    `preview`: it is the newest one that arrived, not one that is held; there is no result for it.
+    `serial` differs from every other cloud's. `preview`: it is the newest one that arrived, not one that is held; there
+    is no result for it.
     """
 
     serial: int
@@ -25,6 +28,7 @@ class CloudUpdate:
     rgb: np.ndarray | None
     frame: str = ""
     preview: bool = False
+    intensity: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +39,6 @@ class LabelsUpdate:
     labels: np.ndarray
     probability: np.ndarray
     uncertainty: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Box:
-    """An oriented box: centre (3,), rotation (3, 3) whose columns are its axes, edge lengths (3,)."""
-
-    centre: np.ndarray
-    rotation: np.ndarray
-    size: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +54,7 @@ class ObjectState:
     lost: bool = False
     clicks: tuple[Place, ...] = ()
     box: Box | None = None
+    category: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +94,30 @@ class LinkUpdate:
 
 
 @dataclass(frozen=True)
+class BusyUpdate:
+    """What is being done just now, in a few words; "" where nothing is."""
+
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan of a list: the file's name, what was found in it, and how far it is ("", "done" or "skipped")."""
+
+    name: str
+    objects: int = 0
+    review: str = ""
+
+
+@dataclass(frozen=True)
+class JobsUpdate:
+    """The list of scans, and which of them is open."""
+
+    jobs: tuple[Job, ...]
+    current: int
+
+
+@dataclass(frozen=True)
 class Message:
     """A sentence for the operator; `refused` ones answer a click or a command that was not carried out."""
 
@@ -105,7 +125,7 @@ class Message:
     refused: bool = False
 
 
-Update = CloudUpdate | LabelsUpdate | StateUpdate | LinkUpdate | Message
+Update = CloudUpdate | LabelsUpdate | StateUpdate | LinkUpdate | BusyUpdate | JobsUpdate | Message
 
 
 @dataclass
@@ -137,7 +157,7 @@ class Mailbox:
         """All that waits: updates in the order in which they build on one another, then calls."""
         with self._something:
             self._something.wait_for(lambda: self._newest or self._messages or self._calls, timeout)
-            order = (LinkUpdate, CloudUpdate, StateUpdate, LabelsUpdate)
+            order = (LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, StateUpdate, LabelsUpdate)
             updates: list[Update] = [self._newest[kind] for kind in order if kind in self._newest]
             updates += self._messages
             calls = list(self._calls)

@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label as pieces_of
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.console.display import thin
-from iseg3d_ros.console.protocol import BACKGROUND, AddClick, Work
+from iseg3d_ros.console.protocol import AddClick, Work
+from iseg3d_ros.console.thinning import thin
 from iseg3d_ros.console.updates import CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, Message, Place, StateUpdate
 from iseg3d_ros.demo.scenes import DemoScene
 from iseg3d_ros.evaluation.user import error_regions, largest
+from iseg3d_ros.geometry.boxes import oriented_box
 from iseg3d_ros.preprocessing.up_direction import find_up
 
 OBJECTS = 3
+BACKGROUND = "background"  # what a row is called that belongs to no object
 FEW = 300  # points that an object of the script has at least
+CELLS = 100  # along the longest side of a scene, in which things are told apart
+SOLID, FLAT = 10, 0.25  # points that a thing has at least; thinner than this against its width it is a board
+PLANE = 0.03  # share of the points in a slice of a cell that is a floor or a wall
 SAMPLE = 20_000  # points at which the operator looks for errors
 SURFACES = {
     "floor",
@@ -221,19 +227,53 @@ def _sample(xyz: np.ndarray, always: np.ndarray | None = None) -> NDArray[np.int
 
 
 def _standing(xyz: np.ndarray) -> list[Target]:
-    """Three points far apart, in the middle of the heights."""
+    """The largest things that stand apart, once floor, walls and ceiling are taken away."""
     finite = np.flatnonzero(np.isfinite(xyz).all(axis=1))
     some = finite[thin(np.ascontiguousarray(xyz[finite], np.float32), SAMPLE)]
     points = xyz[some].astype(np.float64)
-    height = points @ find_up(points.astype(np.float32))
-    low, high = np.percentile(height, [5, 95])
-    middle = np.flatnonzero(np.abs(height - (0.65 * low + 0.35 * high)) < 0.15 * (high - low))
-    candidates = middle if len(middle) >= OBJECTS else np.arange(len(points))
-    chosen = [int(candidates[len(candidates) // 2])]
-    while len(chosen) < min(OBJECTS, len(candidates)):
-        away = np.min([np.linalg.norm(points[candidates] - points[index], axis=1) for index in chosen], axis=0)
-        chosen.append(int(candidates[np.argsort(away)[int(0.7 * len(away))]]))
-    return [Target(f"object_{n}", _place(points[index]), 0) for n, index in enumerate(chosen, 1)]
+    points = points - np.median(points, axis=0)
+    places = points @ oriented_box(points, find_up(points.astype(np.float32))).rotation
+    size = np.ptp(np.percentile(places, [1, 99], axis=0), axis=0)
+    cell = max(float(size.max()) / CELLS, 1e-3)
+    low, high = np.percentile(places[:, 2], [1, 99])
+    within = places[:, 2] < low + 0.7 * (high - low)  # what hangs from a ceiling is no good first example
+    kept = np.flatnonzero(~_planes(places, cell) & within)
+    kept = kept if len(kept) >= OBJECTS else np.arange(len(places))
+    chosen = [int(kept[index]) for index in _largest(places[kept], cell, 0.5 * size)]
+    for spare in kept[:: max(1, len(kept) // OBJECTS)]:  # where too few things stand apart
+        if len(chosen) < OBJECTS and int(spare) not in chosen:
+            chosen.append(int(spare))
+    return [Target(f"object_{n}", _place(xyz[some[index]]), 0) for n, index in enumerate(chosen[:OBJECTS], 1)]
+
+
+def _planes(places: NDArray[np.float64], cell: float) -> NDArray[np.bool_]:
+    """Points in a slice, along any axis, that holds a large part of all: floor, walls, table tops."""
+    flat = np.zeros(len(places), bool)
+    for along in places.T:
+        slices = np.floor((along - along.min()) / cell).astype(int)
+        many = np.flatnonzero(np.bincount(slices) > PLANE * len(places))
+        flat |= np.isin(slices, np.concatenate([many - 1, many, many + 1]))
+    return flat
+
+
+def _largest(places: NDArray[np.float64], cell: float, most: NDArray[np.float64]) -> list[int]:
+    """The innermost point of each of the largest pieces of connected cells: none larger than `most`, none flat."""
+    cells = np.floor((places - places.min(axis=0)) / cell).astype(int)
+    filled = np.zeros(cells.max(axis=0) + 1, bool)
+    filled[tuple(cells.T)] = True
+    piece = pieces_of(filled, np.ones((3, 3, 3)))[0][tuple(cells.T)]
+    chosen = []
+    for number in np.argsort(-np.bincount(piece)):
+        mine = np.flatnonzero(piece == number)
+        if number == 0 or len(mine) < SOLID or (np.ptp(places[mine], axis=0) > most).sum() > 1:
+            continue
+        spread = np.linalg.svd(places[mine] - places[mine].mean(axis=0), full_matrices=False)[1]
+        if spread[2] < FLAT * spread[1]:
+            continue
+        chosen.append(int(mine[np.linalg.norm(places[mine] - np.median(places[mine], axis=0), axis=1).argmin()]))
+        if len(chosen) == OBJECTS:
+            break
+    return chosen
 
 
 def _name(scene: DemoScene, label: int) -> str:

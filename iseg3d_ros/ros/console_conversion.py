@@ -9,7 +9,6 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.console.updates import (
-    Box,
     CloudUpdate,
     LabelsUpdate,
     ObjectState,
@@ -17,6 +16,7 @@ from iseg3d_ros.console.updates import (
     StateUpdate,
     Suggestion,
 )
+from iseg3d_ros.geometry.boxes import Box
 from iseg3d_ros.interaction.view import LOST
 from iseg3d_ros.io.pointcloud2_read import Points, read_field, read_points
 from iseg3d_ros.msg import Click, ObjectInfo, Objects
@@ -67,7 +67,8 @@ class HeardClouds:
     def _cloud(self, key: Key, points: Points) -> CloudUpdate:
         self._serial += 1
         self.shown = key
-        return CloudUpdate(self._serial, np.ascontiguousarray(points.xyz), points.rgb, key.frame, key.preview)
+        xyz = np.ascontiguousarray(points.xyz)
+        return CloudUpdate(self._serial, xyz, points.rgb, key.frame, key.preview, points.intensity)
 
 
 def state_of(message: Objects) -> StateUpdate:

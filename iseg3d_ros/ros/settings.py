@@ -225,7 +225,7 @@ class ConsoleSettings:
         "Reliability asked of ~/points, which is shown while nothing is held: best_effort hears every publisher.",
         choices=RELIABILITY,
     )
-    most_points: int = parameter(300000, "Points that are drawn at most; all of them can be clicked on.", low=1000)
+    most_points: int = parameter(1500000, "Points that a page draws at most; nearer by it draws others.", low=1000)
 
 
 FILES = {

@@ -100,6 +100,8 @@ def _batches(
     config: TrainConfig, network: Any, first: int, world: distributed.World
 ) -> Iterator[list[list[TrainingSample]]]:
     """For each optimiser step its batches, one for each accumulation."""
+    if config.data.workers:  # a batch is many small tensors, and a descriptor each is more than a process may hold
+        torch.multiprocessing.set_sharing_strategy("file_system")
     count, names = config.optimiser.accumulate, network.settings.features
     crops = Crops(
         config.data, config.augment, names, config.seed, config.batch, config.steps * count, world.rank, world.size

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from console_page import GROUND, PATIENCE, RED, Page, Remembering, chromium, needs_browser, pixel
+from console_page import GROUND, PATIENCE, RED, Page, Remembering, chromium, needs_browser
 from tables import table
 
 from iseg3d_ros.console.page import Console
@@ -32,7 +32,7 @@ def tapped(page: Page, work: Remembering, place: tuple[float, float, float]) -> 
     """What a tap on a point has asked for; repeated, for a slow browser may not have drawn yet."""
     before, end = len(work.asked), time.monotonic() + PATIENCE
     while len(work.asked) == before and time.monotonic() < end:
-        page.page.touchscreen.tap(*pixel(place))
+        page.page.touchscreen.tap(*page.pixel(place))
         page.page.wait_for_timeout(3000)
     assert len(work.asked) > before, "a tap is a click"
     command = work.asked[before]
@@ -45,11 +45,10 @@ def test_a_tap_is_a_click(remembering: tuple[Remembering, str]) -> None:
     with chromium() as browser:
         page = Page(browser, address, touch=True)
         page.says("28\\s000 points")
-        page.page.wait_for_timeout(3000)
+        page.ready()
         first = tapped(page, work, RED)
         assert first.new and np.allclose(first.click.point, RED, atol=0.03)
-        page.page.get_by_role("button", name="Background", exact=True).tap()
-        page.says("this is background")
+        page.page.get_by_role("button", name="Take away", exact=True).first.tap()
         second = tapped(page, work, GROUND)
         assert second.click.id == "" and not second.new and np.allclose(second.click.point, GROUND, atol=0.03)
 

@@ -49,14 +49,14 @@ def test_the_page_brings_a_segmenter_up(robot: Robot, page: Page) -> None:
     page.says("No segmenter answers")
     process = robot.start_segmenter("scene:=live", active=False)
     page.says("is not active: 'Use these' under Model brings it up")
-    page.page.get_by_text("Model", exact=True).first.click()
+    page.page.locator("summary", has_text="Model").click()
     page.page.get_by_role("button", name="Use these", exact=True).click()
     process.wait_for("ready: clouds on /player/points, mode live", 2 * PATIENCE)
     page.says("28\\s000 points · random_walker")
 
 
 def test_live_objects_keep_their_ids_and_the_page_follows(robot: Robot, page: Page) -> None:
-    page.page.wait_for_timeout(3000)  # the camera has moved to the cloud
+    page.ready()
     page.click(RED)
     state = robot.state(lambda m: len(m.objects) == 1 and m.objects[0].points > 1500, "an object")
     name, status = state.objects[0].id, page.page.get_by_text("random_walker:")

@@ -15,20 +15,23 @@ from tables import table
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, read_cloud
-from iseg3d_ros.console.display import Display, palette, thin
-from iseg3d_ros.console.local_backend import LocalWork, upright_box
-from iseg3d_ros.console.picking import pick
+from iseg3d_ros.console.local_backend import LocalWork
 from iseg3d_ros.console.protocol import (
     AddClick,
+    Classify,
+    Clear,
     Command,
+    Merge,
+    Open,
     Redo,
     Remove,
     Rename,
     Save,
+    Select,
     Setup,
     Undo,
 )
-from iseg3d_ros.console.updates import Board, CloudUpdate, LabelsUpdate, LinkUpdate, Message, ObjectState, StateUpdate
+from iseg3d_ros.console.updates import Board, CloudUpdate, LabelsUpdate, LinkUpdate, Message, StateUpdate
 from iseg3d_ros.interaction.storage import inside
 from iseg3d_ros.predictor import Predictor
 
@@ -57,74 +60,6 @@ def test_a_newer_update_replaces_an_older_one_and_calls_do_not() -> None:
     assert [type(update).__name__ for update in updates] == ["CloudUpdate", "StateUpdate"]
     assert isinstance(updates[1], StateUpdate) and updates[1].active == "999" and len(calls) == 2
     assert board.subscribe().take()[0][1] is updates[1], "a reader that comes later has what holds"
-
-
-# Picking and drawing
-
-
-def test_a_ray_picks_the_nearest_surface() -> None:
-    grid = np.stack(np.meshgrid(np.arange(50), np.arange(50), indexing="ij"), -1).reshape(-1, 2) * 0.01
-    near, far = (np.c_[grid, np.full(len(grid), z)].astype(np.float32) for z in (1.0, 0.0))
-    points = np.concatenate([near, far])
-    eye = (0.25, 0.25, 3.0)
-    index = pick(points, eye, (0, 0, -1), 0.005)
-    assert index is not None and np.allclose(points[index], (0.25, 0.25, 1.0))
-    allowed = np.arange(len(points)) >= len(near)
-    index = pick(points, eye, (0, 0, -1), 0.005, allowed)
-    assert index is not None and np.allclose(points[index], (0.25, 0.25, 0.0)), "what is hidden is not in the way"
-    assert pick(points, eye, (1, 0, 0), 0.005) is None
-    assert pick(points, (0.25, 0.25, -1.0), (0, 0, -1), 0.005) is None, "what is behind the eye is not met"
-
-
-def test_millions_of_points_are_drawn_as_some_and_picked_as_all() -> None:
-    rng = np.random.default_rng(0)
-    xyz = np.c_[rng.uniform(-5, 5, (2_000_000, 2)), rng.normal(0, 0.002, 2_000_000)].astype(np.float32)
-    start = time.process_time()
-    display = Display.of(CloudUpdate(1, xyz, None), most=100_000)
-    made = time.process_time() - start
-    assert 40_000 < len(display.chosen) <= 100_000
-    assert len(np.unique(display.chosen)) == len(display.chosen)
-    counts = np.histogram2d(*display.local[display.chosen][:, :2].T, bins=10)[0]
-    assert counts.min() > 0.6 * counts.mean(), "spread evenly"
-    start = time.process_time()
-    index = pick(display.local, (0, 0, 4), (0.1, 0.1, -1), 0.001)
-    assert index is not None and np.linalg.norm(xyz[index, :2] - 0.4) < 0.03
-    assert time.process_time() - start < 5 and made < 20
-
-
-def test_far_clouds_keep_their_millimetres_and_holes_are_left_out() -> None:
-    xyz = np.array([[4e5, 5e6, 10.0], [4e5 + 0.001, 5e6, 10.0], [np.nan, 0, 0], [4e5, 5e6 + 1, 11.0]])
-    display = Display.of(CloudUpdate(1, xyz, None))
-    assert list(display.chosen) == [0, 1, 3]
-    assert display.place(1)[0] - display.place(0)[0] == pytest.approx(0.001, abs=2e-5)
-
-
-def test_objects_have_their_colours_and_hidden_ones_are_not_shown() -> None:
-    xyz, rgb, truth = table()
-    display = Display.of(CloudUpdate(1, xyz, rgb))
-    values = np.zeros(len(xyz), np.float32)
-    labels = LabelsUpdate(1, truth.astype(np.int32), values, values + np.float32(np.log(3)))
-    state = StateUpdate((ObjectState("a", "a", 1, (0, 255, 0)), ObjectState("b", "b", 2, (255, 255, 0))))
-    colours = display.colours(labels, palette(state)).astype(int)
-    red = colours[truth[display.chosen] == 1].mean(axis=0)
-    assert red[1] > red[0] and red[1] > red[2], "the red cube is tinted green"
-    assert (colours[truth[display.chosen] == 0] == 120).all()
-    assert not display.shown(labels, np.array([False, True, False]), np.inf)[truth == 1].any()
-    assert display.doubts(labels, 2).mean() > 150 > display.doubts(LabelsUpdate(1, truth, values, values), 2).mean()
-
-
-def test_thinning_keeps_few_points_as_they_are() -> None:
-    points = np.random.default_rng(0).random((50, 3)).astype(np.float32)
-    assert list(thin(points, 50)) == list(range(50))
-
-
-def test_a_box_stands_on_the_ground_and_is_turned_with_its_object() -> None:
-    rng = np.random.default_rng(0)
-    turn = np.radians(24)
-    axes = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-    xyz = (rng.uniform(-0.5, 0.5, (4000, 3)) * [2.0, 0.6, 1.0]) @ axes.T + [3, 4, 5]
-    box = upright_box(xyz, np.eye(3))
-    assert np.allclose(sorted(box.size), [0.6, 1.0, 2.0], atol=0.03) and np.allclose(box.centre, [3, 4, 5], atol=0.02)
 
 
 # A session behind it
@@ -185,6 +120,39 @@ def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Pat
     assert any("outside the folder" in text for text in refused) and any("redo" in text for text in refused)
     state, labels, _ = told(work, Remove("object_1"))
     assert state.objects == () and not labels.labels.any()
+
+
+def test_a_saved_session_is_taken_up_and_can_be_undone(work: LocalWork, tmp_path: Path) -> None:
+    first, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), "cube"), new=True), Rename("cube", "the cube"))
+    _, _, messages = told(work, Save("mine", "session"), Save("mine", "session"), Clear())
+    assert any("is there already" in message.text for message in messages if message.refused)
+    state, labels, _ = told(work, Open("mine"))
+    assert [(item.id, item.name, item.points) for item in state.objects] == [
+        (item.id, item.name, item.points) for item in first.objects
+    ]
+    assert labels.labels.any()
+    state, _, messages = told(work, Undo(), Open("nothing"), Open("../mine"))
+    assert not state.objects and len([message for message in messages if message.refused]) == 2
+
+
+def test_names_and_choices_cost_no_segmentation(work: LocalWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(work, AddClick(Click((0.0, 0.0, 0.105), "cube"), new=True))
+    calls = []
+    segment = Predictor.segment
+    monkeypatch.setattr(Predictor, "segment", lambda *given, **more: calls.append(1) or segment(*given, **more))
+    steps = (Rename("cube", "box"), Select(""), Select("cube"), Undo(), Redo(), Classify("cube", "thing"))
+    state, _, _ = told(work, *steps)
+    assert not calls and state.objects[0].name == "box" and state.objects[0].category == "thing"
+
+
+def test_two_objects_become_one(work: LocalWork) -> None:
+    given = [AddClick(Click((0.0, 0.0, 0.105), "a"), new=True), AddClick(Click((0.35, 0.1, 0.105), "b"), new=True)]
+    state, labels, _ = told(work, *given, Merge("a", "b"))
+    assert [item.id for item in state.objects] == ["a"] and len(state.objects[0].clicks) == 2
+    _, _, truth = table()
+    assert all((labels.labels[truth == number] == 1).mean() > 0.5 for number in (1, 2))
+    state, _, messages = told(work, Undo(), Merge("a", "a"))
+    assert len(state.objects) == 2 and any(message.refused for message in messages)
 
 
 def test_a_restart_brings_the_work_back(work: LocalWork, tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""What a page asks for, as commands: everything that comes is checked, for anybody may send anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.console.protocol import (
+    AddClick,
+    Capture,
+    Classify,
+    Clear,
+    Command,
+    Merge,
+    Open,
+    OpenScan,
+    Redo,
+    Remove,
+    Rename,
+    Review,
+    Save,
+    Select,
+    Setup,
+    Undo,
+)
+from iseg3d_ros.console.updates import Place, StateUpdate
+
+LONGEST = 200  # letters of a name
+SIMPLE: dict[str, Command] = {"undo": Undo(), "redo": Redo(), "clear": Clear(), "capture": Capture()}
+
+
+def command_of(request: dict[str, Any], state: StateUpdate, place: Callable[[dict[str, Any]], Place]) -> Command | None:
+    """The command that a request means, None where it means none; `place` finds the point that was clicked on."""
+    match request:
+        case {"do": "click", "id": str(id), "new": bool(new)}:
+            return AddClick(Click(place(request), id), new)
+        case {"do": "accept"} if state.suggestion is not None:
+            return AddClick(Click(state.suggestion.point, state.suggestion.id))
+        case {"do": "select", "id": str(id)}:
+            return Select(id)
+        case {"do": "remove", "id": str(id)}:
+            return Remove(id)
+        case {"do": "rename", "id": str(id), "name": str(name)} if name.strip():
+            return Rename(id, name.strip()[:LONGEST])
+        case {"do": "classify", "id": str(id), "category": str(category)}:
+            return Classify(id, category[:LONGEST])
+        case {"do": "merge", "into": str(into), "id": str(id)}:
+            return Merge(into, id)
+        case {"do": "setup", "model": str(model), "voxel": int() | float() as voxel, "mode": str(mode)}:
+            return Setup(model, float(voxel), mode)
+        case {"do": "save", "name": str(name), "format": str(kind)}:
+            return Save(name[:LONGEST], kind)
+        case {"do": "open", "name": str(name)}:
+            return Open(name[:LONGEST])
+        case {"do": "scan", "number": int(number)}:
+            return OpenScan(number)
+        case {"do": "review", "state": str(progress)}:
+            return Review(progress)
+        case {"do": str(verb)}:
+            return SIMPLE.get(verb)
+    return None
+
+
+def wanted_of(request: dict[str, Any]) -> dict[int, int]:
+    """The tiles of a request for points: number to count."""
+    rows = request.get("tiles")
+    if not isinstance(rows, list):
+        return {}
+    pairs = [row for row in rows[:1000] if isinstance(row, list) and len(row) == 2]
+    return {tile: count for tile, count in pairs if isinstance(tile, int) and isinstance(count, int) and count > 0}

@@ -1,0 +1,158 @@
+// What a click means, said before it is made; and the clicks that wait for their mask.
+
+import { length, sub } from "./math.js";
+import { say } from "./words.js";
+
+export const MODES = { auto: "pointer", add: "plus", background: "minus", fresh: "star" };
+const DOUBLE = 350; // milliseconds
+const CLOSE = 12; // pixels within which a second click is the same one
+const GREY = [150, 160, 175];
+
+export class Clicks {
+  constructor(app) {
+    this.app = app;
+    this.mode = "auto";
+    this.pending = [];
+    this.last = null;
+    this.latency = 0;
+  }
+
+  choose(mode) {
+    this.mode = mode;
+    this.app.tellModes();
+  }
+
+  // The mode that holds with these keys: what is held goes before what is chosen.
+  held({ shift = false, control = false } = {}) {
+    return control ? "background" : shift ? "add" : this.mode;
+  }
+
+  // What a click on a point (null: beside the cloud) would do: a verb, the object it concerns, its colour and words.
+  meaning(hit, keys) {
+    const { state } = this.app;
+    if (!hit) return { verb: "nothing", words: say("willNothing"), colour: GREY };
+    const under = state.objects.find((item) => item.index === hit.label && hit.label > 0);
+    const active = state.objects.find((item) => item.id === state.active);
+    const mode = this.held(keys);
+    if (mode === "background") {
+      const words = under ? say("willBackgroundOf", { name: under.name }) : say("willBackground");
+      return { verb: "background", words, colour: [235, 87, 87] };
+    }
+    if (mode === "add" && active) {
+      return { verb: "add", object: active, words: say("willAdd", { name: active.name }), colour: active.colour };
+    }
+    if (mode === "auto" && under) {
+      const words = under === active ? say("isActive", { name: under.name }) : say("willSelect", { name: under.name });
+      return { verb: under === active ? "stay" : "select", object: under, words, colour: under.colour };
+    }
+    return { verb: "new", words: say("willNew"), colour: this.app.nextColour };
+  }
+
+  // Carry a click out. A second one at the same place at once turns about it instead; later it is the same click.
+  make(hit, keys, x, y) {
+    const now = performance.now();
+    const near = this.last && Math.hypot(x - this.last.x, y - this.last.y) < CLOSE;
+    if (near && now - this.last.at < DOUBLE) {
+      this.double(hit);
+      return;
+    }
+    this.last = { x, y, at: now, sent: null };
+    if (!hit || !this.app.works) return;
+    if (this.app.measuring) {
+      this.app.measure(hit.place);
+      return;
+    }
+    const meaning = this.meaning(hit, keys);
+    if (meaning.verb === "select") this.app.send({ do: "select", id: meaning.object.id });
+    else if (meaning.verb === "stay") this.app.hint(meaning.words);
+    else this.place(hit, meaning);
+    if (this.mode === "fresh") this.choose("auto");
+  }
+
+  place(hit, meaning) {
+    const seen = this.app.camera.project(hit.place);
+    const waits = this.pending.find(({ place }) => {
+      const other = this.app.camera.project(place);
+      return Math.hypot(other.x - seen.x, other.y - seen.y) < CLOSE;
+    });
+    if (waits) {
+      this.app.toast(say("already"));
+      return;
+    }
+    const id = meaning.verb === "add" ? meaning.object.id : "";
+    const { serial, first } = this.app.cloud;
+    const request = { do: "click", serial, first, tile: hit.tile.number, index: hit.index, id, new: meaning.verb === "new" };
+    if (!this.app.send(request)) return;
+    this.wait(hit.place, meaning.colour);
+  }
+
+  // A ball where the click was, at once; it pulses until its mask has come.
+  wait(place, colour) {
+    this.last = { ...this.last, sent: { place, colour, at: performance.now(), before: this.count(place) } };
+    this.pending.push(this.last.sent);
+    this.app.redraw();
+    this.app.tellBusy();
+  }
+
+  accept() {
+    const hint = this.app.state.suggestion;
+    if (!hint || !this.app.send({ do: "accept" })) return;
+    const object = this.app.state.objects.find((item) => item.id === hint.id);
+    this.wait(hint.at, object ? object.colour : [235, 87, 87]);
+  }
+
+  double(hit) {
+    if (this.last.sent && this.pending.includes(this.last.sent)) this.takeBack();
+    else if (this.last.sent) this.app.send({ do: "undo" });
+    this.last = null;
+    if (!hit) return;
+    this.app.camera.pivot(hit.place);
+    this.app.toast(say("tookBack"));
+    this.app.redraw();
+  }
+
+  // Take back what waits.
+  cancel() {
+    if (!this.pending.length) return false;
+    while (this.pending.length) this.takeBack();
+    this.app.toast(say("cancelled"));
+    return true;
+  }
+
+  takeBack() {
+    this.app.send({ do: "undo" });
+    this.pending.pop();
+    this.app.redraw();
+    this.app.tellBusy();
+  }
+
+  // How often the state has a click at a place.
+  count(place) {
+    const { state } = this.app;
+    const all = [...state.objects.flatMap((item) => item.clicks), ...state.background];
+    return all.filter((other) => length(sub(other, place)) < 2e-3).length;
+  }
+
+  // The state has come: which clicks are in it.
+  settle() {
+    const open = this.pending.filter((click) => this.count(click.place) <= click.before);
+    const gone = this.pending.filter((click) => !open.includes(click));
+    if (gone.length) this.latency = performance.now() - gone[gone.length - 1].at;
+    this.pending = open;
+  }
+
+  // The oldest was refused.
+  refuse() { this.pending.shift(); }
+
+  forget() { this.pending = []; }
+
+  // All clicks as they are drawn.
+  balls(radius) {
+    const pale = (colour) => colour.map((value) => (value + 255) >> 1);
+    const { state, hidden } = this.app;
+    const made = state.objects.filter((item) => !hidden.has(item.id))
+      .flatMap((item) => item.clicks.map((place) => ({ place, radius, colour: pale(item.colour) })));
+    const ground = state.background.map((place) => ({ place, radius, colour: [40, 40, 44] }));
+    return [...made, ...ground, ...this.pending.map(({ place, colour }) => ({ place, radius, colour, waits: true }))];
+  }
+}
