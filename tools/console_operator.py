@@ -69,7 +69,7 @@ class Film:
         """The GIF: one palette for all pictures, so that what stands still packs to nothing."""
         from PIL import Image
 
-        palette = self.pictures[-1].quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        palette = self.pictures[-1].quantize(192, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in self.pictures]
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=650, loop=0, optimize=True)
 
