@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -175,6 +176,7 @@ def serve_console(scan: Path, out: Path) -> None:
     from iseg3d_ros.console.updates import StateUpdate
     from iseg3d_ros.predictor import Predictor
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
     work = LocalWork(read_cloud(scan), lambda name, size: Predictor.load(name, "cpu", 0.02), "random_walker", out)
     counting, asked = CountingWork(work), work.subscribe()
     console = Console(work, serve(port=0))

@@ -12,11 +12,12 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.timer import Timer
 from sensor_msgs.msg import PointCloud2
 
+from iseg3d_ros import limits
 from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
-from iseg3d_ros.msg import ClickResult
+from iseg3d_ros.msg import Click, ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.frames import Frames, frames_of
@@ -31,6 +32,7 @@ from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
 from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
+from iseg3d_ros.throttle import Throttle
 
 CATCH_UP = 0.2  # seconds between two looks for topics that gained a subscriber after the last view
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -74,6 +76,7 @@ class Segmenter(LifecycleNode):
         self._parts: Parts | None = None
         self._running: Running | None = None
         self._health = Health()
+        self._log = Throttle(self.get_logger().warning)
         self._newest_stamp = 0
 
     # Lifecycle
@@ -115,7 +118,7 @@ class Segmenter(LifecycleNode):
         worker: Worker[PointCloud2] = Worker(
             work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
         )
-        inputs = Inputs(self, self.settings, worker, work.click, work.goal)
+        inputs = Inputs(self, self.settings, worker, work.click, work.goal, self._refused)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
             self.create_timer(self.settings.diagnostics_period, self._diagnose),
@@ -170,8 +173,10 @@ class Segmenter(LifecycleNode):
             return response
 
     def destroy_node(self) -> None:
-        """Ends the thread as well, and the lifecycle's services, which rclpy leaves waiting for callers."""
+        """Ends the threads as well, and the lifecycle's services, which rclpy leaves waiting for callers."""
         self.on_deactivate(LifecycleState(0, ""))
+        if self._parts is not None:
+            self._parts.store.close(self._parts.work.session)
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()
 
@@ -253,9 +258,14 @@ class Segmenter(LifecycleNode):
         else:
             publish("")
 
+    def _refused(self, click: Click, reason: str) -> None:
+        """A click that nobody had time for."""
+        self.click_result(ClickResult(click=click, accepted=False, reason=reason, distance=float("nan")))
+
     def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator: feedback, log and diagnostics."""
-        self.get_logger().warning(sentence)
+        sentence = limits.one_line(sentence)
+        self._log(sentence)
         self._health.told(sentence)
         if self._parts is not None:
             self._parts.outputs.notify_operator(sentence)
