@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -45,3 +48,31 @@ class VoxelClicks:
     def to(self, device: torch.device | str) -> VoxelClicks:
         """The same clicks on another device."""
         return VoxelClicks(self.voxel.to(device), self.label.to(device), self.objects)
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """Object numbers may have gaps: `used` holds them in order, and the network sees 1..len(used)."""
+
+    used: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, clicks: Sequence[Click]) -> Numbering:
+        """The numbering of these clicks' objects; refused where one is not a whole number from 0 on."""
+        for click in clicks:
+            if isinstance(click.object, bool) or not isinstance(click.object, int | np.integer) or click.object < 0:
+                raise ValueError(
+                    "A click's object must be a whole number, 0 for background and 1, 2, … for objects, "
+                    f"not {click.object!r}."
+                )
+        return cls(np.unique([int(click.object) for click in clicks if click.object]).astype(np.int64))
+
+    def compact(self, labels: np.ndarray) -> NDArray[np.int64]:
+        """Given numbers to the network's; 0 for those that are not used."""
+        at = np.searchsorted(self.used, labels)
+        known = (at < len(self.used)) & (np.append(self.used, -1)[at] == labels)
+        return np.where(known, at + 1, 0)
+
+    def given(self) -> NDArray[np.int32]:
+        """The network's numbers to the given ones."""
+        return np.concatenate([[0], self.used]).astype(np.int32)

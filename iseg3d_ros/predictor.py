@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iseg3d_ros.clicks import Click, VoxelClicks
+from iseg3d_ros.clicks import Click, Numbering, VoxelClicks
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.base import Prediction
+from iseg3d_ros.models.placement import Encoding, GivesWay, Placement, device_of, limit_memory
 from iseg3d_ros.preprocessing.scene import VOXEL_SIZES, Preparation, Scene
 
-__all__ = ["Predictor", "Scene", "Segmentation"]
+__all__ = ["Predictor", "Scene", "Segmentation", "device_of"]
 
 DEFAULT = "e2i3d"
 TRAINING_FREE = "random_walker"
@@ -47,38 +49,11 @@ class Segmentation:
     milliseconds: float
 
 
-@dataclass(frozen=True)
-class Numbering:
-    """Object numbers may have gaps: `used` holds them in order, and the network sees 1..len(used)."""
-
-    used: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, clicks: Sequence[Click]) -> Numbering:
-        """The numbering of these clicks' objects; refused where one is not a whole number from 0 on."""
-        for click in clicks:
-            if isinstance(click.object, bool) or not isinstance(click.object, int | np.integer) or click.object < 0:
-                raise ValueError(
-                    "A click's object must be a whole number, 0 for background and 1, 2, … for objects, "
-                    f"not {click.object!r}."
-                )
-        return cls(np.unique([int(click.object) for click in clicks if click.object]).astype(np.int64))
-
-    def compact(self, labels: np.ndarray) -> NDArray[np.int64]:
-        """Given numbers to the network's; 0 for those that are not used."""
-        at = np.searchsorted(self.used, labels)
-        known = (at < len(self.used)) & (np.append(self.used, -1)[at] == labels)
-        return np.where(known, at + 1, 0)
-
-    def given(self) -> NDArray[np.int32]:
-        """The network's numbers to the given ones."""
-        return np.concatenate([[0], self.used]).astype(np.int32)
-
-
 class Predictor:
     """A network (`models.base.Network` with `settings`) and how clouds are prepared for it.
 
-    Threads may share one: nothing in it changes.
+    Threads may share one: nothing in it changes but its placement, which becomes a smaller one where memory ends
+    (`models.placement`). Where that happens at a click, `say` hears a sentence; otherwise it is in `Scene.notes`.
     """
 
     def __init__(
@@ -89,10 +64,12 @@ class Predictor:
         voxel_size: float | None = None,
         crop_radius: float | None = None,
         max_voxels: int | None = None,
+        precision: str = "auto",
     ) -> None:
         if voxel_size is not None and not 0 < voxel_size < 100:
             raise ValueError(f"The voxel size must be a positive number of metres, not {voxel_size}.")
-        self.network, self.device = network, torch.device(device)
+        self.network, self._way = network, GivesWay(Placement.of(torch.device(device), precision))
+        self.say: Callable[[str], object] = warnings.warn
         settings = network.settings
         self.name = name or settings.network
         card: Mapping[str, Any] = getattr(network, "card", None) or {}
@@ -110,15 +87,19 @@ class Predictor:
         voxel_size: float | None = None,
         crop_radius: float | None = None,
         max_voxels: int | None = None,
+        precision: str = "auto",
+        memory_share: float = 0.0,
     ) -> Predictor:
         """Load shipped weights by name, a weights file by path, "random_walker" (no weights), or the best there is.
 
         `device`: auto, cpu, cuda. `voxel_size` in metres; without it, it follows from the cloud's size
         (`preprocessing.scene.kind_of`) and the sizes that the network was trained at. `crop_radius` leaves out points
         farther than that from the cloud's origin; with more than `max_voxels` the voxels become larger. Both say so in
-        a warning and in `Scene.notes`.
+        a warning and in `Scene.notes`. `precision`: full, half (float16; bfloat16 on a CPU), or auto, which is half on
+        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all).
         """
         place = device_of(device)
+        limit_memory(place, memory_share)
         if name is None:
             name = DEFAULT if (weights_dir() / f"{DEFAULT}.safetensors").is_file() else TRAINING_FREE
         if str(name) == TRAINING_FREE:
@@ -129,7 +110,17 @@ class Predictor:
         from iseg3d_ros.models.ensemble import with_walker
 
         path = weights_file(name)
-        return cls(with_walker(load(path, place)), path.stem, place, voxel_size, crop_radius, max_voxels)
+        return cls(with_walker(load(path, place)), path.stem, place, voxel_size, crop_radius, max_voxels, precision)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network works now."""
+        return self._way.placement.device
+
+    @property
+    def placement(self) -> Placement:
+        """Device, precision and most voxels as they are now."""
+        return self._way.placement
 
     @property
     def parameters(self) -> int:
@@ -162,11 +153,21 @@ class Predictor:
         that frame where it is known, otherwise it is found from the dominant plane. NaN and infinite points are left
         out and get label 0. Far from the origin (over 10 km) give float64.
         """
-        scene = self.preparation(xyz, rgb, up)
-        cloud = scene.cloud.to(self.device)
-        with torch.inference_mode():
-            encoded = self.network.encode([cloud])
-        return dataclasses.replace(scene, encoded=encoded)
+        said: list[str] = []
+        while True:
+            placement = self._way.placement
+            most = min(self.preparation.max_voxels, placement.most_voxels or self.preparation.max_voxels)
+            scene = dataclasses.replace(self.preparation, max_voxels=most)(xyz, rgb, up)
+            try:
+                return self._encoded(scene, placement, said)
+            except torch.OutOfMemoryError as error:
+                said += self._way.step_down(placement, len(scene.voxels), error)
+
+    def _encoded(self, scene: Scene, placement: Placement, said: Sequence[str]) -> Scene:
+        encoding = Encoding(scene.cloud, self._way.network(self.network, placement), placement)
+        for sentence in said:
+            warnings.warn(sentence, stacklevel=3)
+        return dataclasses.replace(scene, encoded=encoding, notes=(*scene.notes, *said))
 
     def segment(
         self,
@@ -208,17 +209,30 @@ class Predictor:
         previous: Segmentation | np.ndarray | None,
         resumes: bool = False,
     ) -> Prediction:
-        given = VoxelClicks(torch.tensor(voxels), torch.from_numpy(label), len(numbering.used)).to(self.device)
+        given = VoxelClicks(torch.tensor(voxels), torch.from_numpy(label), len(numbering.used))
         last = None
         if previous is not None:
             labels = previous.labels if isinstance(previous, Segmentation) else np.asarray(previous)
             if labels.shape != (scene.points,):
                 raise ValueError(f"The previous labels have the shape {labels.shape}, not ({scene.points},).")
-            last = torch.from_numpy(numbering.compact(labels[scene.voxels.representative])).to(self.device)
-        with torch.inference_mode():
-            if resumes:
-                return self.network.resume(scene.encoded, [given], [last])[0]
-            return self.network.decode(scene.encoded, [given], [last])[0]
+            last = torch.from_numpy(numbering.compact(labels[scene.voxels.representative]))
+        while True:
+            placement = self._way.placement
+            try:
+                return self._masks(scene, given, last, resumes, placement)
+            except torch.OutOfMemoryError as error:
+                for sentence in self._way.step_down(placement, 0, error):
+                    self.say(sentence)
+
+    def _masks(
+        self, scene: Scene, clicks: VoxelClicks, last: torch.Tensor | None, resumes: bool, placement: Placement
+    ) -> Prediction:
+        network, device = self._way.network(self.network, placement), placement.device
+        encoded = scene.encoded.on(network, placement)
+        with placement.at_work():
+            answer = network.resume if resumes else network.decode
+            masks: Prediction = answer(encoded, [clicks.to(device)], [None if last is None else last.to(device)])[0]
+        return masks
 
     def _at_points(
         self,
@@ -249,19 +263,6 @@ class Predictor:
             int(numbering.used.max()),
             1e3 * (time.perf_counter() - start),
         )
-
-
-def device_of(name: str) -> torch.device:
-    """The device of this name; "auto" is CUDA where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"There is no device {name!r}; use auto, cpu or cuda.") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("The device cuda was asked for, but torch finds no CUDA GPU here; use auto or cpu.")
-    return device
 
 
 def weights_file(name: str | os.PathLike[str]) -> Path:

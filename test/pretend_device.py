@@ -1,14 +1,16 @@
 """A device that is not there: tensors that say they are on it, computed on the CPU, counted and kept apart.
 
-Within `pretend_device() as counts` the device "pretend" exists. What a GPU would refuse, it refuses (an operation on
-tensors of two devices, `numpy()`); what makes the host wait for a GPU (`item`, `cpu`, `nonzero`, masks as indices, any
-size that depends on data) is a wait, and everything that would start a kernel is an operator.
+Within `pretend_device() as counts` the device "pretend" exists, with as much memory as it is given. What a GPU would
+refuse, it refuses (an operation on tensors of two devices, `numpy()`, more memory than there is); what makes the host
+wait for a GPU (`item`, `cpu`, `nonzero`, masks as indices, any size that depends on data) is a wait, and everything
+that would start a kernel is an operator. Autocast works on it as on a GPU: products in half precision.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +25,8 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 
 NAME = "pretend"
 aten = torch.ops.aten
+
+_LIBRARIES: list[torch.library.Library] = []  # what they register lasts as long as they do
 
 # Their results' sizes or values reach the host.
 WAITS = {
@@ -42,12 +46,38 @@ LAUNCHES = {"convolution_plan": 3, "convolution_weight": 2}
 
 
 @dataclass
+class Memory:
+    """Bytes of the tensors that live on the device, at most `limit` of them (0: no end); views count once."""
+
+    limit: int = 0
+    now: int = 0
+    peak: int = 0
+    holders: Counter[int] = field(default_factory=Counter)  # by where their bytes are
+
+    def hold(self, tensor: PretendTensor) -> None:
+        """Count a tensor's bytes for as long as it lives; refused where they do not fit."""
+        storage = tensor.inner.untyped_storage()
+        place, size = storage.data_ptr(), storage.nbytes()
+        if not self.holders[place] and self.limit and self.now + size > self.limit:
+            raise torch.OutOfMemoryError(f"{NAME} out of memory: {size} bytes wanted, {self.now} of {self.limit} held.")
+        self.now += 0 if self.holders[place] else size
+        self.peak = max(self.peak, self.now)
+        self.holders[place] += 1
+        weakref.finalize(tensor, self._let_go, place, size)
+
+    def _let_go(self, place: int, size: int) -> None:
+        self.holders[place] -= 1
+        self.now -= 0 if self.holders[place] else size
+
+
+@dataclass
 class Counts:
     """What happened on the device: operators and uploads by name, and waits by the place in the package they are at."""
 
     operators: Counter[str] = field(default_factory=Counter)
     waits: Counter[str] = field(default_factory=Counter)
     uploads: Counter[str] = field(default_factory=Counter)
+    memory: Memory = field(default_factory=lambda: Memory())
 
     def clear(self) -> None:
         """Begin anew."""
@@ -122,7 +152,7 @@ class _Mode(TorchDispatchMode):
         # A view of a normal tensor is a normal tensor, in inference mode too.
         normal = bool(ours) and func.is_view and not ours[0].is_inference()
         with torch.inference_mode(False) if normal else contextlib.nullcontext():
-            wrapped = pytree.tree_map_only(Tensor, PretendTensor, result)
+            wrapped = pytree.tree_map_only(Tensor, self._wrapped, result)
         return return_and_correct_aliasing(func, args, kwargs, wrapped) if ours else wrapped
 
     def _copied(self, func: Any, name: str, args: Any, kwargs: Any, wanted: torch.device | None) -> Any:
@@ -141,7 +171,12 @@ class _Mode(TorchDispatchMode):
         result = func(*pytree.tree_map_only(PretendTensor, _inner, args), **kwargs)
         if name == "copy_":
             return args[0]
-        return PretendTensor(result) if target_is_ours else result
+        return self._wrapped(result) if target_is_ours else result
+
+    def _wrapped(self, result: Tensor) -> PretendTensor:
+        tensor = PretendTensor(result)
+        self.counts.memory.hold(tensor)
+        return tensor
 
     def _refuse_mixed(self, func: Any, name: str, tensors: list[Tensor]) -> None:
         hosts = [each for each in tensors if not isinstance(each, PretendTensor) and each.ndim]
@@ -187,13 +222,31 @@ def register() -> None:
             return [torch.float16, torch.bfloat16]
 
     backend_registration._setup_privateuseone_for_python_backend(NAME, Module())  # type: ignore[attr-defined]
+    _LIBRARIES.append(torch.library.Library("_", "IMPL"))
+    _LIBRARIES[0].fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
+    _LIBRARIES.append(torch.library.Library("aten", "IMPL"))
+    for name in ("mm", "bmm", "addmm", "baddbmm", "matmul", "linear"):
+        _LIBRARIES[1].impl(name, _in_half(getattr(aten, name).default), "AutocastPrivateUse1")
+
+
+def _in_half(operator: Any) -> Any:
+    """The operator as autocast runs it: on tensors cast to the half precision that was asked for."""
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.to(torch.get_autocast_dtype(NAME)) if tensor.is_floating_point() else tensor
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(NAME, enabled=False):
+            return operator(*pytree.tree_map_only(Tensor, cast, args), **kwargs)
+
+    return run
 
 
 @contextlib.contextmanager
-def pretend_device() -> Iterator[Counts]:
-    """Within the block the device "pretend" exists; what happens on it is counted."""
+def pretend_device(memory: int = 0) -> Iterator[Counts]:
+    """Within the block the device "pretend" exists, with so many bytes (0: no end); what happens on it is counted."""
     register()
-    counts = Counts()
+    counts = Counts(memory=Memory(memory))
     before = torch._C._only_lift_cpu_tensors()  # type: ignore[attr-defined]
     real = torch.Generator
     torch._C._set_only_lift_cpu_tensors(True)  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from iseg3d_ros.cloud import Cloud
 from iseg3d_ros.demo.scenes import SHIPPED, open_scene
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.build import build, settings_of
+from iseg3d_ros.models.placement import Encoding
 from iseg3d_ros.predictor import Predictor
 from iseg3d_ros.sparse import Maps, SparseTensor, SubMConv3d, backend, choice, implicit_gemm, spconv_convolution
 from iseg3d_ros.training.config import AugmentConfig, ClickConfig, DataConfig, OptimiserConfig
@@ -139,8 +140,7 @@ def answered(predictor: Predictor, cloud: Cloud, device: torch.device) -> Figure
     clicks, marks = clicks_in(cloud), [now(device)]
     scene = predictor.preparation(cloud.xyz, cloud.rgb, None)
     marks.append(now(device))
-    with torch.inference_mode():
-        scene = replace(scene, encoded=predictor.network.encode([scene.cloud.to(predictor.device)]))
+    scene = replace(scene, encoded=Encoding(scene.cloud, predictor.network, predictor.placement))
     marks.append(now(device))
     for count in range(OBJECTS, len(clicks) + 1):
         predictor.segment(scene, clicks[:count])

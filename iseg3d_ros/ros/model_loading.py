@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,12 +26,18 @@ def load_model(
     """An empty session with the model that the parameters name."""
     if settings.threads > 0:
         torch.set_num_threads(settings.threads)
+    if settings.niceness > 0:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), settings.niceness)  # of this thread and its own
     torch.manual_seed(settings.seed)
     if settings.weights and not Path(settings.weights).expanduser().is_file():
         raise FileNotFoundError(f"the parameter weights names {settings.weights}, where there is no file")
     start = time.perf_counter()
     wanted = str(Path(settings.weights).expanduser()) if settings.weights else settings.model or None
-    predictor = Predictor.load(wanted, device=settings.device, voxel_size=settings.voxel_size or None)
+    predictor = Predictor.load(
+        wanted, settings.device, settings.voxel_size or None, None, settings.max_voxels or None,
+        settings.precision, settings.memory_share,
+    )  # fmt: skip
+    predictor.say = warn
     if settings.adapt:
         predictor.network = adapting(predictor)
     _warm_up(predictor)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iseg3d_ros.interaction.cloud_source import SourceSettings
+from iseg3d_ros.models.placement import PRECISIONS
 from iseg3d_ros.ros.parameters import as_yaml, parameter
 
 RELIABILITY = ("best_effort", "reliable")
@@ -21,7 +22,17 @@ class SegmenterSettings:
     model: str = parameter("", "Name of a shipped model (`iseg3d models` lists them); empty: the best one there is.")
     weights: str = parameter("", "Path of a weights file, which goes before `model`; empty: the shipped weights.")
     device: str = parameter("auto", "auto, cpu, cuda or cuda:N: where the network runs.")
+    precision: str = parameter(
+        "auto", "auto, full or half: in which the network computes; auto is half on a GPU.", choices=PRECISIONS
+    )
+    memory_share: float = parameter(
+        0.0, "Largest share of the GPU's memory that this node may take; 0: all of it.", low=0.0, high=1.0
+    )
+    max_voxels: int = parameter(
+        0, "Voxels of a cloud at most; of more, larger ones are made. 0: what the model takes.", low=0, high=10_000_000
+    )
     threads: int = parameter(0, "CPU threads of the network; 0: as many as PyTorch chooses.", low=0, high=256)
+    niceness: int = parameter(0, "By how much the network's threads yield to other programs.", low=0, high=19)
     voxel_size: float = parameter(
         0.0, "Edge of a voxel in metres; 0: chosen from the first cloud's extent.", low=0.0, high=5.0
     )

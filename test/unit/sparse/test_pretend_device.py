@@ -193,3 +193,18 @@ def test_a_back_end_that_fails_is_not_taken(
     with backend("auto"):
         assert choice.resolved(torch.device(NAME)) == "torch"
     choice.measured.cache_clear()
+
+
+def test_autocast_and_memory_are_as_on_a_gpu(counts: Counts) -> None:
+    ours = torch.ones(4, 4).to(NAME)
+    with torch.autocast(NAME, torch.float16):
+        assert (ours @ ours).dtype == (ours @ ours).softmax(0).dtype == torch.float16
+        assert torch.stack([ours, ours]).dtype == torch.float32
+    held = counts.memory.now
+    more, view = ours + 1, ours[1:]
+    assert counts.memory.now == held + 64 and counts.memory.peak >= held + 64
+    del more
+    assert counts.memory.now == held and view.shape == (3, 4)
+    counts.memory.limit = held + 63
+    with pytest.raises(torch.OutOfMemoryError, match="64 bytes wanted"):
+        ours + 1
