@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
     ("limits",),
     ("clicks", "geometry", "ray_items", "throttle"),
     ("io",),
-    ("cloud", "sparse"),
+    ("cloud", "metrics", "sparse"),
     ("models.settings",),
     ("models.base",),
     ("preprocessing", "models.layers"),

@@ -12,7 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.timer import Timer
 from sensor_msgs.msg import PointCloud2
 
-from iseg3d_ros import limits
+from iseg3d_ros import limits, metrics
 from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.view import View
@@ -216,7 +216,19 @@ class Segmenter(LifecycleNode):
             level, sentence, values = self._health.report(
                 running.worker, running.inputs, running.work.view, self, self.settings
             )
+            values["journal"] = running.store.trouble or "well"
             self._parts.outputs.diagnostics(level, sentence, values)
+            self._write_metrics(values)
+
+    def _write_metrics(self, values: dict[str, Any]) -> None:
+        if not self.settings.metrics_file:
+            return
+        values = {**values, "journal in trouble": values["journal"] != "well"}
+        text = metrics.as_text(self.get_fully_qualified_name(), values, {"answer seconds": self._health.histogram})
+        try:
+            metrics.write(Path(self.settings.metrics_file).expanduser(), text)
+        except OSError as error:
+            self.notify_operator(f"metrics_file: {error}")
 
     def _changed(self, changes: list[Any]) -> SetParametersResult:
         """Takes what may change at run time; the rest is refused in words while the node is configured."""
@@ -251,7 +263,8 @@ class Segmenter(LifecycleNode):
         def publish(sentence: str) -> None:
             if sentence:
                 result.accepted, result.reason = False, sentence
-            outputs.click_result(result)
+            if self.context.ok():
+                outputs.click_result(result)
 
         if result.accepted:
             self._parts.store.when_kept(publish)
