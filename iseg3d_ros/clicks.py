@@ -31,7 +31,7 @@ class Click:
 
 
 @dataclass(frozen=True)
-class VoxelClicks:
+class Prompts:
     """Clicks of one cloud, in the order they were given: `voxel` int64 (K,), `label` int64 (K,) in 0..objects."""
 
     voxel: Tensor
@@ -45,9 +45,9 @@ class VoxelClicks:
         """The voxels clicked for one object (0 = background)."""
         return self.voxel[self.label == label]
 
-    def to(self, device: torch.device | str) -> VoxelClicks:
+    def to(self, device: torch.device | str) -> Prompts:
         """The same clicks on another device."""
-        return VoxelClicks(self.voxel.to(device), self.label.to(device), self.objects)
+        return Prompts(self.voxel.to(device), self.label.to(device), self.objects)
 
 
 @dataclass(frozen=True)

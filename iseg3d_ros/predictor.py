@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iseg3d_ros.clicks import Click, Numbering, VoxelClicks
+from iseg3d_ros.clicks import Click, Numbering, Prompts
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.base import Prediction
 from iseg3d_ros.models.placement import Encoding, GivesWay, Placement, device_of, limit_memory
@@ -209,7 +209,7 @@ class Predictor:
         previous: Segmentation | np.ndarray | None,
         resumes: bool = False,
     ) -> Prediction:
-        given = VoxelClicks(torch.tensor(voxels), torch.from_numpy(label), len(numbering.used))
+        given = Prompts(torch.tensor(voxels), torch.from_numpy(label), len(numbering.used))
         last = None
         if previous is not None:
             labels = previous.labels if isinstance(previous, Segmentation) else np.asarray(previous)
@@ -225,7 +225,7 @@ class Predictor:
                     self.say(sentence)
 
     def _masks(
-        self, scene: Scene, clicks: VoxelClicks, last: torch.Tensor | None, resumes: bool, placement: Placement
+        self, scene: Scene, clicks: Prompts, last: torch.Tensor | None, resumes: bool, placement: Placement
     ) -> Prediction:
         network, device = self._way.network(self.network, placement), placement.device
         encoded = scene.encoded.on(network, placement)

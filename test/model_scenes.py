@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.settings import ModelSettings
 
@@ -35,16 +35,16 @@ def boxes_on_a_table(settings: ModelSettings, shift: int = 0) -> tuple[VoxelClou
     return VoxelCloud(coords + shift, (coords + shift + 0.5) * SIZE, features, SIZE), label
 
 
-def first_clicks(label: torch.Tensor, background: int = 0) -> VoxelClicks:
+def first_clicks(label: torch.Tensor, background: int = 0) -> Prompts:
     """One click in the middle of each object's list of voxels, and some on the background."""
     objects = int(label.max())
     voxels = [torch.nonzero(label == m)[:, 0] for m in range(1, objects + 1)]
     chosen = [v[len(v) // 2] for v in voxels] + list(torch.nonzero(label == 0)[:background, 0])
     labels = torch.tensor([*range(1, objects + 1), *[0] * background])
-    return VoxelClicks(torch.stack(chosen), labels, objects)
+    return Prompts(torch.stack(chosen), labels, objects)
 
 
-def logits_of(network: torch.nn.Module, cloud: VoxelCloud, clicks: VoxelClicks) -> torch.Tensor:
+def logits_of(network: torch.nn.Module, cloud: VoxelCloud, clicks: Prompts) -> torch.Tensor:
     """Masks in eval mode."""
     network.eval()
     with torch.inference_mode():

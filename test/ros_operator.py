@@ -105,7 +105,7 @@ class Operator:
         self.heard[topic] = []
         self.node.create_subscription(kind, topic.replace("~", SEGMENTER), self.heard[topic].append, qos)
 
-    def until(self, condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 120.0, what: str = "") -> Any:
         """Spins until the condition holds; its value."""
         end = time.monotonic() + seconds
         while not (value := condition()):

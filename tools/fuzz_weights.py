@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
@@ -105,7 +105,7 @@ def _works(network: Any) -> bool:
     features = torch.rand(len(coordinates), checkpoint.settings_from(network).in_channels, generator=generator)
     cloud = VoxelCloud(coordinates, coordinates.float() * 0.05, features, 0.05)
     with torch.inference_mode():
-        answer = network.decode(network.encode([cloud]), [VoxelClicks(torch.tensor([0, 5]), torch.tensor([1, 0]), 1)])
+        answer = network.decode(network.encode([cloud]), [Prompts(torch.tensor([0, 5]), torch.tensor([1, 0]), 1)])
     return all(bool(torch.isfinite(t).all()) for t in _tensors(answer))
 
 

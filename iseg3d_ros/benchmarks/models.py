@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import NETWORKS, build, parameters, settings_of
 from iseg3d_ros.pruning.prune import PruneConfig, prune
@@ -68,14 +68,14 @@ def network(name: str) -> Any:
     return prune(build(settings_of("e2i3d", "paper")).eval(), [labelled_room()], config)
 
 
-def labelled_room() -> tuple[VoxelCloud, VoxelClicks, torch.Tensor]:
+def labelled_room() -> tuple[VoxelCloud, Prompts, torch.Tensor]:
     """A small room, six clicks in it, and as labels which of them is nearest."""
     coords, generator = room(CALIBRATION), torch.Generator().manual_seed(0)
     features = torch.rand(len(coords), 3, generator=generator) - 0.5
     cloud = VoxelCloud(coords, (coords + 0.5) * SIZE, features, SIZE)
     voxel = torch.randperm(len(coords), generator=generator)[: OBJECTS + 1]
     labels = torch.cdist(cloud.points, cloud.points[voxel]).argmin(1)
-    return cloud, VoxelClicks(voxel, torch.arange(OBJECTS + 1), OBJECTS), labels
+    return cloud, Prompts(voxel, torch.arange(OBJECTS + 1), OBJECTS), labels
 
 
 def measure(network: Any, coords: torch.Tensor, device: str) -> dict[int, float]:
@@ -92,7 +92,7 @@ def measure(network: Any, coords: torch.Tensor, device: str) -> dict[int, float]
         encoded = network.encode([cloud])
         seconds[0] = now(device) - start
         for count in COUNTS:
-            clicks = VoxelClicks(voxel[:count], label[:count], OBJECTS).to(device)
+            clicks = Prompts(voxel[:count], label[:count], OBJECTS).to(device)
             start = now(device)
             network.decode(encoded, [clicks])
             seconds[count] = now(device) - start

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from iseg3d_ros.benchmarks.models import labelled_room
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.pruning.cost import multiplications
@@ -57,15 +57,15 @@ def work_shares(economies: Sequence[float]) -> dict[str, float]:
     return figures
 
 
-def work(network: nn.Module, scene: tuple[VoxelCloud, VoxelClicks, torch.Tensor]) -> int:
+def work(network: nn.Module, scene: tuple[VoxelCloud, Prompts, torch.Tensor]) -> int:
     """Multiplications of one pass."""
     return sum(multiplications(network, forward(network, *scene[:2])).values())
 
 
-def corner(channels: int) -> tuple[VoxelCloud, VoxelClicks]:
+def corner(channels: int) -> tuple[VoxelCloud, Prompts]:
     """The smallest scene that sends something through every layer: a floor with a post, a click on each."""
     floor = torch.cartesian_prod(torch.arange(8), torch.arange(8), torch.arange(1))
     post = torch.cartesian_prod(torch.arange(2), torch.arange(2), torch.arange(1, 9))
     coords = torch.cat([floor, post]).int()
     cloud = VoxelCloud(coords, (coords + 0.5) * 0.05, torch.rand(len(coords), channels), 0.05)
-    return cloud, VoxelClicks(torch.tensor([0, 70]), torch.tensor([0, 1]), 1)
+    return cloud, Prompts(torch.tensor([0, 70]), torch.tensor([0, 1]), 1)

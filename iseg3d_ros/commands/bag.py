@@ -13,8 +13,8 @@ from iseg3d_ros.commands.export_arguments import FORMAT_NAMES, add_overwrite
 from iseg3d_ros.commands.progress import Progress
 
 if TYPE_CHECKING:
+    from iseg3d_ros.interaction.bag_segmentation import Segmented
     from iseg3d_ros.io.exports import ExportFolder, LabelledResult
-    from iseg3d_ros.ros.bag_segmentation import Segmented
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,9 +45,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, segment, write."""
+    from iseg3d_ros.interaction.bag_segmentation import LabelledBag, Offline, read_clicks
     from iseg3d_ros.io.bags import TF, Bag
     from iseg3d_ros.predictor import Predictor
-    from iseg3d_ros.ros.bag_segmentation import LabelledBag, Offline, read_clicks
 
     clicks = read_clicks(arguments.clicks)
     progress = Progress(quiet=arguments.json)

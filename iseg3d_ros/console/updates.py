@@ -171,8 +171,3 @@ class Board:
             for update in self._pinned.values():
                 mailbox.put(update)
         return mailbox
-
-    def unsubscribe(self, mailbox: Mailbox) -> None:
-        """A reader that has gone."""
-        with self._lock:
-            self._readers = [reader for reader in self._readers if reader is not mailbox]

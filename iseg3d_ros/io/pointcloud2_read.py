@@ -5,7 +5,7 @@ Works on any object with PointCloud2's attributes: rclpy's messages and those of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -34,6 +34,9 @@ class CloudLike(Protocol):
     point_step: int
     row_step: int
     data: Any
+
+
+Structured = Callable[[Any], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,12 @@ class Points:
         return out
 
 
-def read_points(message: CloudLike, intensity: bool = False) -> Points:
-    """Coordinates and colour (and intensity, if asked for) of a PointCloud2's returns."""
+def read_points(message: CloudLike, intensity: bool = False, structured: Structured | None = None) -> Points:
+    """Coordinates and colour (and intensity, if asked for) of a PointCloud2's returns.
+
+    `structured` gives a message as a structured array (sensor_msgs_py.point_cloud2.read_points): it is asked for the
+    coordinates of messages of its kind, which are little-endian, without padded rows and with one value a field.
+    """
     check_layout(message)
     fields = {field.name: field for field in message.fields}
     missing = [name for name in "xyz" if name not in fields]
@@ -95,8 +102,12 @@ def read_points(message: CloudLike, intensity: bool = False) -> Points:
     xyz = _packed(message, fields)
     if xyz is None:
         xyz = np.empty((3, message.height * message.width), np.float32)
+        columns = structured(message) if structured is not None and _is_plain(message, fields) else None
         for row, name in zip(xyz, "xyz", strict=True):
-            row.reshape(message.height, message.width)[:] = _column(message, fields[name])
+            if columns is not None:
+                row[:] = columns[name]
+            else:
+                row.reshape(message.height, message.width)[:] = _column(message, fields[name])
     shape = (int(message.height), int(message.width))
     points = Points(xyz.T, _colour(message, fields), _intensity(message, fields) if intensity else None, None, shape)
     returns = _returns(xyz)
@@ -134,6 +145,14 @@ def check_layout(message: CloudLike) -> None:
             f"the cloud is truncated: {message.height} x {message.width} points take {needed} bytes, "
             f"the message holds {len(message.data)}"
         )
+
+
+def _is_plain(message: CloudLike, fields: Mapping[str, FieldLike]) -> bool:
+    """Whether a structured array can be laid over the message's bytes."""
+    size = message.height * message.width
+    rows = message.height <= 1 or _row_step(message) == message.width * message.point_step
+    one_value = len(fields) == len(message.fields) and all(field.count == 1 for field in message.fields)
+    return size > 0 and rows and one_value and "" not in fields and not message.is_bigendian
 
 
 def _row_step(message: CloudLike) -> int:

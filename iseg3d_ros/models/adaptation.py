@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 
 
@@ -27,7 +27,7 @@ from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 class Memory:
     """What one batch of scenes has taught so far; it goes when the scene goes."""
 
-    seen: list[VoxelClicks] | None = None
+    seen: list[Prompts] | None = None
     network: Network | None = None
     optimiser: torch.optim.Optimizer | None = None
 
@@ -64,7 +64,7 @@ class Adapted(Network):
             return AdaptedScene(self.network.encode(clouds))
 
     def decode(
-        self, encoded: AdaptedScene, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: AdaptedScene, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """Learn from the corrections that are new, then give the masks."""
         memory = encoded.memory
@@ -78,7 +78,7 @@ class Adapted(Network):
     def loss(
         self,
         encoded: AdaptedScene,
-        clicks: Sequence[VoxelClicks],
+        clicks: Sequence[Prompts],
         targets: Sequence[Tensor],
         previous: Sequence[Tensor | None] | None = None,
     ) -> dict[str, Tensor]:
@@ -91,14 +91,14 @@ class Adapted(Network):
         memory.seen, memory.network, memory.optimiser = None, None, None
 
     def _learn(
-        self, encoded: AdaptedScene, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None
+        self, encoded: AdaptedScene, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None
     ) -> None:
         """Some steps on the clicks so far; batch statistics stay as they are at test time."""
         memory = encoded.memory
         before = self._answer(self.network, encoded, [_first(click) for click in clicks])
         first = [prediction.logits.argmax(1) for prediction in before]
         with torch.inference_mode(False), torch.enable_grad():
-            clicks = [VoxelClicks(c.voxel.clone(), c.label.clone(), c.objects) for c in clicks]  # fit for a gradient
+            clicks = [Prompts(c.voxel.clone(), c.label.clone(), c.objects) for c in clicks]  # fit for a gradient
             if memory.network is None or memory.optimiser is None:
                 memory.network = copy.deepcopy(self.network).eval().requires_grad_(True)
                 memory.optimiser = torch.optim.Adam(memory.network.parameters(), self.learning_rate)
@@ -114,14 +114,14 @@ class Adapted(Network):
     def _answer(
         network: Network,
         encoded: AdaptedScene,
-        clicks: Sequence[VoxelClicks],
+        clicks: Sequence[Prompts],
         previous: Sequence[Tensor | None] | None = None,
     ) -> list[Prediction]:
         with torch.inference_mode(False), torch.no_grad():
             return network.decode(encoded.encoded, clicks, previous)
 
 
-def correction_loss(logits: Tensor, clicks: VoxelClicks, first: Tensor, keep: float) -> Tensor:
+def correction_loss(logits: Tensor, clicks: Prompts, first: Tensor, keep: float) -> Tensor:
     """Cross entropy at the clicks, plus `keep` times that against the first mask at all other voxels."""
     logits = logits.float()
     corrected = cross_entropy(logits[clicks.voxel], clicks.label)
@@ -130,16 +130,16 @@ def correction_loss(logits: Tensor, clicks: VoxelClicks, first: Tensor, keep: fl
     return corrected + keep * kept
 
 
-def _first(clicks: VoxelClicks) -> VoxelClicks:
+def _first(clicks: Prompts) -> Prompts:
     """The first click of every object; where no object has any, the first click of all."""
     order = torch.arange(len(clicks), device=clicks.label.device)
     earlier = (clicks.label[:, None] == clicks.label) & (order < order[:, None])
     chosen = ~earlier.any(1) & (clicks.label > 0)
     chosen = chosen if bool(chosen.any()) else order == 0
-    return VoxelClicks(clicks.voxel[chosen], clicks.label[chosen], clicks.objects)
+    return Prompts(clicks.voxel[chosen], clicks.label[chosen], clicks.objects)
 
 
-def _continues(seen: Sequence[VoxelClicks], clicks: Sequence[VoxelClicks]) -> bool:
+def _continues(seen: Sequence[Prompts], clicks: Sequence[Prompts]) -> bool:
     """Whether every cloud's clicks begin with those seen before."""
     return len(seen) == len(clicks) and all(
         old.objects == new.objects
@@ -150,5 +150,5 @@ def _continues(seen: Sequence[VoxelClicks], clicks: Sequence[VoxelClicks]) -> bo
     )
 
 
-def _same(seen: Sequence[VoxelClicks] | None, clicks: Sequence[VoxelClicks]) -> bool:
+def _same(seen: Sequence[Prompts] | None, clicks: Sequence[Prompts]) -> bool:
     return seen is not None and _continues(seen, clicks) and _continues(clicks, seen)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import cpu_attention
 from iseg3d_ros.models.layers.affinity import Affinity, Judge, judge_of
@@ -151,7 +151,7 @@ class Agile3D(Network):
     # Decoding
 
     def decode(
-        self, encoded: Encoded, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: Encoded, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """Masks of every cloud; AGILE3D keeps no memory of earlier masks."""
         check_clicks(encoded, clicks)
@@ -159,7 +159,7 @@ class Agile3D(Network):
         drafts = [self.draft(*each) for each in zip(encoded.clouds, clicks, masks, strict=True)]
         return self.spread(encoded, drafts)
 
-    def draft(self, encoded: EncodedCloud, clicks: VoxelClicks, previous: Tensor | None) -> Draft:
+    def draft(self, encoded: EncodedCloud, clicks: Prompts, previous: Tensor | None) -> Draft:
         """Masks of one cloud before they are spread."""
         term, hidden = self.relate(encoded, clicks)
         place = encoded.scales[0].position[clicks.voxel]
@@ -170,11 +170,11 @@ class Agile3D(Network):
         scene = None if self.propagation is None else refined.scene()
         return Draft(scores.T, [each.T for each in refined.layers], scene, hidden)
 
-    def query_labels(self, clicks: VoxelClicks) -> Tensor:
+    def query_labels(self, clicks: Prompts) -> Tensor:
         """Labels of the learned background queries and of the clicks, as the tokens are ordered."""
         return torch.cat([clicks.label.new_zeros(self.click_attentions()[0].background_queries), clicks.label])
 
-    def refine(self, encoded: EncodedCloud, clicks: VoxelClicks, place: Tensor, term: Tensor | None) -> Refined:
+    def refine(self, encoded: EncodedCloud, clicks: Prompts, place: Tensor, term: Tensor | None) -> Refined:
         """Every scale's refined scene and clicks, the coarsest first: what it found, the next one begins with."""
         scenes, queries, layers = [], [], []
         attentions, seen, train = self.click_attentions(), None, torch.is_grad_enabled()
@@ -196,7 +196,7 @@ class Agile3D(Network):
         """The relation term (labels, N) at a scale."""
         return term.T if scale.parent is None or scale.count is None else pool_mean(term, scale.parent, scale.count).T
 
-    def relate(self, encoded: EncodedCloud, clicks: VoxelClicks) -> tuple[Tensor | None, Tensor | None]:
+    def relate(self, encoded: EncodedCloud, clicks: Prompts) -> tuple[Tensor | None, Tensor | None]:
         """The relation term (V, labels), and what propagation wants of it; None where the settings leave it out."""
         if self.relation is None:
             return None, None
@@ -239,7 +239,7 @@ class Agile3D(Network):
     def loss(
         self,
         encoded: Encoded,
-        clicks: Sequence[VoxelClicks],
+        clicks: Sequence[Prompts],
         targets: Sequence[Tensor],
         previous: Sequence[Tensor | None] | None = None,
     ) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.settings import ModelSettings
 
 
@@ -76,14 +76,14 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def decode(
-        self, encoded: Any, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: Any, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """Masks from clicks (and the previous labels int64 (V,), for networks that use them): cheap, per click."""
 
     def loss(
         self,
         encoded: Any,
-        clicks: Sequence[VoxelClicks],
+        clicks: Sequence[Prompts],
         targets: Sequence[Tensor],
         previous: Sequence[Tensor | None] | None = None,
     ) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, VoxelCloud
 from iseg3d_ros.models.build import CLASSES, build, parameters, settings_class, settings_from_json
 from iseg3d_ros.models.layers.multi_head_attention import Attention
@@ -118,7 +118,7 @@ def rehearse(network: Any, where: str) -> None:
     line = torch.arange(8)[:, None].expand(8, 3)
     width = settings_from(network).in_channels
     cloud = VoxelCloud(line.int().contiguous(), line.float(), torch.zeros(8, width), 1.0)
-    click = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
+    click = Prompts(torch.tensor([0]), torch.tensor([1]), 1)
     try:
         with torch.inference_mode():
             network.decode(network.encode([cloud]), [click])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import binary_losses as binary_loss
 from iseg3d_ros.models.layers.click_maps import channels, click_channels, current_channels
@@ -76,7 +76,7 @@ class ClickEnhance(Network):
         return EncodedInput(tuple(clouds), x.maps, self.unet.scene(x).features, branch)
 
     def decode(
-        self, encoded: EncodedInput, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: EncodedInput, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """Masks of all objects, competing."""
         check_clicks(encoded, clicks)
@@ -88,7 +88,7 @@ class ClickEnhance(Network):
         )
         return [Prediction(compete(m[:, : c.objects], c)) for m, c in _each(masks, encoded, clicks)]
 
-    def _inputs(self, encoded: EncodedInput, clicks: Sequence[VoxelClicks]) -> tuple[Tensor, Tensor]:
+    def _inputs(self, encoded: EncodedInput, clicks: Sequence[Prompts]) -> tuple[Tensor, Tensor]:
         """Channels (V, G, C) of all clicks and of the current ones."""
         pairs = list(zip(encoded.clouds, clicks, strict=True))
         everything = spread([click_channels(*pair, self.settings) for pair in pairs])
@@ -111,7 +111,7 @@ class ClickEnhance(Network):
     def loss(
         self,
         encoded: EncodedInput,
-        clicks: Sequence[VoxelClicks],
+        clicks: Sequence[Prompts],
         targets: Sequence[Tensor],
         previous: Sequence[Tensor | None] | None = None,
     ) -> dict[str, Tensor]:
@@ -131,7 +131,7 @@ class ClickEnhance(Network):
             losses |= {"total": total + self.settings.click_loss * click, "click": click.detach()}
         return losses
 
-    def _click_loss(self, contrast: Tensor, clicks: VoxelClicks, mask: Tensor, true: Tensor) -> Tensor:
+    def _click_loss(self, contrast: Tensor, clicks: Prompts, mask: Tensor, true: Tensor) -> Tensor:
         """Eq. 4 averaged over objects: positives are the object's false negatives, negatives its false positives.
 
         Where there are none any more, other voxels of the object, or outside it, take their place.
@@ -145,7 +145,7 @@ class ClickEnhance(Network):
         return (loss * clicked).sum() / clicked.sum().clamp(min=1)
 
 
-def latest_positive(clicks: VoxelClicks) -> tuple[Tensor, Tensor]:
+def latest_positive(clicks: Prompts) -> tuple[Tensor, Tensor]:
     """The voxel of every object's latest own click, and whether it has one."""
     own = clicks.label == torch.arange(1, clicks.objects + 1, device=clicks.label.device)[:, None]
     latest = torch.where(own, torch.arange(len(clicks), device=own.device), -1).amax(1)
@@ -153,7 +153,7 @@ def latest_positive(clicks: VoxelClicks) -> tuple[Tensor, Tensor]:
 
 
 def _each(
-    values: Tensor, encoded: EncodedInput, clicks: Sequence[VoxelClicks]
-) -> list[tuple[Tensor, VoxelClicks]]:
+    values: Tensor, encoded: EncodedInput, clicks: Sequence[Prompts]
+) -> list[tuple[Tensor, Prompts]]:
     """Values (sum V, G, ...) cut into clouds, beside each cloud's clicks."""
     return list(zip(values.split(encoded.counts), clicks, strict=True))

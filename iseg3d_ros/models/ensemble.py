@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.affinity import Judge
 from iseg3d_ros.models.random_walker import RandomWalker, Walks
@@ -52,7 +52,7 @@ class NetworkWithWalker(Network):
         return SceneWithWalks(encoded, tuple(map(self._walks, clouds, judges)))
 
     def decode(
-        self, encoded: SceneWithWalks, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: SceneWithWalks, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """The product of both, cloud by cloud."""
         learned = self.network.decode(encoded.network, clicks, previous)
@@ -64,7 +64,7 @@ class NetworkWithWalker(Network):
             return None
         return self.walker.encode([selected(cloud, self.settings.features, names)], [judge])[0]
 
-    def _product(self, learned: Prediction, walks: Walks | None, clicks: VoxelClicks) -> Prediction:
+    def _product(self, learned: Prediction, walks: Walks | None, clicks: Prompts) -> Prediction:
         if walks is None:
             return learned
         walked = self.walker.decode([walks], [clicks])[0].logits.to(learned.logits.device)

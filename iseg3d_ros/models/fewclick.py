@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import binary_losses as binary_loss
 from iseg3d_ros.models.layers.attention import FeedForward, best_of_clicks, mean_of_clicks
@@ -175,14 +175,14 @@ class FewClick(Network):
     # Decoding
 
     def decode(
-        self, encoded: EncodedScenes, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: EncodedScenes, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """Masks of all objects from all clicks in one pass; no memory of earlier masks."""
         check_clicks(encoded, clicks)
         each = zip(encoded.clouds, clicks, strict=True)
         return [Prediction(merge(self.answer(scene, click)[-1].masks, click)) for scene, click in each]
 
-    def answer(self, scene: EncodedScene, clicks: VoxelClicks) -> list[StageMasks]:
+    def answer(self, scene: EncodedScene, clicks: Prompts) -> list[StageMasks]:
         """Every stage's masks and classes of one cloud's clicks; without gradient the last stage's alone."""
         term = self.relate(scene, clicks)
         query = scene.features[clicks.voxel] + self.sign((clicks.label > 0).long())  # Eq. 2
@@ -196,7 +196,7 @@ class FewClick(Network):
                 query = self.adapt(i, query, scene, answers[-1])
         return answers
 
-    def segment(self, query: Tensor, scene: EncodedScene, clicks: VoxelClicks, term: Tensor | None) -> StageMasks:
+    def segment(self, query: Tensor, scene: EncodedScene, clicks: Prompts, term: Tensor | None) -> StageMasks:
         """The mask head (Eq. 5) and the class head (Eq. 6)."""
         masks = (self.mask_head.prototypes(query) @ scene.features.T).float()
         masks = masks if term is None else masks + term.T[clicks.label]
@@ -217,7 +217,7 @@ class FewClick(Network):
         visible = inside | ~inside.any(1, keepdim=True)
         return answer.masks.new_zeros(visible.shape).masked_fill(~visible, -torch.inf)
 
-    def relate(self, scene: EncodedScene, clicks: VoxelClicks) -> Tensor | None:
+    def relate(self, scene: EncodedScene, clicks: Prompts) -> Tensor | None:
         """The relation term (V, labels) of our own presets."""
         if self.relation is None:
             return None
@@ -234,7 +234,7 @@ class FewClick(Network):
     def loss(
         self,
         encoded: EncodedScenes,
-        clicks: Sequence[VoxelClicks],
+        clicks: Sequence[Prompts],
         targets: Sequence[Tensor],
         previous: Sequence[Tensor | None] | None = None,
         classes: Sequence[Tensor | None] | None = None,
@@ -248,7 +248,7 @@ class FewClick(Network):
         ])  # fmt: skip
 
     def _loss(
-        self, answers: list[StageMasks], clicks: VoxelClicks, target: Tensor, classes: Tensor | None
+        self, answers: list[StageMasks], clicks: Prompts, target: Tensor, classes: Tensor | None
     ) -> dict[str, Tensor]:
         truth = (target[:, None] == clicks.label).float()
         bce = torch.stack([binary_loss.cross_entropy(a.masks.T, truth) for a in answers]).mean()
@@ -276,7 +276,7 @@ class Stage(nn.Module):
         """Keys and values of a scale, which no click changes."""
         return self.look.key(features + position), self.look.value(features)
 
-    def forward(self, query: Tensor, place: Tensor, level: Level, clicks: VoxelClicks, seen: Tensor | None) -> Tensor:
+    def forward(self, query: Tensor, place: Tensor, level: Level, clicks: Prompts, seen: Tensor | None) -> Tensor:
         """Queries after looking at the scene and at one another; clicks of one object also share their mean."""
         looked = self.look.attend(self.look.query(query + place), level.keys, level.values, seen)
         query = self.look_norm(query + looked)
@@ -293,13 +293,13 @@ def mask_pool(masks: Tensor, features: Tensor) -> Tensor:
     return (weight / weight.sum(1, keepdim=True).clamp(min=1e-6)).to(features.dtype) @ features
 
 
-def merge(masks: Tensor, clicks: VoxelClicks) -> Tensor:
+def merge(masks: Tensor, clicks: Prompts) -> Tensor:
     """Scores (V, M + 1) from masks (K, V): an object's best click; background 0, or its own clicks' where higher."""
     scores = best_of_clicks(masks, clicks.label, clicks.objects + 1)
     return torch.cat([scores[:1].clamp(min=0), scores[1:]]).T
 
 
-def class_loss(logits: Tensor, clicks: VoxelClicks, classes: Tensor | None) -> Tensor:
+def class_loss(logits: Tensor, clicks: Prompts, classes: Tensor | None) -> Tensor:
     """Eq. 11 over the clicks on objects of known class; zero where there are none."""
     if classes is None:
         return logits.new_zeros((), dtype=torch.float32)

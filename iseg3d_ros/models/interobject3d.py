@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import binary_losses as binary_loss
 from iseg3d_ros.models.layers.click_maps import channels, click_channels
@@ -52,14 +52,14 @@ class InterObject3D(Network):
         return EncodedInput(tuple(clouds), x.maps, self.unet.scene(x).features)
 
     def decode(
-        self, encoded: EncodedInput, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: EncodedInput, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """Masks of all objects, competing."""
         check_clicks(encoded, clicks)
         logits = self.masks(encoded, clicks)
         return [Prediction(compete(mask, click)) for mask, click in zip(logits, clicks, strict=True)]
 
-    def masks(self, encoded: EncodedInput, clicks: Sequence[VoxelClicks]) -> list[Tensor]:
+    def masks(self, encoded: EncodedInput, clicks: Sequence[Prompts]) -> list[Tensor]:
         """Logits (V, M) of each cloud's objects, foreground minus background."""
         maps = [click_channels(*pair, self.settings) for pair in zip(encoded.clouds, clicks, strict=True)]
         inputs = spread(maps)
@@ -77,7 +77,7 @@ class InterObject3D(Network):
     def loss(
         self,
         encoded: EncodedInput,
-        clicks: Sequence[VoxelClicks],
+        clicks: Sequence[Prompts],
         targets: Sequence[Tensor],
         previous: Sequence[Tensor | None] | None = None,
     ) -> dict[str, Tensor]:

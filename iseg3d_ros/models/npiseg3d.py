@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize, one_hot
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.agile3d import Agile3D, Draft
 from iseg3d_ros.models.layers import cpu_attention
 from iseg3d_ros.models.layers.attention import ClickLayer, SceneProjections, best_of_clicks
@@ -143,7 +143,7 @@ class NPISeg3D(Agile3D):
         """NPISeg3D's order of layers."""
         return ProcessAttention(settings, layers)
 
-    def draft(self, encoded: EncodedCloud, clicks: VoxelClicks, previous: Tensor | None) -> Draft:
+    def draft(self, encoded: EncodedCloud, clicks: Prompts, previous: Tensor | None) -> Draft:
         """Mean mask over samples from the prior, and its variance where no gradient is kept."""
         process = self.process(encoded, clicks, previous)
         generator = torch.Generator(process.scene.device).manual_seed(self.seed)
@@ -155,7 +155,7 @@ class NPISeg3D(Agile3D):
         variance = None if torch.is_grad_enabled() else self.variance(process, modulated)
         return self.as_draft(process, self.mean_scores(process, modulated), variance)
 
-    def process(self, encoded: EncodedCloud, clicks: VoxelClicks, previous: Tensor | None) -> Process:
+    def process(self, encoded: EncodedCloud, clicks: Prompts, previous: Tensor | None) -> Process:
         """Attention over the scene with the previous mask added to it."""
         if self.previous is not None and previous is not None:
             scale = self.previous(encoded.scales[0], self.click_attentions()[0].first(), previous)
@@ -209,7 +209,7 @@ class NPISeg3D(Agile3D):
     def loss(
         self,
         encoded: Encoded,
-        clicks: Sequence[VoxelClicks],
+        clicks: Sequence[Prompts],
         targets: Sequence[Tensor],
         previous: Sequence[Tensor | None] | None = None,
         generator: torch.Generator | None = None,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.affinity import Judge
 from iseg3d_ros.models.voxel_graph import (
@@ -63,7 +63,7 @@ class RandomWalker(Network):
         return [self._encode(cloud, judge) for cloud, judge in zip(clouds, judges or [None] * len(clouds), strict=True)]
 
     def decode(
-        self, encoded: Sequence[Walks], clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: Sequence[Walks], clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """Log-probabilities of background and objects, from all clicks of each cloud."""
         return [self._decode(walks, given) for walks, given in zip(encoded, clicks, strict=True)]
@@ -85,7 +85,7 @@ class RandomWalker(Network):
         solver(False)
         return Walks(geometry, support, tree, solver)
 
-    def _decode(self, walks: Walks, clicks: VoxelClicks) -> Prediction:
+    def _decode(self, walks: Walks, clicks: Prompts) -> Prediction:
         """Choose sources at the clicks so that each patch has its own label's probability 1 on average."""
         latest = dict(zip(clicks.voxel.tolist(), clicks.label.tolist(), strict=True))
         label = np.array(list(latest.values()), np.int64)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.backbone import Backbone
 from iseg3d_ros.models.layers.click_position import ClickPosition, distance_features
@@ -183,12 +183,12 @@ class TwoWayE2I3D(Network):
     # Decoding
 
     def decode(
-        self, encoded: EncodedScenes, clicks: Sequence[VoxelClicks], previous: Sequence[Tensor | None] | None = None
+        self, encoded: EncodedScenes, clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
     ) -> list[Prediction]:
         """Masks of every cloud. `previous` is not used: the masks before the last click follow from the clicks."""
         return [self._masks(scene, given) for scene, given in zip(encoded.clouds, clicks, strict=True)]
 
-    def _masks(self, scene: EncodedScene, clicks: VoxelClicks) -> Prediction:
+    def _masks(self, scene: EncodedScene, clicks: Prompts) -> Prediction:
         """The objects' masks after all clicks, one click after the other; what was computed before is remembered."""
         dialogues: list[Dialogue] = [()] * clicks.objects
         masks: list[Tensor | None] = [None] * clicks.objects
@@ -203,13 +203,13 @@ class TwoWayE2I3D(Network):
         return Prediction(torch.stack(columns, 1), sharpness=self.settings.sharpness)
 
     def resume(
-        self, encoded: EncodedScenes, clicks: Sequence[VoxelClicks], carried: Sequence[Tensor]
+        self, encoded: EncodedScenes, clicks: Sequence[Prompts], carried: Sequence[Tensor]
     ) -> list[Prediction]:
         """Masks that go on from labels int64 (V,), carried into each cloud from an earlier one: one pass an object with
         all clicks that concern it, instead of one a click. An object without carried points begins anew."""
         return [self._resumed(*each) for each in zip(encoded.clouds, clicks, carried, strict=True)]
 
-    def _resumed(self, scene: EncodedScene, clicks: VoxelClicks, carried: Tensor) -> Prediction:
+    def _resumed(self, scene: EncodedScene, clicks: Prompts, carried: Tensor) -> Prediction:
         fresh = self._masks(scene, without(clicks, carried))
         columns = list(fresh.logits.unbind(1))
         for label in range(1, clicks.objects + 1):
@@ -218,7 +218,7 @@ class TwoWayE2I3D(Network):
                 columns[label] = self._from_carried(scene, clicks, label, own)
         return Prediction(torch.stack(columns, 1), sharpness=self.settings.sharpness)
 
-    def _from_carried(self, scene: EncodedScene, clicks: VoxelClicks, label: int, own: Tensor) -> Tensor:
+    def _from_carried(self, scene: EncodedScene, clicks: Prompts, label: int, own: Tensor) -> Tensor:
         """One object's logits from the mask that was carried for it."""
         before = torch.where(own, CARRIED_LOGIT, -CARRIED_LOGIT)
         concerns = (clicks.label == label) | own[clicks.voxel]
@@ -322,11 +322,11 @@ class TwoWayE2I3D(Network):
         return scores.float() * (4 / fine.shape[2] ** 0.5) + self.bias
 
 
-def without(clicks: VoxelClicks, carried: Tensor) -> VoxelClicks:
+def without(clicks: Prompts, carried: Tensor) -> Prompts:
     """The clicks that concern objects of which nothing was carried, and those on the background."""
     known = torch.unique(carried)
     kept = (clicks.label == 0) | ~torch.isin(clicks.label, known)
-    return VoxelClicks(clicks.voxel[kept], clicks.label[kept], clicks.objects)
+    return Prompts(clicks.voxel[kept], clicks.label[kept], clicks.objects)
 
 
 def _mlp(width: int) -> nn.Sequential:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.data.folder import SceneFolder
 from iseg3d_ros.pruning.importance import Calibration
 from iseg3d_ros.sparse import sparse_batch
@@ -34,7 +34,7 @@ def calibration(
     return [(s.cloud, _clicks(s, seed + k), s.labels) for k, s in enumerate(samples)]
 
 
-def _clicks(sample: TrainingSample, seed: int) -> VoxelClicks:
+def _clicks(sample: TrainingSample, seed: int) -> Prompts:
     return SimulatedUser(sparse_batch([sample.cloud.coords]), sample.labels, [sample.objects], [seed]).first(0.5)[0]
 
 

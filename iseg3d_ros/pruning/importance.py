@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.pruning.trace import Dependencies, Side
 
-Calibration = Sequence[tuple[VoxelCloud, VoxelClicks, Tensor]]  # a scene, clicks in it, its labels
+Calibration = Sequence[tuple[VoxelCloud, Prompts, Tensor]]  # a scene, clicks in it, its labels
 CRITERIA = ("taylor", "l1", "random")
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
@@ -52,15 +52,15 @@ def prune(network: Any, scenes: Calibration, config: PruneConfig, found: Depende
     return network
 
 
-def surroundings(cloud: VoxelCloud, clicks: VoxelClicks, most: int = 600) -> tuple[VoxelCloud, VoxelClicks]:
+def surroundings(cloud: VoxelCloud, clicks: Prompts, most: int = 600) -> tuple[VoxelCloud, Prompts]:
     """The voxels next to the clicks: tracing makes a pass a layer, and needs only that something arrives everywhere."""
     away = torch.cdist(cloud.points[clicks.voxel].cpu(), cloud.points.cpu()).amin(0)
     near = torch.argsort(away, stable=True)[:most].sort().values.to(cloud.points.device)
     small = VoxelCloud(cloud.coords[near], cloud.points[near], cloud.features[near], cloud.size)
-    return small, VoxelClicks(torch.searchsorted(near, clicks.voxel), clicks.label, clicks.objects)
+    return small, Prompts(torch.searchsorted(near, clicks.voxel), clicks.label, clicks.objects)
 
 
-def forward(network: Any, cloud: VoxelCloud, clicks: VoxelClicks) -> Callable[[], Any]:
+def forward(network: Any, cloud: VoxelCloud, clicks: Prompts) -> Callable[[], Any]:
     """One pass with everything that a network can be given: clicks, and a mask from before."""
     previous = torch.zeros(len(cloud), dtype=torch.int64, device=cloud.coords.device)
     previous[clicks.voxel] = clicks.label

@@ -15,6 +15,7 @@ from iseg3d_ros.io.pointcloud2_read import Points, read_points
 from iseg3d_ros.msg import Click
 from iseg3d_ros.ros.frames import Frames, Patience, frame_name
 from iseg3d_ros.ros.node_support import nanoseconds
+from iseg3d_ros.ros.point_cloud2 import STRUCTURED
 from iseg3d_ros.ros.settings import SegmenterSettings
 
 
@@ -32,7 +33,7 @@ class CloudPreprocessor:
     def process(self, message: PointCloud2) -> CurrentCloud:
         """The cloud to segment; ValueError or LookupError says in words why there is none."""
         start = time.perf_counter()
-        points = read_points(message)
+        points = read_points(message, structured=STRUCTURED)
         frame, stamp = frame_name(message.header.frame_id), nanoseconds(message.header.stamp)
         points = self.capped(self._cropped(points))
         wanted = self._settings().target_frame

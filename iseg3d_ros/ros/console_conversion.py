@@ -17,12 +17,13 @@ from iseg3d_ros.console.updates import (
     StateUpdate,
     Suggestion,
 )
-from iseg3d_ros.geometry.transforms import matrix
 from iseg3d_ros.interaction.view import LOST
 from iseg3d_ros.io.pointcloud2_read import Points, read_field, read_points
 from iseg3d_ros.msg import Click, ObjectInfo, Objects
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.node_support import nanoseconds
+from iseg3d_ros.ros.point_cloud2 import STRUCTURED
+from iseg3d_ros.ros.rotations import rotation_matrix
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class HeardClouds:
 
     def newest(self, message: PointCloud2) -> bool:
         """A cloud of the sensor, which nobody has segmented."""
-        points = read_points(message)
+        points = read_points(message, structured=STRUCTURED)
         header = message.header
         # No stamp: a click on it is meant for the cloud that the segmenter takes at that moment.
         self._publish(self._cloud(Key(frame_name(header.frame_id), 0, len(points)), points))
@@ -55,7 +56,7 @@ class HeardClouds:
         """A result; whether any point of it has a label."""
         key = Key(frame_name(message.header.frame_id), nanoseconds(message.header.stamp), message.width, False)
         labels, *values = (read_field(message, name) for name in ("instance", "probability", "uncertainty"))
-        points = read_points(message)
+        points = read_points(message, structured=STRUCTURED)
         if points.kept is not None:
             labels, *values = (column[points.kept] for column in (labels, *values))
         cloud = [] if key == self.shown else [self._cloud(key, points)]
@@ -94,7 +95,7 @@ def object_of(info: ObjectInfo) -> ObjectState:
     if info.points:
         centre, size = np.array(place(info.pose.position)), np.array(place(info.size))
         turn = info.pose.orientation
-        box = Box(centre, matrix(np.array([*centre, turn.x, turn.y, turn.z, turn.w]))[:3, :3], size)
+        box = Box(centre, rotation_matrix(turn)[:3, :3], size)
     return ObjectState(
         info.id, info.name, info.index, (red, green, blue), info.points, info.confidence, info.state == LOST,
         tuple(place(click.point) for click in info.clicks), box,

@@ -16,9 +16,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
 from iseg3d_ros import limits
-from iseg3d_ros.geometry.transforms import TransformTree, matrix
+from iseg3d_ros.geometry.transforms import TransformTree
 from iseg3d_ros.ros.inference_thread import NotYet
 from iseg3d_ros.ros.node_support import nanoseconds
+from iseg3d_ros.ros.rotations import pose_matrix
 
 
 class Frames(Protocol):
@@ -161,9 +162,8 @@ class Tf2Frames:
             found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
         except self._error as error:
             raise LookupError(f"tf2 says: {error}") from None
-        place, turn = found.transform.translation, found.transform.rotation
-        pose = np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])
-        return matrix(pose), nanoseconds(found.header.stamp)
+        pose = pose_matrix(found.transform.translation, found.transform.rotation)
+        return pose, nanoseconds(found.header.stamp)
 
     def root(self, frame: str) -> str:
         """As the buffer knows it now."""

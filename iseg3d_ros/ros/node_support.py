@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import rclpy
@@ -66,6 +68,37 @@ def mismatch_in_words(
     return SubscriptionEventCallbacks(incompatible_qos=tell, message_lost=lambda event: lost(event.total_count_change))
 
 
+class NodeLog(logging.Handler):
+    """What the library logs, said by a node's logger."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line for each severity: rclpy refuses another one from a line that has logged before."""
+        text = self.format(record)
+        if record.levelno >= logging.ERROR:
+            self._logger.error(text)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(text)
+        elif record.levelno >= logging.INFO:
+            self._logger.info(text)
+        else:
+            self._logger.debug(text)
+
+
+@contextlib.contextmanager
+def library_log(node: Node) -> Iterator[None]:
+    """The library's log goes to a node's."""
+    log, handler = logging.getLogger("iseg3d_ros"), NodeLog(node.get_logger())
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
 def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
     """Spins a node until it is told to end; errors at the start are one sentence."""
     keep_freed()
@@ -75,7 +108,8 @@ def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
         node = make()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
+        with library_log(node):
+            executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, RuntimeError, OSError, ParameterException) as error:

@@ -19,12 +19,13 @@ from std_msgs.msg import Header
 
 from iseg3d_ros.cloud import Cloud
 from iseg3d_ros.data import recordings
-from iseg3d_ros.geometry.transforms import SECOND, quaternion
+from iseg3d_ros.geometry.transforms import SECOND
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.io.bags import TF, Bag
 from iseg3d_ros.ros.node_support import nanoseconds, quality, run, stamp_of
 from iseg3d_ros.ros.parameters import declare, read, refusal
-from iseg3d_ros.ros.point_cloud2 import cloud_message
+from iseg3d_ros.ros.point_cloud2 import created
+from iseg3d_ros.ros.rotations import quaternion_message
 from iseg3d_ros.ros.settings import PlayerSettings
 
 TICK = 0.005  # seconds between two looks at the clock
@@ -179,16 +180,15 @@ def _has_tf() -> bool:
 
 def _message(cloud: Cloud, frame_id: str, time: int) -> PointCloud2:
     finite = np.asarray(cloud.xyz, np.float32)
-    return cloud_message(
-        clouds.plain(finite, cloud.rgb, cloud.intensity), Header(frame_id=frame_id, stamp=stamp_of(time))
+    return created(
+        clouds.plain(finite, cloud.rgb, cloud.intensity).points, Header(frame_id=frame_id, stamp=stamp_of(time))
     )
 
 
 def _transform(parent: str, child: str, time: int, pose: np.ndarray) -> TransformStamped:
     message = TransformStamped(header=Header(frame_id=parent, stamp=stamp_of(time)), child_frame_id=child)
-    place, turn = message.transform.translation, message.transform.rotation
+    place, message.transform.rotation = message.transform.translation, quaternion_message(pose[:3, :3])
     place.x, place.y, place.z = (float(v) for v in pose[:3, 3])
-    turn.x, turn.y, turn.z, turn.w = (float(v) for v in quaternion(pose[:3, :3]))
     return message
 
 

@@ -10,23 +10,42 @@ from std_msgs.msg import Header
 
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.io import pointcloud2_write as clouds
+from iseg3d_ros.io.pointcloud2_read import Structured
 from iseg3d_ros.io.pointcloud2_write import CloudBuffer, fields_of
 from iseg3d_ros.ros.node_support import stamp_of
 
+try:
+    from sensor_msgs_py.point_cloud2 import create_cloud
+    from sensor_msgs_py.point_cloud2 import read_points as structured_points
+except ImportError:  # it comes with ROS, not with pip: our own code gives the same
+    create_cloud = structured_points = None
+
+STRUCTURED: Structured | None = structured_points  # for io.pointcloud2_read.read_points
 _FIELDS: dict[np.dtype, list[PointField]] = {}  # every layout's fields, made once
 
 
+def created(points: np.ndarray, header: Header) -> PointCloud2:
+    """A structured array as PointCloud2, by sensor_msgs_py where it is installed; its bytes are copied once more."""
+    fields, step = _fields(points.dtype), points.dtype.itemsize
+    named = points[[field.name for field in fields]]  # without padding
+    if create_cloud is not None and len(points):
+        message = create_cloud(header, fields, named, step)
+        message.is_dense = True
+        return message
+    buffer = CloudBuffer(points.dtype, len(points))
+    buffer.points[:] = points
+    return cloud_message(buffer, header)
+
+
 def cloud_message(buffer: CloudBuffer, header: Header, height: int = 1) -> PointCloud2:
-    """The PointCloud2 with a buffer's bytes, which are not copied."""
+    """The PointCloud2 with a buffer's bytes, which are not copied: they serve result after result."""
     dtype = buffer.points.dtype
-    if dtype not in _FIELDS:
-        _FIELDS[dtype] = [PointField(name=n, offset=o, datatype=t, count=1) for n, o, t in fields_of(dtype)]
     width = len(buffer.points) // max(height, 1)
     message = PointCloud2(
         header=header,
         height=height,
         width=width,
-        fields=list(_FIELDS[dtype]),
+        fields=_fields(dtype),
         is_bigendian=False,
         point_step=dtype.itemsize,
         row_step=dtype.itemsize * width,
@@ -35,6 +54,12 @@ def cloud_message(buffer: CloudBuffer, header: Header, height: int = 1) -> Point
     )
     message.data = buffer.data
     return message
+
+
+def _fields(dtype: np.dtype) -> list[PointField]:
+    if dtype not in _FIELDS:
+        _FIELDS[dtype] = [PointField(name=n, offset=o, datatype=t, count=1) for n, o, t in fields_of(dtype)]
+    return list(_FIELDS[dtype])
 
 
 def uncopied(kind: Any) -> dict[str, bool]:

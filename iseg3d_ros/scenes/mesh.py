@@ -104,18 +104,6 @@ def _turn(axis: int, angle: float) -> np.ndarray:
     return out
 
 
-def reaching(start: Sequence[float] | np.ndarray, end: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Pose that takes the z axis from the origin along start -> end (for poles, rods and rails)."""
-    start, end = np.asarray(start, float), np.asarray(end, float)
-    axis = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)
-    side = np.cross(axis, [1.0, 0, 0] if abs(axis[0]) < 0.9 else [0, 1.0, 0])
-    side /= np.linalg.norm(side)
-    out = np.eye(4, dtype=np.float32)
-    out[:3, :3] = np.stack([side, np.cross(axis, side), axis], axis=1)
-    out[:3, 3] = start
-    return out
-
-
 # -- bodies: centred in x and y, standing on z = 0 ---------------------------------------------------------------------
 
 _QUAD = np.array([[0, 1, 2], [0, 2, 3]])

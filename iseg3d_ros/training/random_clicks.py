@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 
 MARGIN = 0.2  # on every side: a volume up to 1.4 times as large as the object
 POSITIVES, NEGATIVES = 5, 15  # at most, for each object
 
 
-def random_clicks(coords: Tensor, labels: Tensor, objects: int, generator: torch.Generator) -> VoxelClicks:
+def random_clicks(coords: Tensor, labels: Tensor, objects: int, generator: torch.Generator) -> Prompts:
     """1-5 clicks on every object and 1-15 in its enlarged box outside it, for voxels (V, 3) with labels 0..objects.
 
     A negative click that hits another chosen object is that object's positive one, as a person's would be.
@@ -25,7 +25,7 @@ def random_clicks(coords: Tensor, labels: Tensor, objects: int, generator: torch
         _draw(near(coords, own) & ~own, NEGATIVES, generator),
     ])  # fmt: skip
     voxel = voxel[torch.randperm(len(voxel), generator=generator, device=voxel.device)]
-    return VoxelClicks(voxel, labels[voxel], objects)
+    return Prompts(voxel, labels[voxel], objects)
 
 
 def near(coords: Tensor, own: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from iseg3d_ros.data.folder import LabelledCloud, SceneFolder
+from iseg3d_ros.data.folder import LabelledCloud
+from iseg3d_ros.data.packed import Scenes
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.preprocessing.features import voxel_cloud
 from iseg3d_ros.preprocessing.voxels import voxelise
@@ -108,7 +109,7 @@ class Crops(Dataset[list[TrainingSample]]):
     ) -> None:  # fmt: skip
         self.data, self.change, self.names = data, change, tuple(names)
         self.seed, self.batch, self.batches, self.rank, self.world = seed, batch, batches, rank, world
-        self._folders: dict[str, SceneFolder] = {}
+        self._folders: dict[str, Scenes] = {}
 
     def __len__(self) -> int:
         return self.batches
@@ -126,15 +127,15 @@ class Crops(Dataset[list[TrainingSample]]):
                 return sample
         raise RuntimeError(f"No object of {self.data.min_points} voxels in 100 scenes of {self.data.scenes}.")
 
-    def _folder(self, kind: str) -> SceneFolder:
+    def _folder(self, kind: str) -> Scenes:
         if kind not in self._folders:
             self._folders[kind] = scenes_of(self.data.scenes, kind, "train")
         return self._folders[kind]
 
 
-def scenes_of(folders: Sequence[str], kind: str, split: str) -> SceneFolder:
+def scenes_of(folders: Sequence[str], kind: str, split: str) -> Scenes:
     """The scenes of one kind; a sentence where there are none."""
-    found = SceneFolder(*folders, split=split, kind=kind)
+    found = Scenes(*folders, split=split, kind=kind)
     if len(found) == 0:
         raise ValueError(
             f"No {split} scene of kind {kind} in {', '.join(folders)}. Make some: "

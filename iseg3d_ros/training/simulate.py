@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 
 EROSIONS = 10  # deeper voxels count as equally deep; ties are broken at random
 
@@ -59,7 +59,7 @@ class SimulatedUser:
         self.sizes = torch.bincount(self.cloud, minlength=len(self.objects)).tolist()
         self.generators = [torch.Generator(device=coords.device).manual_seed(seed) for seed in seeds]
 
-    def first(self, centre_share: float) -> list[VoxelClicks]:
+    def first(self, centre_share: float) -> list[Prompts]:
         """One click an object: at its middle, or (for a share of the objects) anywhere inside."""
         region = self.cloud * self.columns + self.labels
         key = depth(region, self.near) + self._noise(self.sizes)
@@ -73,7 +73,7 @@ class SimulatedUser:
         voxel, key = self._best(region, key, self.labels > 0)
         return self._clicks(voxel[torch.argsort(key % 1.0)])
 
-    def correct(self, labels: Tensor, clicks: list[VoxelClicks], most: int) -> list[VoxelClicks]:
+    def correct(self, labels: Tensor, clicks: list[Prompts], most: int) -> list[Prompts]:
         """For each cloud, one click into each of its `most` deepest error regions, pairs of (truth, prediction)."""
         region = (self.cloud * self.columns + self.labels) * self.columns + labels
         voxel, key = self._best(region, depth(region, self.near) + self._noise(self.sizes), labels != self.labels)
@@ -91,10 +91,10 @@ class SimulatedUser:
         best = index[order[torch.cumsum(sizes, 0) - sizes]]
         return best, key[best]
 
-    def _clicks(self, voxel: Tensor, most: int | None = None) -> list[VoxelClicks]:
+    def _clicks(self, voxel: Tensor, most: int | None = None) -> list[Prompts]:
         cloud = self.cloud[voxel]
         picked = [voxel[cloud == k][:most] for k in range(len(self.objects))]
-        return [VoxelClicks(v - self.starts[k], self.labels[v], self.objects[k]) for k, v in enumerate(picked)]
+        return [Prompts(v - self.starts[k], self.labels[v], self.objects[k]) for k, v in enumerate(picked)]
 
     def _noise(self, counts: Sequence[int]) -> Tensor:
         """Uniform numbers below one, `counts` of them for each cloud, drawn by its own generator."""
@@ -103,11 +103,11 @@ class SimulatedUser:
         return torch.cat(drawn) * 0.99
 
 
-def _joined(old: VoxelClicks, new: VoxelClicks) -> VoxelClicks:
-    return VoxelClicks(torch.cat([old.voxel, new.voxel]), torch.cat([old.label, new.label]), old.objects)
+def _joined(old: Prompts, new: Prompts) -> Prompts:
+    return Prompts(torch.cat([old.voxel, new.voxel]), torch.cat([old.label, new.label]), old.objects)
 
 
-def overwrite(labels: Tensor, clicks: VoxelClicks) -> Tensor:
+def overwrite(labels: Tensor, clicks: Prompts) -> Tensor:
     """The prediction with every clicked voxel set to its click's label."""
     labels = labels.clone()
     labels[clicks.voxel] = clicks.label

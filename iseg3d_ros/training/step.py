@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network
 from iseg3d_ros.models.layers.affinity import affinity_loss, example_pairs
 from iseg3d_ros.sparse import sparse_batch
@@ -58,7 +58,7 @@ class Step(nn.Module):
         loss = torch.stack(losses).mean()
         return {"affinity": loss, "total": total + AFFINITY_WEIGHT * loss}
 
-    def _scattered(self, batch: Sequence[TrainingSample], seeds: Sequence[int]) -> list[VoxelClicks]:
+    def _scattered(self, batch: Sequence[TrainingSample], seeds: Sequence[int]) -> list[Prompts]:
         """InterObject3D's own training clicks, which need no network."""
         generators = [torch.Generator(device=s.labels.device).manual_seed(k) for s, k in zip(batch, seeds, strict=True)]
         return [
@@ -72,9 +72,9 @@ class Step(nn.Module):
         network: Network,
         encoded: object,
         user: SimulatedUser,
-        clicks: list[VoxelClicks],
+        clicks: list[Prompts],
         previous: list[Tensor | None],
-    ) -> tuple[list[Tensor | None], list[VoxelClicks]]:
+    ) -> tuple[list[Tensor | None], list[Prompts]]:
         """One round of the user: look at the masks, answer the deepest errors."""
         labels = [p.logits.argmax(1) for p in network.decode(encoded, clicks, previous)]
         shown = torch.cat([overwrite(mask, click) for mask, click in zip(labels, clicks, strict=True)])

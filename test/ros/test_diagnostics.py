@@ -49,12 +49,15 @@ class Graph:
 
 
 def inputs(received: int = 0, lost: int = 0, silent: float = 0.0, reliable: bool = False) -> Any:
-    newest = SimpleNamespace(at=time.perf_counter() - silent) if received else None
-    return SimpleNamespace(enabled=True, newest=newest, received=received, lost=lost, reliable=reliable)
+    """What the subscriptions and the inference thread know of clouds."""
+    newest, at = PointCloud2() if received else None, time.perf_counter() - silent
+    return SimpleNamespace(
+        enabled=True, newest=newest, newest_at=at, received=received, dropped=0, lost=lost, reliable=reliable
+    )
 
 
 def state(health: Health, what: Any, graph: Graph | None = None, scene: str = "frozen") -> tuple[int, str]:
-    level, sentence, _ = health.report(what, 0, None, graph or Graph(), SegmenterSettings(scene=scene))  # type: ignore[arg-type]
+    level, sentence, _ = health.report(what, what, None, graph or Graph(), SegmenterSettings(scene=scene))  # type: ignore[arg-type]
     return level, sentence
 
 
@@ -116,15 +119,16 @@ def test_lost_objects_are_told_and_warned_of() -> None:
 
 
 def test_labels_that_fall_behind_are_a_warning() -> None:
-    health, arrival = Health(), SimpleNamespace(stamp=0, clock=0)
+    health = Health()
     nothing: Any = SimpleNamespace(objects=[])
     list(health.shown(1.0, nothing))
     assert state(health, inputs(5), scene="live")[0] == OK
     for _ in range(20):
-        health.arrived(arrival)  # type: ignore[arg-type]
+        health.arrived()
     level, sentence = state(health, inputs(20), scene="live")
     assert level == WARN and "labels come 1.0 times a second, clouds 20.0 times" in sentence
-    assert health.report(inputs(20), 0, None, Graph(), SegmenterSettings(scene="live", max_rate=1.0))[0] == OK  # type: ignore[arg-type]
+    slow = SegmenterSettings(scene="live", max_rate=1.0)
+    assert health.report(inputs(20), inputs(20), None, Graph(), slow)[0] == OK  # type: ignore[arg-type]
 
 
 def test_large_clouds_arrive_with_the_shipped_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ import architecture  # noqa: E402
 PACKAGE = Path(iseg3d_ros.__file__).parent
 INTERFACES = sorted([*REPOSITORY.glob("msg/*.msg"), *REPOSITORY.glob("srv/*.srv")])
 ROS_MODULES = re.compile(
-    r"(rclpy|rosidl_\w+|tf2_ros|launch|launch_ros|ament_index_python|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs|interfaces))(\.|$)"
+    r"(rclpy|rosidl_\w+|tf2_ros|sensor_msgs_py|tf_transformations|launch|launch_ros|ament_index_python|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs|interfaces))(\.|$)"
 )
 
 

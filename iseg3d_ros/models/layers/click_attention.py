@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.layers.attention import ClickLayer, SceneProjections, sees
 from iseg3d_ros.models.layers.encoded_scene import Scale
 from iseg3d_ros.models.layers.heads import MaskHead
@@ -42,7 +42,7 @@ class ClickAttention(nn.Module):
         """The layer whose view of the scene no click changes."""
         return cast(ClickLayer, self.layers[0])
 
-    def tokens(self, scale: Scale, place: Tensor, clicks: VoxelClicks) -> Tokens:
+    def tokens(self, scale: Scale, place: Tensor, clicks: Prompts) -> Tokens:
         """Queries from the scene's features at the clicks; `place` is the position code of the clicked points."""
         background = clicks.label.new_zeros(len(self.background_content))
         place = place if self.order is None else place + self.order(len(clicks))

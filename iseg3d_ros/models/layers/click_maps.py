@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.settings import ClickMapSettings
 
@@ -24,7 +24,7 @@ def channels(settings: ClickMapSettings) -> int:
     return 2 + 2 * len(settings.fades)
 
 
-def click_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ClickMapSettings) -> Tensor:
+def click_channels(cloud: VoxelCloud, clicks: Prompts, settings: ClickMapSettings) -> Tensor:
     """The channels (V, M, C) of all clicks, as the settings choose them."""
     if settings.click_map == "cube":
         own, other = positive_negative(nearest_of_label(cloud.points, clicks, torch.inf))
@@ -33,7 +33,7 @@ def click_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ClickMapSet
     return distance_channels(own, other, cloud.size, settings.fades)
 
 
-def current_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ClickMapSettings) -> Tensor:
+def current_channels(cloud: VoxelCloud, clicks: Prompts, settings: ClickMapSettings) -> Tensor:
     """The same channels of each object's current click alone."""
     metric = torch.inf if settings.click_map == "cube" else 2.0
     click, positive, known = current_click(clicks)
@@ -45,7 +45,7 @@ def current_channels(cloud: VoxelCloud, clicks: VoxelClicks, settings: ClickMapS
     return distance_channels(own, other, cloud.size, settings.fades)
 
 
-def nearest_of_label(points: Tensor, clicks: VoxelClicks, metric: float) -> Tensor:
+def nearest_of_label(points: Tensor, clicks: Prompts, metric: float) -> Tensor:
     """Distance (V, M + 1) of every point to the nearest click of every label; infinite where a label has none."""
     clicked = points[clicks.voxel]
     parts = []
@@ -87,7 +87,7 @@ def normalised(distance: Tensor) -> Tensor:
     return torch.where(distance.isinf(), 1.0, scaled)
 
 
-def current_click(clicks: VoxelClicks) -> tuple[Tensor, Tensor, Tensor]:
+def current_click(clicks: Prompts) -> tuple[Tensor, Tensor, Tensor]:
     """For every object the index of the latest click on it or on the background, whether it is positive, and exists.
 
     With one object this is the latest click; a click on another object says little about this one.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.layers.backbone import Backbone, ConvNorm, residuals
 from iseg3d_ros.models.settings import ModelSettings
@@ -110,7 +110,7 @@ def portions(voxels: int, objects: int, whole: bool) -> list[slice]:
     return [slice(start, start + step) for start in range(0, objects, step)]
 
 
-def compete(logits: Tensor, clicks: VoxelClicks) -> Tensor:
+def compete(logits: Tensor, clicks: Prompts) -> Tensor:
     """Scores (V, M + 1) from each object's own binary logit (V, M): background 0, softmax makes them compete.
 
     With one object the softmax is the sigmoid. An object that has no click of its own takes nothing.

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Prediction, VoxelCloud
 from iseg3d_ros.models.settings import ClickAttentionSettings
 
 WEIGHT_FAR, WEIGHT_AT_CLICK = 0.8, 2.0  # a point's weight away from the clicks, and at one
 
 
-def click_weights(cloud: VoxelCloud, clicks: VoxelClicks, radius: float) -> Tensor:
+def click_weights(cloud: VoxelCloud, clicks: Prompts, radius: float) -> Tensor:
     """Weights (V,): 2.0 at a click, falling linearly to 0.8 at `radius` metres from the nearest one."""
     clicked = cloud.points[clicks.voxel]
     nearest = torch.cdist(cloud.points, clicked, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
@@ -53,7 +53,7 @@ def mask_loss(logits: Tensor, target: Tensor, weight: Tensor, settings: ClickAtt
 
 
 def deep_loss(
-    prediction: Prediction, target: Tensor, cloud: VoxelCloud, clicks: VoxelClicks, settings: ClickAttentionSettings
+    prediction: Prediction, target: Tensor, cloud: VoxelCloud, clicks: Prompts, settings: ClickAttentionSettings
 ) -> dict[str, Tensor]:
     """The loss of the final masks and of each intermediate one, equally weighted."""
     weight = click_weights(cloud, clicks, settings.click_radius * cloud.size)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.layers.attention import best_of_clicks
 
@@ -63,7 +63,7 @@ def closer(own: Tensor, other: Tensor) -> Tensor:
     return torch.where(other.isinf(), torch.where(own.isinf(), 0.5, 1.0), torch.where(own.isinf(), 0.0, share))
 
 
-def relations(cloud: VoxelCloud, scene: Tensor, clicks: VoxelClicks, extent: Tensor, part: slice) -> Tensor:
+def relations(cloud: VoxelCloud, scene: Tensor, clicks: Prompts, extent: Tensor, part: slice) -> Tensor:
     """Channels (V, labels, CHANNELS) of every pair of a point in `part` and an object, background first."""
     points, clicked = cloud.points[part], cloud.points[clicks.voxel]
     near = nearest_clicks(points, clicked, clicks.label, clicks.objects + 1)
@@ -84,7 +84,7 @@ def relations(cloud: VoxelCloud, scene: Tensor, clicks: VoxelClicks, extent: Ten
     return torch.stack([*channels, *likeness(scene, clicks, near, known, part)]).permute(1, 2, 0)
 
 
-def likeness(scene: Tensor, clicks: VoxelClicks, near: NearestClicks, known: Tensor, part: slice) -> list[Tensor]:
+def likeness(scene: Tensor, clicks: Prompts, near: NearestClicks, known: Tensor, part: slice) -> list[Tensor]:
     """Cosine between a point's features and those of the nearest own click, and of the most alike own click."""
     points, clicked = (normalize(scene[rows].float(), dim=-1) for rows in (part, clicks.voxel))
     alike = points @ clicked.T

@@ -220,7 +220,7 @@ def test_history_is_bounded(session: Session) -> None:
 
 
 def test_a_saved_session_gives_its_clicks_to_a_bag(session: Session, tmp_path: Path) -> None:
-    from iseg3d_ros.ros.bag_segmentation import read_clicks
+    from iseg3d_ros.interaction.bag_segmentation import read_clicks
 
     session.add(id="cup")
     session.click((0.0, 1.0, 2.0))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from model_scenes import SIZE, boxes_on_a_table, first_clicks
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.adaptation import Adapted, correction_loss
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
@@ -19,15 +19,15 @@ def network_of(name: str) -> torch.nn.Module:
     return build(settings_of(name, "tiny")).eval()
 
 
-def corrected(label: torch.Tensor, count: int) -> VoxelClicks:
+def corrected(label: torch.Tensor, count: int) -> Prompts:
     """The first clicks, and some on the background."""
     clicks = first_clicks(label, 4)
-    return VoxelClicks(clicks.voxel[: 3 + count], clicks.label[: 3 + count], 3)
+    return Prompts(clicks.voxel[: 3 + count], clicks.label[: 3 + count], 3)
 
 
 def test_the_loss_of_corrections_directly() -> None:
     logits, first = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
-    clicks = VoxelClicks(torch.tensor([4, 1]), torch.tensor([0, 2]), 2)
+    clicks = Prompts(torch.tensor([4, 1]), torch.tensor([0, 2]), 2)
     log = logits.log_softmax(1)
     at_clicks = -(log[4, 0] + log[1, 2]) / 2
     elsewhere = -sum(log[v, first[v]] for v in (0, 2, 3, 5)) / 4
@@ -95,7 +95,7 @@ def clicks_on_mistakes(decode: torch.nn.Module, cloud: VoxelCloud, label: torch.
             voxels.append(wrong[(cloud.points[wrong] - middle).norm(dim=1).argmin()])
         clicked = torch.stack(voxels)
         with torch.no_grad():
-            mask = decode.decode(scene, [VoxelClicks(clicked, label[clicked], 1)])[0].logits.argmax(1)
+            mask = decode.decode(scene, [Prompts(clicked, label[clicked], 1)])[0].logits.argmax(1)
         yield float((mask & label).sum() / (mask | label).sum())
 
 
@@ -108,7 +108,7 @@ def test_corrections_teach_another_domain() -> None:
         cloud, label = disc(step)
         inside, outside = torch.nonzero(label)[:, 0], torch.nonzero(label == 0)[:, 0]
         voxel = torch.stack([inside[torch.randint(len(inside), ())], outside[torch.randint(len(outside), ())]])
-        clicks = VoxelClicks(voxel[: 1 + step % 2], torch.tensor([1, 0])[: 1 + step % 2], 1)
+        clicks = Prompts(voxel[: 1 + step % 2], torch.tensor([1, 0])[: 1 + step % 2], 1)
         optimiser.zero_grad()
         network.loss(network.encode([cloud]), [clicks], [label])["total"].backward()
         optimiser.step()

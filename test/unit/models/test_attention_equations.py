@@ -8,7 +8,7 @@ import pytest
 import torch
 from model_scenes import boxes_on_a_table, first_clicks
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.agile3d import Agile3DSettings
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
@@ -163,7 +163,7 @@ def test_pooling_to_a_coarse_level() -> None:
 def test_weights_fall_from_two_at_a_click_to_four_fifths() -> None:
     points = torch.tensor([[0.0, 0, 0], [0.15, 0, 0], [0.3, 0, 0], [2.0, 0, 0]])
     cloud = VoxelCloud((points / 0.05).int(), points, torch.zeros(4, 3), 0.05)
-    clicks = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
+    clicks = Prompts(torch.tensor([0]), torch.tensor([1]), 1)
     torch.testing.assert_close(click_weights(cloud, clicks, 0.3), torch.tensor([2.0, 1.4, 0.8, 0.8]))
 
 
@@ -334,9 +334,9 @@ def test_relations_are_finite_at_every_extreme_and_the_same_in_parts() -> None:
     cloud, _ = boxes_on_a_table(settings)
     scene, extent = torch.randn(len(cloud), 8), torch.tensor(2.0)
     for clicks in (
-        VoxelClicks(torch.tensor([4]), torch.tensor([1]), 1),
-        VoxelClicks(torch.tensor([4, 4]), torch.tensor([1, 2]), 3),
-        VoxelClicks(torch.tensor([7]), torch.tensor([0]), 2),
+        Prompts(torch.tensor([4]), torch.tensor([1]), 1),
+        Prompts(torch.tensor([4, 4]), torch.tensor([1, 2]), 3),
+        Prompts(torch.tensor([7]), torch.tensor([0]), 2),
     ):
         whole = relations(cloud, scene, clicks, extent, slice(0, len(cloud)))
         assert whole.isfinite().all()

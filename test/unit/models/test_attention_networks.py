@@ -8,7 +8,7 @@ import pytest
 import torch
 from model_scenes import boxes_on_a_table, first_clicks, logits_of, overfitted
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.models.e2i3d import with_hierarchy
@@ -55,7 +55,7 @@ def test_a_batch_gives_what_its_clouds_give_alone(name: str, ours: bool) -> None
     network = network_of(name, ours).eval()
     cloud, label = boxes_on_a_table(network.settings)
     half = VoxelCloud(cloud.coords[::2], cloud.points[::2], cloud.features[::2], cloud.size)
-    clicks = [first_clicks(label, 1), VoxelClicks(torch.tensor([3]), torch.tensor([1]), 1)]
+    clicks = [first_clicks(label, 1), Prompts(torch.tensor([3]), torch.tensor([1]), 1)]
     with torch.inference_mode():
         together = network.decode(network.encode([cloud, half]), clicks)
     for each, alone, c in zip(together, (cloud, half), clicks, strict=True):
@@ -70,7 +70,7 @@ def test_inference_takes_shorter_ways_to_the_same_masks(
     monkeypatch.setattr(cpu_attention, "MIN_FOLDED_NUMBERS", 0)
     network = network_of(name, ours).eval()
     cloud, label = boxes_on_a_table(network.settings)
-    clicks = VoxelClicks(torch.arange(count) * 11, torch.arange(count) % 4, 4)  # the fourth object has none
+    clicks = Prompts(torch.arange(count) * 11, torch.arange(count) % 4, 4)  # the fourth object has none
     for previous in (None, [label]):
         with torch.no_grad():  # as in training, but for the gradient
             encoded = network.encode([cloud])
@@ -92,7 +92,7 @@ def test_order_of_points_is_indifferent(name: str, ours: bool) -> None:
     clicks = first_clicks(label, 1)
     order = torch.randperm(len(cloud), generator=torch.Generator().manual_seed(1))
     mixed = VoxelCloud(cloud.coords[order], cloud.points[order], cloud.features[order], cloud.size)
-    moved = VoxelClicks(torch.argsort(order)[clicks.voxel], clicks.label, clicks.objects)
+    moved = Prompts(torch.argsort(order)[clicks.voxel], clicks.label, clicks.objects)
     expected = logits_of(network, cloud, clicks)[order]
     torch.testing.assert_close(logits_of(network, mixed, moved), expected, atol=1e-4, rtol=1e-4)
 
@@ -102,7 +102,7 @@ def test_order_of_clicks_counts_only_with_an_order_code(name: str, same: bool) -
     network = network_of(name)
     cloud, label = boxes_on_a_table(network.settings)
     clicks = first_clicks(label, 2)
-    back = VoxelClicks(clicks.voxel.flip(0), clicks.label.flip(0), clicks.objects)
+    back = Prompts(clicks.voxel.flip(0), clicks.label.flip(0), clicks.objects)
     a, b = logits_of(network, cloud, clicks), logits_of(network, cloud, back)
     assert torch.allclose(a, b, atol=1e-4) == same
 
@@ -120,7 +120,7 @@ def test_translation_by_whole_voxels(name: str, ours: bool) -> None:
 def test_no_clicks_are_refused_in_words() -> None:
     network = network_of("agile3d")
     cloud, _ = boxes_on_a_table(network.settings)
-    nothing = VoxelClicks(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 1)
+    nothing = Prompts(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 1)
     with pytest.raises(ValueError, match="no clicks"):
         network.decode(network.encode([cloud]), [nothing])
 

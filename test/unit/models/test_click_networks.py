@@ -8,7 +8,7 @@ import pytest
 import torch
 from model_scenes import boxes_on_a_table, first_clicks, logits_of, overfitted
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters, settings_of
@@ -63,7 +63,7 @@ def test_a_batch_gives_what_its_clouds_give_alone(name: str) -> None:
     half = VoxelCloud(cloud.coords[::2], cloud.points[::2], cloud.features[::2], cloud.size)
     few = VoxelCloud(cloud.coords[:9], cloud.points[:9], cloud.features[:9], cloud.size)  # less than one patch
     clouds = [cloud, half, few]
-    one = VoxelClicks(torch.tensor([3]), torch.tensor([1]), 1)
+    one = Prompts(torch.tensor([3]), torch.tensor([1]), 1)
     clicks = [first_clicks(label, 1), one, one]
     with torch.inference_mode():
         together = network.decode(network.encode(clouds), clicks)
@@ -78,7 +78,7 @@ def test_order_of_points_is_indifferent(name: str) -> None:
     clicks = first_clicks(label, 1)
     order = torch.randperm(len(cloud), generator=torch.Generator().manual_seed(1))
     mixed = VoxelCloud(cloud.coords[order], cloud.points[order], cloud.features[order], cloud.size)
-    moved = VoxelClicks(torch.argsort(order)[clicks.voxel], clicks.label, clicks.objects)
+    moved = Prompts(torch.argsort(order)[clicks.voxel], clicks.label, clicks.objects)
     expected = logits_of(network, cloud, clicks)[order]
     torch.testing.assert_close(logits_of(network, mixed, moved), expected, atol=1e-4, rtol=1e-4)
 
@@ -88,7 +88,7 @@ def test_order_of_clicks_counts_only_where_there_is_a_current_one(name: str, sam
     network = network_of(name)
     cloud, label = boxes_on_a_table(network.settings)
     clicks = first_clicks(label, 2)
-    back = VoxelClicks(clicks.voxel.flip(0), clicks.label.flip(0), clicks.objects)
+    back = Prompts(clicks.voxel.flip(0), clicks.label.flip(0), clicks.objects)
     a, b = logits_of(network, cloud, clicks), logits_of(network, cloud, back)
     assert torch.allclose(a, b, atol=1e-4) == same
 
@@ -98,7 +98,7 @@ def test_order_of_objects_is_indifferent(name: str) -> None:
     network = network_of(name)
     cloud, label = boxes_on_a_table(network.settings)
     clicks = first_clicks(label)
-    renamed = VoxelClicks(clicks.voxel, torch.tensor([3, 1, 2]), 3)
+    renamed = Prompts(clicks.voxel, torch.tensor([3, 1, 2]), 3)
     expected = logits_of(network, cloud, clicks)[:, [0, 2, 3, 1]]
     torch.testing.assert_close(logits_of(network, cloud, renamed), expected, atol=1e-4, rtol=1e-4)
 
@@ -118,7 +118,7 @@ def test_translation_by_whole_voxels(name: str) -> None:
 def test_only_background_clicks(name: str) -> None:
     network = network_of(name)
     cloud, _ = boxes_on_a_table(network.settings)
-    clicks = VoxelClicks(torch.tensor([5]), torch.tensor([0]), 2)
+    clicks = Prompts(torch.tensor([5]), torch.tensor([0]), 2)
     logits = logits_of(network, cloud, clicks)
     assert logits.isfinite().all()
     assert logits.argmax(1).max() == 0
@@ -128,7 +128,7 @@ def test_only_background_clicks(name: str) -> None:
 def test_no_clicks_are_refused_in_words(name: str) -> None:
     network = network_of(name)
     cloud, _ = boxes_on_a_table(network.settings)
-    nothing = VoxelClicks(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 1)
+    nothing = Prompts(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 1)
     with pytest.raises(ValueError, match="no clicks"):
         network.decode(network.encode([cloud]), [nothing])
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from model_scenes import boxes_on_a_table, first_clicks
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.build import build, parameters, settings_of
 from iseg3d_ros.models.clickenhance import ClickEnhance, latest_positive
 from iseg3d_ros.models.layers.click_unet import embed
@@ -86,7 +86,7 @@ def test_positives_are_false_negatives_and_negatives_false_positives() -> None:
     true, found = torch.zeros(12, 1), torch.full((12, 1), -1.0)
     true[:4] = 1.0
     found[[0, 1, 8, 9]] = 1.0
-    clicks = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
+    clicks = Prompts(torch.tensor([0]), torch.tensor([1]), 1)
     loss = network._click_loss(contrast, clicks, found, true)
     assert loss == 0  # near 1, far 3
     contrast[8:10, 0, 1] = 0.5
@@ -94,7 +94,7 @@ def test_positives_are_false_negatives_and_negatives_false_positives() -> None:
 
 
 def test_the_anchor_is_the_latest_click_on_the_object() -> None:
-    clicks = VoxelClicks(torch.tensor([4, 5, 6, 7]), torch.tensor([1, 1, 0, 3]), 3)
+    clicks = Prompts(torch.tensor([4, 5, 6, 7]), torch.tensor([1, 1, 0, 3]), 3)
     voxel, known = latest_positive(clicks)
     assert voxel[known].tolist() == [5, 7]
     assert known.tolist() == [True, False, True]

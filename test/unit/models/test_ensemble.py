@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from iseg3d_ros import Click, Predictor
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.ensemble import NetworkWithWalker, selected, with_walker
@@ -44,7 +44,7 @@ def test_log_probabilities_add_up_with_the_share() -> None:
     both = Predictor(NetworkWithWalker(network, 0.5), voxel_size=0.01)
     scene = both.encode(xyz, rgb, up=(0, 0, 1))
     cloud = scene.cloud
-    clicks = VoxelClicks(torch.tensor([50, 900]), torch.tensor([1, 2]), 2)
+    clicks = Prompts(torch.tensor([50, 900]), torch.tensor([1, 2]), 2)
     expert = NetworkWithWalker(network, 0.5)
     with torch.no_grad():
         learned = network.decode(network.encode([cloud]), [clicks])[0].logits.log_softmax(1)
@@ -87,7 +87,7 @@ def test_a_cloud_too_large_for_the_walker_is_left_to_the_network() -> None:
 def test_corrections_leave_the_network_less_say() -> None:
     cloud, _ = voxel_cloud(*two_boxes(), 0.01, FEATURES)
     network, expert = untrained(0.5), NetworkWithWalker(untrained(0.5), 0.5)
-    clicks = VoxelClicks(torch.tensor([50, 900, 60, 70, 80]), torch.tensor([1, 2, 0, 0, 1]), 2)
+    clicks = Prompts(torch.tensor([50, 900, 60, 70, 80]), torch.tensor([1, 2, 0, 0, 1]), 2)
     with torch.no_grad():
         scene = expert.encode([cloud])
         learned = network.decode(network.encode([cloud]), [clicks])[0].logits.log_softmax(1)
@@ -121,7 +121,7 @@ def test_a_judge_is_only_asked_about_near_pairs() -> None:
         asked.append(len(first))
         return np.full(len(first), -50.0)
 
-    clicks = VoxelClicks(torch.tensor([5]), torch.tensor([1]), 1)
+    clicks = Prompts(torch.tensor([5]), torch.tensor([1]), 1)
     taken = {}
     for reach in (0.0, 3.0):
         walker = RandomWalker(RandomWalkerSettings(judged_reach=reach))

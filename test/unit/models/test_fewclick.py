@@ -4,7 +4,7 @@ import pytest
 import torch
 from model_scenes import boxes_on_a_table, first_clicks
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.build import settings_of
 from iseg3d_ros.models.fewclick import FewClick, class_loss, mask_pool, merge
 
@@ -55,7 +55,7 @@ def test_a_query_starts_as_its_voxel_and_the_answer_has_four_stages(network: Few
 
 def test_masks_of_one_object_are_merged_and_objects_exclude_one_another() -> None:
     masks = torch.tensor([[2.0, -1.0, -5.0], [-3.0, 1.0, -5.0], [1.0, 0.5, -4.0], [-1.0, 3.0, -2.0]])
-    clicks = VoxelClicks(torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 2, 0]), 2)
+    clicks = Prompts(torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 2, 0]), 2)
     found = merge(masks, clicks)
     torch.testing.assert_close(found, torch.tensor([[0.0, 2.0, 1.0], [3.0, 1.0, 0.5], [0.0, -5.0, -4.0]]))
     assert found.argmax(1).tolist() == [1, 0, 0]
@@ -63,7 +63,7 @@ def test_masks_of_one_object_are_merged_and_objects_exclude_one_another() -> Non
 
 def test_class_loss_as_equation_11_over_what_is_known() -> None:
     logits = torch.randn(4, 35)
-    clicks = VoxelClicks(torch.arange(4), torch.tensor([2, 0, 1, 2]), 3)
+    clicks = Prompts(torch.arange(4), torch.tensor([2, 0, 1, 2]), 3)
     found = class_loss(logits, clicks, torch.tensor([-100, 7, 3]))
     expected = -(logits.log_softmax(1)[0, 7] + logits.log_softmax(1)[3, 7]) / 2
     torch.testing.assert_close(found, expected)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from model_scenes import boxes_on_a_table, first_clicks, logits_of
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import NETWORKS, build, settings_of
 
@@ -26,7 +26,7 @@ def network_of(name: str, changes: dict[str, int]) -> torch.nn.Module:
 def test_many_objects_and_clicks(name: str, changes: dict[str, int], objects: int, count: int) -> None:
     network = network_of(name, changes)
     cloud, _ = boxes_on_a_table(network.settings)
-    clicks = VoxelClicks(torch.arange(count) % len(cloud), torch.arange(count) % objects + 1, objects)
+    clicks = Prompts(torch.arange(count) % len(cloud), torch.arange(count) % objects + 1, objects)
     logits = logits_of(network, cloud, clicks)
     assert logits.shape == (len(cloud), objects + 1)
     assert logits.isfinite().all()
@@ -37,7 +37,7 @@ def test_many_objects_and_clicks(name: str, changes: dict[str, int], objects: in
 def test_a_single_voxel(name: str, changes: dict[str, int], training: bool) -> None:
     network = network_of(name, changes).train(training)
     cloud = VoxelCloud(torch.zeros(1, 3).int(), torch.zeros(1, 3), torch.ones(1, network.settings.in_channels), 0.05)
-    clicks = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
+    clicks = Prompts(torch.tensor([0]), torch.tensor([1]), 1)
     with torch.no_grad():
         assert network.decode(network.encode([cloud]), [clicks])[0].logits.isfinite().all()
 

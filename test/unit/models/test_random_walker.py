@@ -7,16 +7,16 @@ import pytest
 import torch
 from conftest import REALSET, needs_realset
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.random_walker import RandomWalker
 from iseg3d_ros.models.voxel_graph import Edges, factorised, is_single_view, nearest_pairs, supporting_surface
 from iseg3d_ros.preprocessing.features import voxel_cloud
 
 
-def clicks(*pairs: tuple[int, int]) -> VoxelClicks:
+def clicks(*pairs: tuple[int, int]) -> Prompts:
     voxel, label = (torch.tensor(values) for values in zip(*pairs, strict=True))
-    return VoxelClicks(voxel, label, int(label.max()))
+    return Prompts(voxel, label, int(label.max()))
 
 
 def two_balls() -> tuple[VoxelCloud, np.ndarray]:

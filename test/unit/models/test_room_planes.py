@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.random_walker import RandomWalker, RandomWalkerSettings
 from iseg3d_ros.models.room_planes import is_room, room_planes_of, usual_colours
 from iseg3d_ros.preprocessing.features import voxel_cloud
@@ -50,7 +50,7 @@ def test_one_click_takes_a_wall_across_a_gap() -> None:
     cloud, _ = voxel_cloud(*room(), SIZE, RandomWalkerSettings().features)
     points = cloud.points.double().numpy()
     near = [int(np.abs(points - place).sum(axis=1).argmin()) for place in ([0.8, 0, 1.2], [2, 2, 1], [0, 2, 1.2])]
-    clicks = VoxelClicks(torch.tensor(near), torch.tensor([1, 2, 3]), 3)
+    clicks = Prompts(torch.tensor(near), torch.tensor([1, 2, 3]), 3)
     beyond = (np.abs(points[:, 1]) < 0.02) & (points[:, 0] > 2.4) & (points[:, 2] > 0.3)
     taken = {}
     for hold in (0.0, 0.1):

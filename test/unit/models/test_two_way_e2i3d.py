@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
@@ -33,9 +33,9 @@ def cloud(network: TwoWayE2I3D) -> VoxelCloud:
     return VoxelCloud(coords, coords.float() * 0.05, features, 0.05)
 
 
-def clicks(*given: tuple[int, int]) -> VoxelClicks:
+def clicks(*given: tuple[int, int]) -> Prompts:
     voxel, label = torch.tensor(given).T
-    return VoxelClicks(voxel, label, int(label.max()))
+    return Prompts(voxel, label, int(label.max()))
 
 
 def logits(network: TwoWayE2I3D, cloud: VoxelCloud, *given: tuple[int, int]) -> Tensor:

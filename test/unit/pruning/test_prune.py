@@ -13,7 +13,7 @@ import torch
 from conftest import needs_spconv
 
 from iseg3d_ros.benchmarks import pruning as benchmark
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, parameters, settings_of
@@ -30,7 +30,7 @@ NAMES = ("agile3d", "e2i3d", "npiseg3d", "interobject3d", "clickenhance", "fewcl
 
 
 @cache
-def scene(side: int = 16) -> tuple[VoxelCloud, VoxelClicks, torch.Tensor]:
+def scene(side: int = 16) -> tuple[VoxelCloud, Prompts, torch.Tensor]:
     """A floor with two boxes on it, one click on each and one on the floor."""
     generator = torch.Generator().manual_seed(0)
     floor = torch.cartesian_prod(torch.arange(side), torch.arange(side), torch.arange(1))
@@ -40,7 +40,7 @@ def scene(side: int = 16) -> tuple[VoxelCloud, VoxelClicks, torch.Tensor]:
     labels = torch.cat([torch.zeros(len(floor)), *(torch.full((len(b),), k + 1.0) for k, b in enumerate(boxes))]).long()
     features = torch.rand(len(coords), 11, generator=generator)
     cloud = VoxelCloud(coords, coords * 0.05 + 0.02, features, 0.05)
-    clicks = VoxelClicks(torch.tensor([len(floor) + 60, len(floor) + 185, 0]), torch.tensor([1, 2, 0]), 2)
+    clicks = Prompts(torch.tensor([len(floor) + 60, len(floor) + 185, 0]), torch.tensor([1, 2, 0]), 2)
     return cloud, clicks, labels
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.sparse import sparse_batch
 from iseg3d_ros.training.simulate import SimulatedUser, depth, neighbours, overwrite
 
@@ -52,7 +52,7 @@ def test_correction_answers_the_deepest_error_first() -> None:
     user = SimulatedUser(sparse_batch([coords]), labels, [2], [3])
     shown = torch.where(labels == 2, 0, labels)
     shown[0] = 1  # one wrong voxel in the corner
-    none = VoxelClicks(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), 2)
+    none = Prompts(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), 2)
     first = user.correct(shown, [none], 1)[0]
     assert first.voxel.tolist() == [10 * 15 + 10]
     both = user.correct(shown, [none], 5)[0]
@@ -67,5 +67,5 @@ def test_no_error_brings_no_click() -> None:
 
 
 def test_clicks_are_written_into_the_labels() -> None:
-    clicks = VoxelClicks(torch.tensor([1, 3]), torch.tensor([2, 0]), 2)
+    clicks = Prompts(torch.tensor([1, 3]), torch.tensor([2, 0]), 2)
     assert overwrite(torch.ones(5, dtype=torch.long), clicks).tolist() == [1, 2, 1, 0, 1]

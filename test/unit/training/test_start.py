@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
@@ -41,7 +41,7 @@ def test_a_grown_network_keeps_what_its_base_has_learned(base: Path) -> None:
         (one,), (two,) = (network.encode([cloud]).clouds for network in (before, grown))
         torch.testing.assert_close(one.scales[0].features, two.scales[0].features)
         scale, attention = two.scales[1], grown.attention[1]
-        clicks = VoxelClicks(torch.tensor([3]), torch.tensor([1]), 1)
+        clicks = Prompts(torch.tensor([3]), torch.tensor([1]), 1)
         tokens = attention.tokens(scale, two.scales[0].position[clicks.voxel], clicks)
         scene, queries, _ = attention(scale, tokens, grown.head, 0.0, None, True)
     assert float(scene.abs().max()) == 0.0 == float(queries.abs().max())

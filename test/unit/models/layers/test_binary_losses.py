@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.layers.binary_losses import click_loss, cross_entropy, dice, sample, truth
 from iseg3d_ros.models.layers.click_unet import compete
 
@@ -49,11 +49,11 @@ def test_samples_come_from_the_region_and_cover_it() -> None:
 
 def test_a_single_object_competes_with_its_own_sigmoid() -> None:
     logits = torch.randn(7, 1)
-    scores = compete(logits, VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1))
+    scores = compete(logits, Prompts(torch.tensor([0]), torch.tensor([1]), 1))
     torch.testing.assert_close(scores.softmax(1)[:, 1], logits[:, 0].sigmoid())
 
 
 def test_argmax_gives_a_voxel_to_the_likeliest_object_above_one_half() -> None:
     logits = torch.tensor([[-1.0, -2.0], [3.0, 1.0], [0.5, 2.0]])
-    scores = compete(logits, VoxelClicks(torch.tensor([0, 1]), torch.tensor([1, 2]), 2))
+    scores = compete(logits, Prompts(torch.tensor([0, 1]), torch.tensor([1, 2]), 2))
     assert scores.argmax(1).tolist() == [0, 1, 2]

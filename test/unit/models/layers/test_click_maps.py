@@ -4,7 +4,7 @@ import pytest
 import torch
 from model_scenes import boxes_on_a_table
 
-from iseg3d_ros.clicks import VoxelClicks
+from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import settings_of
 from iseg3d_ros.models.layers.click_maps import (
@@ -15,7 +15,7 @@ from iseg3d_ros.models.layers.click_maps import (
     nearest_of_label,
 )
 
-CLICKS = VoxelClicks(torch.tensor([3, 200, 77, 150, 400]), torch.tensor([1, 2, 1, 0, 2]), 3)  # object 3 has none
+CLICKS = Prompts(torch.tensor([3, 200, 77, 150, 400]), torch.tensor([1, 2, 1, 0, 2]), 3)  # object 3 has none
 
 
 @pytest.fixture
@@ -69,14 +69,14 @@ def test_the_current_click_is_the_latest_on_the_object_or_the_background(cloud: 
 
 
 def test_an_object_that_no_click_speaks_of_has_no_current_click(cloud: VoxelCloud) -> None:
-    clicks = VoxelClicks(torch.tensor([3]), torch.tensor([1]), 2)
+    clicks = Prompts(torch.tensor([3]), torch.tensor([1]), 2)
     assert current_click(clicks)[2].tolist() == [True, False]
     assert (current_channels(cloud, clicks, settings_of("clickenhance", "paper"))[:, 1] == 1).all()
 
 
 def test_a_single_point_has_distance_zero() -> None:
     cloud = VoxelCloud(torch.zeros(1, 3).int(), torch.zeros(1, 3), torch.zeros(1, 3), 0.05)
-    clicks = VoxelClicks(torch.tensor([0]), torch.tensor([1]), 1)
+    clicks = Prompts(torch.tensor([0]), torch.tensor([1]), 1)
     assert click_channels(cloud, clicks, settings_of("clickenhance", "paper")).tolist() == [[[0.0, 1.0]]]
 
 
