@@ -13,12 +13,13 @@ SENTENCE = 1000  # characters of a sentence for the operator
 CALLS = 2000  # that wait for the inference thread, beside them the newest cloud
 PENDING = 1000  # clicks that wait for a transform …
 PENDING_OF_ONE = 200  # … and of them from one frame, so that one source of bad clicks leaves room for the others
+PINNED_CLOUDS = 8  # that clicks in the queue still refer to; older ones are taken for the next
 FRAMES = 100  # frames that clicks came from, whose transforms are asked for ahead
 TRANSFORM_FRAMES = 2000  # frames of the own transform tree
 COMMANDS = 1000  # of pages that wait for the console's work
 REPEATS = 5.0  # seconds in which a sentence is logged once; how often it came is said then
 SENTENCES = 50  # different ones within that time; beyond, they are counted
-STOP = 1.5  # seconds that the end of a node waits for a call under way
+STOP = 0.8  # seconds that the end of a node waits for a call under way
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "iseg3d_ros"
 FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
-    ("clicks", "geometry", "limits", "ray_items"),
+    ("limits",),
+    ("clicks", "geometry", "ray_items", "throttle"),
     ("io",),
-    ("cloud", "sparse"),
+    ("cloud", "metrics", "sparse"),
     ("models.settings",),
     ("models.base",),
     ("preprocessing", "models.layers"),

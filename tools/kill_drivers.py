@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+PATIENCE = 300  # seconds that a start may take on a busy machine
 HERE = Path(__file__).resolve().parent
 Op = dict[str, Any]
 Summary = tuple[Any, ...]
@@ -33,11 +35,13 @@ class NodeDriver:
     def start(self) -> Summary:
         """Ready, with a cloud, and told what it took up."""
         from conftest import domain
-        from ros_operator import operator, scene, segmenter_process
+        from ros_operator import VOXEL, node_process, operator, scene
 
         self._stack = contextlib.ExitStack()
         self._robot = self._stack.enter_context(operator(self._stack.enter_context(domain())))
-        self._process = segmenter_process(self._root, f"session_directory:={self._root}/work", "resume:=true")
+        given = ("autostart:=true", "model:=random_walker", VOXEL, f"session_directory:={self._root}/work")
+        self._process = node_process(self._root, "segmenter", *given, "resume:=true")
+        self._process.wait_for("ready: clouds on", PATIENCE)
         self._answers, self._clients = [], {}
         self._robot.arrive(*scene()[:2])
         if not self._begun:
@@ -130,7 +134,7 @@ class ConsoleDriver:
         )
         self._lines, self._done = queue.Queue(), 0
         threading.Thread(target=self._read, args=(self._process, self._lines), daemon=True).start()
-        return _tuples(json.loads(self._lines.get(timeout=100))["state"])
+        return _tuples(json.loads(self._lines.get(timeout=PATIENCE))["state"])
 
     @staticmethod
     def _read(process: Any, lines: queue.Queue[str]) -> None:
@@ -175,6 +179,7 @@ def serve_console(scan: Path, out: Path) -> None:
     from iseg3d_ros.console.updates import StateUpdate
     from iseg3d_ros.predictor import Predictor
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
     work = LocalWork(read_cloud(scan), lambda name, size: Predictor.load(name, "cpu", 0.02), "random_walker", out)
     counting, asked = CountingWork(work), work.subscribe()
     console = Console(work, serve(port=0))

@@ -10,12 +10,15 @@ declare -A trials=(
     [kill]="$python tools/kill_trial.py"
     [kill-node]="$python tools/kill_work.py node"
     [kill-console]="$python tools/kill_work.py console"
+    [soak]="$python tools/soak.py"
+    [hostile]="$python tools/hostile_messages.py"
+    [hostile-wire]="$python tools/hostile_messages.py --wire"
     [clouds]="$python tools/fuzz_clouds.py"
     [weights]="$python tools/fuzz_weights.py"
     [stress]="tools/stress_tests.sh 50 test/ros test/unit/test_demo.py"
 )
 failed=0
-for name in "${@:-kill kill-node kill-console clouds weights stress}"; do
+for name in "${@:-kill kill-node kill-console soak hostile hostile-wire clouds weights stress}"; do
     for one in $name; do
         command=${trials[$one]:-}
         script=$(echo "$command" | grep -oE 'tools/[a-z_]+\.(py|sh)')

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from iseg3d_ros import limits
+
+MENTIONED = 20  # frames in a sentence
 SECOND = 1_000_000_000
 ANEW = SECOND  # a pose that much older than the newest one comes from a recording that has begun again
 
@@ -72,6 +75,8 @@ class TransformTree:
             return
         values[3:] /= norm
         edge = self._edges.get(child)
+        if edge is None and len(self._edges) >= limits.TRANSFORM_FRAMES:
+            return
         if edge is None or edge.parent != parent or edge.static != static:
             edge = self._edges[child] = Edge(parent, static)
         edge.insert(time, values, self._keep)
@@ -82,7 +87,7 @@ class TransformTree:
             return np.eye(4)
         for name in (source, target):
             if name not in self.frames:
-                known = ", ".join(sorted(self.frames)) or "none"
+                known = ", ".join(sorted(self.frames)[:MENTIONED]) or "none"
                 raise LookupError(f"no transform names the frame '{name}' (known frames: {known})")
         up, down = self._chain(source), self._chain(target)
         common = next((frame for frame in up if frame in down), None)

@@ -78,14 +78,17 @@ class CloudSource:
         """Whether a capture would take what has been accumulated."""
         return self.settings.mode == "accumulated" and self._accumulator is not None and len(self._accumulator) > 0
 
-    def capture(self, newest: CurrentCloud | None, clicks: Sequence[Click], ids: Sequence[str]) -> CurrentCloud:
-        """Take the accumulated cloud, or the newest one, and hold it; earlier clicks are followed into it."""
+    def candidate(self, newest: CurrentCloud | None) -> CurrentCloud:
+        """The cloud that a capture would take: the accumulated one, or the newest."""
         cloud = self._merge() if self.accumulates() else newest
         if cloud is None:
             raise RuntimeError("no cloud has arrived yet: check the topic of ~/points and its quality of service")
+        return cloud
+
+    def take(self, cloud: CurrentCloud, clicks: Sequence[Click], ids: Sequence[str]) -> None:
+        """Hold a cloud; earlier clicks are followed into it."""
         self._replace(cloud, clicks, ids)
         self.held = True
-        return cloud
 
     def bound(self, stamp: int) -> CurrentCloud | None:
         """The cloud that was shown at a time: the newest that is not younger; 0 means now."""

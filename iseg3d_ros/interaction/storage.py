@@ -17,6 +17,15 @@ from iseg3d_ros.predictor import Segmentation
 EXPORTS = ("ply", "pcd", "npz", "label")
 
 
+def save_work(target: Path, session: InteractiveSession, cloud: CurrentCloud, result: Segmentation) -> str:
+    """The session where the file is JSON, else the labelled cloud; the file's path."""
+    if target.suffix == ".json":
+        save_session(target, session, cloud, cloud.places)
+    else:
+        export(target, cloud.points, result)
+    return str(target)
+
+
 def save_session(target: Path, session: InteractiveSession, cloud: CurrentCloud, places: Places) -> None:
     """A JSON file with objects, clicks and history, and an npz file of the same name with the cloud."""
     write_arrays(target.with_suffix(".npz"), cloud_arrays(cloud, places))

@@ -27,7 +27,7 @@ from iseg3d_ros.io.journal import Journal, JournalError, Recovered
 FOLDER = "journal"  # below the folder of the work
 SIBLINGS = 20  # further folders that are tried where another process has the first
 REST, LEAST_REST = 10, 2.0  # between states that are written for the masks' sake: times their duration, seconds
-PATIENCE = 1.0  # seconds that the end waits for the disk
+PATIENCE = 0.7  # seconds that the end waits for the disk
 
 
 class Stage(Protocol):

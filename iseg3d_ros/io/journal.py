@@ -131,7 +131,7 @@ class Journal:
             if self._until is None:
                 self._until = time.monotonic() + patience
             self._changed.notify()
-        self._thread.join(patience + 1.0)
+        self._thread.join(patience + 0.3)
         with self._changed:
             left = [*self._waiting]
             self._waiting.clear()

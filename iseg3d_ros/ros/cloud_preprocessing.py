@@ -13,7 +13,7 @@ from iseg3d_ros.geometry.transforms import apply
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.io.pointcloud2_read import Points, read_points
 from iseg3d_ros.msg import Click
-from iseg3d_ros.ros.frames import Frames, frame_name, wait_for
+from iseg3d_ros.ros.frames import Frames, Patience, frame_name
 from iseg3d_ros.ros.node_support import nanoseconds
 from iseg3d_ros.ros.point_cloud2 import STRUCTURED
 from iseg3d_ros.ros.settings import SegmenterSettings
@@ -26,6 +26,9 @@ class CloudPreprocessor:
         self, settings: Callable[[], SegmenterSettings], frames: Frames, warn: Callable[[str], None], clock: Clock
     ) -> None:
         self._settings, self._frames, self._warn, self._clock = settings, frames, warn, clock
+        self.patience = Patience(frames, lambda: settings().tf_timeout)
+        self.transform = self.patience.transform
+        self._made: tuple[PointCloud2, SegmenterSettings, CurrentCloud] | None = None
 
     def process(self, message: PointCloud2) -> CurrentCloud:
         """The cloud to segment; ValueError or LookupError says in words why there is none."""
@@ -45,8 +48,15 @@ class CloudPreprocessor:
     def placed(self, message: PointCloud2, at: float) -> CurrentCloud:
         """The same with its transform to the fixed frame: only a frozen cloud can do without one.
 
-        `at`: when the message came, by time.perf_counter().
+        `at`: when the message came, by time.perf_counter(). The last one is made once, until it is remembered.
         """
+        if self._made is not None and self._made[0] is message and self._made[1] is self._settings():
+            return self._made[2]
+        cloud = self._placed(message, at)
+        self._made = message, self._settings(), cloud
+        return cloud
+
+    def _placed(self, message: PointCloud2, at: float) -> CurrentCloud:
         now, waited = self._clock.now().nanoseconds, time.perf_counter() - at
         cloud, wanted = self.process(message), self._settings()
         if cloud.stamp:
@@ -65,10 +75,6 @@ class CloudPreprocessor:
     def finish(self, points: Points, frame: str, stamp: int) -> CurrentCloud:
         """The cloud to segment of accumulated points."""
         return CurrentCloud(self.capped(points), frame, stamp, self.up(frame, stamp))
-
-    def transform(self, target: str, source: str, stamp: int) -> np.ndarray:
-        """A transform, waited for as long as tf_timeout says."""
-        return wait_for(self._frames, target, source, stamp, self._settings().tf_timeout)
 
     def locate(self, shown: CurrentCloud, place: np.ndarray, frame: str) -> np.ndarray:
         """A point of another frame in a shown cloud's; the transform is that of the cloud's time, and remembered."""
@@ -104,6 +110,7 @@ class CloudPreprocessor:
 
     def remember(self, shown: CurrentCloud, frames: set[str]) -> None:
         """Asks for transforms while they are fresh: a frozen cloud is clicked long after TF has forgotten its time."""
+        self._made = None
         for frame in frames - {shown.frame, ""} - set(shown.transforms):
             try:
                 shown.transforms[frame] = self._frames.lookup(shown.frame, frame, shown.stamp)

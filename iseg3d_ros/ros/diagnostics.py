@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
 from iseg3d_ros.interaction.view import View
+from iseg3d_ros.metrics import Histogram
 from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.subscriptions import Inputs
@@ -33,6 +34,7 @@ class Health:
 
     def __init__(self) -> None:
         self._totals: deque[float] = deque(maxlen=200)
+        self.histogram = Histogram()  # of the same, since the start
         self._failure: tuple[float, str] = (-1e9, "")
         self._warning: tuple[float, str] = (-1e9, "")
         self._begun = time.monotonic()
@@ -48,6 +50,7 @@ class Health:
     def shown(self, total_ms: float, view: View) -> Iterator[str]:
         """A view was published; what the operator is to be told of it."""
         self._totals.append(total_ms)
+        self.histogram.observe(total_ms)
         self._shown.append(time.monotonic())
         missing = lost_objects(view)
         here = {item.id for item in view.objects}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,11 +15,11 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
+from iseg3d_ros import limits
 from iseg3d_ros.geometry.transforms import TransformTree
+from iseg3d_ros.ros.inference_thread import NotYet
 from iseg3d_ros.ros.node_support import nanoseconds
 from iseg3d_ros.ros.rotations import pose_matrix
-
-POLL = 0.005  # seconds between two looks at a transform that is late
 
 
 class Frames(Protocol):
@@ -181,16 +183,34 @@ class Tf2Frames:
         self._listener.unregister()
 
 
-def wait_for(frames: Frames, target: str, source: str, stamp: int, timeout: float) -> np.ndarray:
-    """A transform that may be late: asked for until it is there or the time is up. Never on the executor's thread."""
-    deadline = time.monotonic() + timeout
-    while True:
+class Patience:
+    """How long a matter may wait for its transforms: `timeout` seconds from `since`; of one frame, not too many.
+
+    The inference thread never waits: what has to, is asked again at its next turn.
+    """
+
+    def __init__(self, frames: Frames, timeout: Callable[[], float]) -> None:
+        self._frames, self._timeout = frames, timeout
+        self.since = 0.0  # when the present matter came, by time.perf_counter()
+        self._waiting: Counter[str] = Counter()  # matters of this turn, by the frame that they wait for
+
+    def begin_turn(self, since: float) -> None:
+        """All that waits is asked again, first the cloud that came then."""
+        self.since = since
+        self._waiting.clear()
+
+    def transform(self, target: str, source: str, stamp: int) -> np.ndarray:
+        """A transform; NotYet while it may come, LookupError with a sentence when the time is up."""
         try:
-            return frames.lookup(target, source, stamp)
+            return self._frames.lookup(target, source, stamp)
         except LookupError as error:
-            if time.monotonic() >= deadline:
-                raise LookupError(f"no transform from '{source}' to '{target}' within {timeout:g} s: {error}") from None
-        time.sleep(POLL)
+            timeout, name = self._timeout(), source[: limits.NAME]
+            crowd = self._waiting[name] >= limits.PENDING_OF_ONE or self._waiting.total() >= limits.PENDING
+            if time.perf_counter() < self.since + timeout and not crowd:
+                self._waiting[name] += 1
+                raise NotYet from error
+            late = f"and {self._waiting[name]} others wait for it" if crowd else f"within {timeout:g} s"
+            raise LookupError(f"no transform from '{source}' to '{target}' {late}: {error}") from None
 
 
 def frame_name(name: str) -> str:

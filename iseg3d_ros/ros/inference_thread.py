@@ -8,8 +8,18 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
+from iseg3d_ros import limits
+
+INFERENCE = "inference"  # the thread's name
+POLL, LONG_POLL = 0.01, 0.05  # seconds between two looks at transforms that are late, for few and for many
+MANY = 10
+ENDS = "the node is shutting down: nothing was done"
 Result = TypeVar("Result")
 Cloud = TypeVar("Cloud")
+
+
+class NotYet(Exception):
+    """What a call needs may still come, a transform above all: it is made again, and nobody waits for it meanwhile."""
 
 
 class Answer(Generic[Result]):
@@ -18,14 +28,23 @@ class Answer(Generic[Result]):
     def __init__(self, function: Callable[[], Result], wake: Callable[[], None]) -> None:
         self._function = function
         self._wake = wake
+        self.asked = time.perf_counter()
+        self._begun = False
+        self.refusal = ""  # why it was not made at all
         self._done = threading.Event()
         self._result: Result | None = None
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Makes the call, on the worker's thread."""
+        """Makes the call, on the worker's thread; one that waits for a transform is made again later."""
+        self._begun = True
+        if self.done:
+            return
         try:
             self._result = self._function()
+        except NotYet:
+            self._begun = False
+            return
         except Exception as error:  # the caller gets it, the thread goes on
             self._error = error
         self.finish()
@@ -35,6 +54,17 @@ class Answer(Generic[Result]):
         self._error = error or self._error
         self._done.set()
         self._wake()
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result, or an error."""
+        return self._done.is_set()
+
+    def refuse(self, reason: str) -> None:
+        """Answers with an error, unless it is being made."""
+        if not self._begun and not self.done:
+            self.refusal = reason
+            self.finish(RuntimeError(reason))
 
     def __await__(self) -> Generator[None, None, Result]:
         while not self._done.is_set():
@@ -54,12 +84,13 @@ class Worker(Generic[Cloud]):
     """Hands over to `turn` whatever has come: the newest cloud, when it came, and the calls in their order.
 
     Everything that waits is one turn: a thousand clicks in the queue cost one inference. A cloud that is not `wanted`
-    begins no turn, but is kept as the newest. `arrived` is told of every cloud, before its turn.
+    begins no turn, but is kept as the newest. `arrived` is told of every cloud, before its turn. A cloud and calls that
+    wait for transforms are handed over again; newer clouds wait behind, and of them only the newest.
     """
 
     def __init__(
         self,
-        turn: Callable[[Cloud | None, float, list[Answer[Any]]], None],
+        turn: Callable[[Cloud | None, float, list[Answer[Any]]], bool],
         wake: Callable[[], None],
         wanted: Callable[[], bool] = lambda: True,
         arrived: Callable[[], object] = lambda: None,
@@ -67,9 +98,11 @@ class Worker(Generic[Cloud]):
         self._turn, self._wanted, self._arrived = turn, wanted, arrived
         self.wake = wake  # the executor, so that its coroutines look whether what they await is done
         self._calls: deque[Answer[Any]] = deque()
+        self._batch: list[Answer[Any]] = []  # those of the present turn
         self._waiting = self._stop = False  # whether the newest cloud waits for a turn; whether to end
+        self._late = False  # whether the cloud of the last turn waits for its transform
         self._something = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=INFERENCE, daemon=True)
         self.enabled = True
         self.newest: Cloud | None = None
         self.newest_at = 0.0  # time.perf_counter()
@@ -80,20 +113,21 @@ class Worker(Generic[Cloud]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends after the call under way; calls still waiting are answered with an error."""
+        """Ends after the call under way, or leaves it; all others are answered with an error."""
         with self._something:
             self._stop = True
             self._something.notify()
-        self._thread.join()
-        for answer in self._calls:
-            answer.finish(RuntimeError("the node is shutting down: nothing was done"))
+            waiting = [*self._batch, *self._calls]
+        for answer in waiting:
+            answer.refuse(ENDS)
+        self._thread.join(limits.STOP)
 
     def call(self, function: Callable[[], Result]) -> Answer[Result]:
         """Queues a call and returns at once."""
         answer = Answer(function, self.wake)
         with self._something:
-            if self._stop:
-                answer.finish(RuntimeError("the node is shutting down: nothing was done"))
+            if self._stop or len(self._calls) >= limits.CALLS:
+                answer.refuse(ENDS if self._stop else f"the segmenter is busy: {limits.CALLS} requests wait already")
                 return answer
             self._calls.append(answer)
             self._something.notify()
@@ -113,12 +147,17 @@ class Worker(Generic[Cloud]):
                 self._something.notify()
 
     def _run(self) -> None:
+        cloud, at = None, 0.0
         while True:
+            waits = len(self._batch) + self._late
+            rest = None if not waits else POLL if waits < MANY else LONG_POLL
             with self._something:
-                self._something.wait_for(lambda: self._stop or self._calls or self._waiting)
+                self._something.wait_for(lambda: self._stop or self._calls or (self._waiting and not self._late), rest)
                 if self._stop:
                     return
-                cloud, at = self.newest if self._waiting else None, self.newest_at
-                self._waiting = False
-                calls = [self._calls.popleft() for _ in range(len(self._calls))]
-            self._turn(cloud, at, calls)
+                if not self._late:
+                    cloud, at = self.newest if self._waiting else None, self.newest_at
+                    self._waiting = False
+                self._batch += [self._calls.popleft() for _ in range(len(self._calls))]
+            self._late = self._turn(cloud, at, self._batch)
+            self._batch = [answer for answer in self._batch if not answer.done]

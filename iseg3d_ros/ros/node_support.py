@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from iseg3d_ros.geometry.transforms import SECOND
+from iseg3d_ros.ros.inference_thread import INFERENCE
 from iseg3d_ros.sparse.freed_memory import keep_freed
 
 try:
@@ -118,4 +121,6 @@ def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+    if any(thread.name == INFERENCE for thread in threading.enumerate()):
+        os._exit(0)  # a model under way cannot be interrupted, and must not keep the node from ending
     return 0

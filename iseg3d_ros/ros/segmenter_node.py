@@ -17,12 +17,13 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.timer import Timer
 from sensor_msgs.msg import PointCloud2
 
+from iseg3d_ros import limits, metrics
 from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
-from iseg3d_ros.msg import ClickResult
+from iseg3d_ros.msg import Click, ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.frames import Frames, frames_of
@@ -37,6 +38,7 @@ from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
 from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
+from iseg3d_ros.throttle import Throttle
 
 CATCH_UP = 0.2  # seconds between two looks for topics that gained a subscriber after the last view
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -80,6 +82,7 @@ class Segmenter(LifecycleNode):
         self._parts: Parts | None = None
         self._running: Running | None = None
         self._health = Health()
+        self._log = Throttle(self.get_logger().warning)
         self._newest_stamp = 0
         self._loading: Answer[InteractiveSession] | None = None
         self._service_change_state.callback_group = ReentrantCallbackGroup()  # it waits for the model
@@ -123,7 +126,9 @@ class Segmenter(LifecycleNode):
         worker: Worker[PointCloud2] = Worker(
             work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
         )
-        inputs = Inputs(self, self.settings, worker, work.click, work.goal, lambda: self.settings.goal_pose_clicks)
+        inputs = Inputs(
+            self, self.settings, worker, work.click, work.goal, lambda: self.settings.goal_pose_clicks, self._refused
+        )
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
             self.create_timer(self.settings.diagnostics_period, self._diagnose),
@@ -195,8 +200,10 @@ class Segmenter(LifecycleNode):
             self._loading = None
 
     def destroy_node(self) -> None:
-        """Ends the thread as well, and the lifecycle's services, which rclpy leaves waiting for callers."""
+        """Ends the threads as well, and the lifecycle's services, which rclpy leaves waiting for callers."""
         self.on_deactivate(LifecycleState(0, ""))
+        if self._parts is not None:
+            self._parts.store.close(self._parts.work.session)
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()
 
@@ -236,7 +243,19 @@ class Segmenter(LifecycleNode):
             level, sentence, values = self._health.report(
                 running.worker, running.inputs, running.work.view, self, self.settings
             )
+            values["journal"] = running.store.trouble or "well"
             self._parts.outputs.diagnostics(level, sentence, values)
+            self._write_metrics(values)
+
+    def _write_metrics(self, values: dict[str, Any]) -> None:
+        if not self.settings.metrics_file:
+            return
+        values = {**values, "journal in trouble": values["journal"] != "well"}
+        text = metrics.as_text(self.get_fully_qualified_name(), values, {"answer seconds": self._health.histogram})
+        try:
+            metrics.write(Path(self.settings.metrics_file).expanduser(), text)
+        except OSError as error:
+            self.notify_operator(f"metrics_file: {error}")
 
     def _changed(self, changes: list[Any]) -> SetParametersResult:
         """Takes what may change at run time; the rest is refused in words while the node is configured."""
@@ -271,16 +290,22 @@ class Segmenter(LifecycleNode):
         def publish(sentence: str) -> None:
             if sentence:
                 result.accepted, result.reason = False, sentence
-            outputs.click_result(result)
+            if self.context.ok():
+                outputs.click_result(result)
 
         if result.accepted:
             self._parts.store.when_kept(publish)
         else:
             publish("")
 
+    def _refused(self, click: Click, reason: str) -> None:
+        """A click that nobody had time for."""
+        self.click_result(ClickResult(click=click, accepted=False, reason=reason, distance=float("nan")))
+
     def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator: feedback, log and diagnostics."""
-        self.get_logger().warning(sentence)
+        sentence = limits.one_line(sentence)
+        self._log(sentence)
         self._health.told(sentence)
         if self._parts is not None:
             self._parts.outputs.notify_operator(sentence)

@@ -150,6 +150,12 @@ class SegmenterSettings:
         live=True,
     )
     diagnostics_period: float = parameter(1.0, "Seconds between messages on /diagnostics.", low=0.1, high=60.0)
+    metrics_file: str = parameter(
+        "",
+        "File that is written with every message on /diagnostics: figures and times in Prometheus' text format; "
+        "empty: none.",
+        live=True,
+    )
     # The work.
     session_directory: str = parameter(
         "~/.ros/iseg3d", "Directory of the work that is saved as it is done, and of what ~/save writes."

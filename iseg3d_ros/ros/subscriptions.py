@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from iseg3d_ros import limits
 from iseg3d_ros.msg import Click
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.inference_thread import Worker
@@ -22,17 +24,39 @@ from iseg3d_ros.ros.node_support import CLICKS, mismatch_in_words, nanoseconds, 
 from iseg3d_ros.ros.settings import SegmenterSettings
 
 
+@dataclass
+class HeldCloud:
+    """A cloud that clicks refer to, and when it came; let go, it stands for the one after it."""
+
+    message: PointCloud2 | None
+    at: float
+    after: HeldCloud | None = None
+
+    def there(self) -> HeldCloud:
+        """This one, or the next that is still held."""
+        held = self
+        while held.message is None and held.after is not None:
+            held = held.after
+        return held
+
+
 @dataclass(frozen=True)
 class ClickRequest:
-    """A click as it arrived, and the newest cloud at that moment: the one the operator may have been looking at.
-
-    `at` and `newest_at`: when they came, by time.perf_counter().
-    """
+    """A click as it arrived (`at`: by time.perf_counter()), and the newest cloud then: what the operator looked at."""
 
     click: Click
     at: float
-    newest: PointCloud2 | None
-    newest_at: float
+    held: HeldCloud
+
+    @property
+    def newest(self) -> PointCloud2 | None:
+        """The newest cloud when the click came."""
+        return self.held.there().message
+
+    @property
+    def newest_at(self) -> float:
+        """When that cloud came."""
+        return self.held.there().at
 
     @property
     def frame(self) -> str:
@@ -56,9 +80,11 @@ class Inputs:
         on_click: Callable[[ClickRequest], object],
         on_goal: Callable[[PoseStamped, ClickRequest], object],
         shared_goals: Callable[[], bool],
+        refuse: Callable[[Click, str], object],
     ) -> None:
-        """`on_click` and `on_goal` are called on the worker's thread; `shared_goals`: whether goal_pose counts now."""
-        self._shared_goals = shared_goals
+        """`on_click` and `on_goal` are called on the worker's thread; `shared_goals`: whether goal_pose counts now;
+        `refuse` hears of clicks that have no room."""
+        self._shared_goals, self._refuse, self._held = shared_goals, refuse, deque([HeldCloud(None, 0.0)])
         self._node, self._worker, self._on_click, self._on_goal = node, worker, on_click, on_goal
         self.lost = 0
         self.reliable = settings.points_reliability == "reliable"
@@ -82,7 +108,13 @@ class Inputs:
 
     def request(self, click: Click) -> ClickRequest:
         """A click together with what was there when it came."""
-        return ClickRequest(click, time.perf_counter(), self._worker.newest, self._worker.newest_at)
+        newest = self._worker.newest
+        if newest is not None and self._held[-1].message is not newest:
+            self._held[-1].after = HeldCloud(newest, self._worker.newest_at)
+            self._held.append(self._held[-1].after)
+            if len(self._held) > limits.PINNED_CLOUDS:
+                self._held.popleft().message = None
+        return ClickRequest(click, time.perf_counter(), self._held[-1])
 
     def _points(self, topic: str, label: int) -> Subscription:
         def clicked(message: PointStamped) -> None:
@@ -95,7 +127,9 @@ class Inputs:
 
     def _click(self, click: Click) -> None:
         if self._worker.enabled:
-            self._worker.call(partial(self._on_click, self.request(click)))
+            answer = self._worker.call(partial(self._on_click, self.request(click)))
+            if answer.refusal:
+                self._refuse(click, answer.refusal)
 
     def _goal(self, message: PoseStamped) -> None:
         if self._worker.enabled:

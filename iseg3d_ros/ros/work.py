@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.cloud_source import CloudSource
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
-from iseg3d_ros.interaction.storage import export, place_to_save, save_session
+from iseg3d_ros.interaction.storage import place_to_save, save_work
 from iseg3d_ros.interaction.view import View, list_objects
 from iseg3d_ros.interaction.work_store import Resumed
 from iseg3d_ros.msg import Click as ClickMessage
@@ -26,7 +27,8 @@ from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.predictor import Segmentation
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
 from iseg3d_ros.ros.conversion import point
-from iseg3d_ros.ros.inference_thread import Answer
+from iseg3d_ros.ros.inference_thread import Answer, NotYet
+from iseg3d_ros.ros.listener import Listener
 from iseg3d_ros.ros.node_support import stamp_of
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.settings import SegmenterSettings
@@ -34,22 +36,6 @@ from iseg3d_ros.ros.subscriptions import ClickRequest, click_at
 from iseg3d_ros.srv import AddObjects
 
 REFUSED = (ValueError, LookupError, RuntimeError)
-
-
-class Listener(Protocol):
-    """Who hears of the work: the node."""
-
-    def notify_operator(self, sentence: str) -> None:
-        """Something for the operator."""
-
-    def click_result(self, result: ClickResult) -> None:
-        """What became of a click."""
-
-    def updated(self) -> None:
-        """Masks are up to date, and out."""
-
-    def failed(self, error: Exception) -> None:
-        """A cloud could not be taken, or the model failed on one."""
 
 
 class Work:
@@ -77,15 +63,25 @@ class Work:
         """The objects' ids in the order of their labels."""
         return self.session.ids
 
-    def turn(self, newest: PointCloud2 | None, at: float, calls: Sequence[Answer[Any]]) -> None:
-        """All that waits for the inference thread: the newest cloud, then calls, then masks, once for all of it."""
+    def turn(self, newest: PointCloud2 | None, at: float, calls: Sequence[Answer[Any]]) -> bool:
+        """All that waits for the inference thread: the newest cloud, then calls, then masks, once for all of it.
+
+        Whether the cloud's transform may still come: then it is to be handed over again.
+        """
+        patience, late = self._intake.patience, False
+        patience.begin_turn(at)
         with self._going_on():
-            if newest is not None:
-                self._cloud(newest, at)
+            try:
+                if newest is not None:
+                    self._cloud(newest, at)
+            except NotYet:
+                late = True
         for call in calls:
+            patience.since = call.asked
             call.run()
         with self._going_on():
             self.update_masks()
+        return late
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
@@ -108,12 +104,19 @@ class Work:
         """Takes the newest cloud; objects and clicks that are found in it again stay."""
         if self._settings().scene == "live":
             return "live mode takes every cloud by itself: there is nothing to capture"
+        shown = self._candidate(newest, at)
+        self._take(shown)
+        self.session.record({"action": "capture", "frame": shown.frame, "stamp": shown.stamp})
+        return self._change(f"captured a cloud of {len(shown.points)} points")
+
+    def _candidate(self, newest: PointCloud2 | None, at: float) -> CurrentCloud:
         self.stage.settings = self._settings().source
         wanted = None if newest is None or self.stage.accumulates() else self._intake.placed(newest, at)
-        shown = self.stage.capture(wanted, self.session.clicks, self.ids)
-        self.session.record({"action": "capture", "frame": shown.frame, "stamp": shown.stamp})
-        self._intake.remember(shown, self._frames_clicked | {self._settings().fixed_frame, "map", "odom"})
-        return self._change(f"captured a cloud of {len(shown.points)} points")
+        return self.stage.candidate(wanted)
+
+    def _take(self, cloud: CurrentCloud) -> None:
+        self.stage.take(cloud, self.session.clicks, self.ids)
+        self._intake.remember(cloud, self._frames_clicked | {self._settings().fixed_frame, "map", "odom"})
 
     # Clicks
 
@@ -133,30 +136,34 @@ class Work:
         return result
 
     def _place(self, request: ClickRequest, result: ClickResult) -> None:
-        given = request.click
-        shown = self._shown_for(request)
+        given, held = request.click, self.stage.held
+        shown, taken = self._shown_for(request)
         result.header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
         snapped, result.distance = snap(shown, self._intake, given, request.frame, self._settings().max_snap_distance)
         result.point = point(snapped)
-        now, place = self._now(shown, snapped)
-        x, y, z = (float(v) for v in place)
-        with self.session.step():
-            result.id = self._object_of(given)
-            self.session.click((x, y, z), result.id)
+        try:
+            with self.session.step():
+                if not taken:
+                    self._take(shown)
+                now, place = self._now(shown, snapped)
+                x, y, z = (float(v) for v in place)
+                result.id = self._object_of(given)
+                self.session.click((x, y, z), result.id)
+        except REFUSED:
+            self.stage.held = held  # a refused click keeps no cloud
+            raise
         now.note(Click((x, y, z), result.id))
+        if request.frame and len(self._frames_clicked) < limits.FRAMES:
+            self._frames_clicked.add(request.frame)
         result.accepted = True
         self._change("", request.at)
 
-    def _shown_for(self, request: ClickRequest) -> CurrentCloud:
-        """The cloud that a click is meant for; the first click takes the newest one."""
+    def _shown_for(self, request: ClickRequest) -> tuple[CurrentCloud, bool]:
+        """The cloud that a click is meant for, and whether it is taken already; the first click takes the newest."""
         bound = self.stage.bound(request.stamp)
-        if bound is None or (not self.stage.held and self._settings().scene != "live"):
-            self.capture(request.newest, request.newest_at)
-            bound = self.stage.shown
-        assert bound is not None  # capture raises where there is no cloud
-        if request.frame:
-            self._frames_clicked.add(request.frame)
-        return bound
+        if bound is not None and (self.stage.held or self._settings().scene == "live"):
+            return bound, True
+        return self._candidate(request.newest, request.newest_at), False
 
     def _now(self, bound: CurrentCloud, snapped: np.ndarray) -> tuple[CurrentCloud, np.ndarray]:
         """The cloud that is shown now, and where a point of the cloud that was clicked on is in it."""
@@ -185,7 +192,7 @@ class Work:
     def goal(self, goal: PoseStamped, request: ClickRequest) -> None:
         """A pose on the ground chooses the object that stands there, or begins a new one."""
         try:
-            shown, frame, given = self._shown_for(request), request.frame, goal.pose.position
+            shown, frame, given = self._shown_for(request)[0], request.frame, goal.pose.position
             place = self._intake.locate(shown, np.array([given.x, given.y, given.z]), frame)
             column = shown.column(place, self._intake.axis(shown, frame), self._settings().column_radius)
             if len(column) == 0:
@@ -326,14 +333,9 @@ class Work:
         """Write the session or its labelled cloud under a name; the path of the file."""
         target = place_to_save(folder, path, kind or "session", "session directory")
         self.update_masks()
-        shown = self.stage.shown
-        if self.view is None or shown is None:
+        if self.view is None or self.stage.shown is None:
             raise ValueError("there is nothing to save yet: click on a cloud first")
-        if target.suffix == ".json":
-            save_session(target, self.session, shown, shown.places)
-        else:
-            export(target, shown.points, self.view.result)
-        return str(target)
+        return save_work(target, self.session, self.stage.shown, self.view.result)
 
     def refresh(self) -> None:
         """Shows everything anew, as after an activation."""

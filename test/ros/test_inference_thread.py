@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import pytest
 
-from iseg3d_ros.ros.inference_thread import Answer, Worker
+from iseg3d_ros import limits
+from iseg3d_ros.ros.inference_thread import Answer, NotYet, Worker
 
 
 class Recorder:
@@ -21,14 +23,16 @@ class Recorder:
         self.woken = 0
         self.gate = threading.Event()
         self.wanted = True
+        self.late: set[int] = set()
         self.worker: Worker[int] = Worker(self.turn, self.wake, lambda: self.wanted)
 
-    def turn(self, cloud: int | None, at: float, calls: Sequence[Answer[Any]]) -> None:
+    def turn(self, cloud: int | None, at: float, calls: Sequence[Answer[Any]]) -> bool:
         if cloud is not None:
             self.clouds.append(cloud)
         for call in calls:
             call.run()
         self.settled += 1
+        return cloud is not None and cloud in self.late
 
     def wake(self) -> None:
         self.woken += 1
@@ -126,3 +130,71 @@ def test_nothing_hangs_after_stop() -> None:
             assert answer.result(1) == 1
         except RuntimeError as error:
             assert "shutting down" in str(error)
+
+
+def test_a_call_that_waits_for_a_transform_holds_nobody() -> None:
+    recorder, there, tried = Recorder(), threading.Event(), threading.Event()
+
+    def bad() -> str:
+        tried.set()
+        if not there.is_set():
+            raise NotYet
+        return "late"
+
+    waiting = [recorder.worker.call(bad) for _ in range(200)]
+    recorder.worker.start()
+    assert tried.wait(10)
+    assert recorder.worker.call(lambda: "good").result(10) == "good"
+    assert not any(answer.done for answer in waiting)
+    there.set()
+    assert [answer.result(10) for answer in waiting] == ["late"] * 200
+    recorder.worker.stop()
+
+
+def test_a_cloud_that_waits_for_its_transform_is_not_displaced_by_newer_ones() -> None:
+    recorder = Recorder()
+    recorder.late = {0}
+    recorder.worker.offer(0)
+    recorder.worker.start()
+    until(lambda: len(recorder.clouds) > 3)
+    for cloud in (1, 2, 3):
+        recorder.worker.offer(cloud)
+    assert recorder.worker.call(lambda: set(recorder.clouds)).result(10) == {0}
+    recorder.late = set()
+    until(lambda: recorder.clouds[-1] == 3)
+    recorder.worker.stop()
+    assert set(recorder.clouds) == {0, 3} and recorder.worker.dropped == 2
+
+
+def test_a_full_queue_refuses_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CALLS", 3)
+    recorder = Recorder()
+    answers = [recorder.worker.call(lambda: None) for _ in range(5)]
+    assert [answer.refusal for answer in answers[:3]] == [""] * 3 and "3 requests wait" in answers[4].refusal
+    with pytest.raises(RuntimeError, match="3 requests wait"):
+        answers[3].result(0)
+
+
+def test_the_end_does_not_wait_for_the_batch_nor_for_ever_for_a_call() -> None:
+    recorder, begun, free = Recorder(), threading.Event(), threading.Event()
+
+    def long() -> None:
+        begun.set()
+        free.wait(60)
+
+    recorder.worker.call(long)
+    behind = [recorder.worker.call(lambda: None) for _ in range(100)]
+    recorder.worker.start()
+    assert begun.wait(10)
+    recorder.worker.stop()  # returns, although the call never ends
+    for answer in behind:
+        with pytest.raises(RuntimeError, match="shutting down"):
+            answer.result(0)
+    free.set()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

@@ -94,6 +94,26 @@ def test_a_transform_that_never_comes(robot: Operator, start: Callable[..., Node
     assert "no transform names the frame 'sensor' (known frames: base, map)" in result.reason
 
 
+def test_a_good_click_does_not_wait_behind_bad_ones(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+    """And a refused first click keeps no cloud."""
+    start("tf_timeout:=20.0")
+    xyz, rgb, _ = scene()
+    robot.arrive(xyz, rgb, stamp=10**9)
+    publisher = robot.publisher("~/click/positive", PointStamped, 1000)
+    for number in range(250):
+        bad = PointStamped(point=place(RED))
+        bad.header.frame_id = f"nowhere_{number % 2}"
+        publisher.publish(bad)
+    result = robot.click((5.0, 5.0, 5.0))
+    assert result is not None and "it hit nothing" in result.reason
+    robot.arrive(xyz, rgb, stamp=2 * 10**9)
+    robot.forget()
+    assert robot.click(RED).accepted  # type: ignore[union-attr]
+    assert len(robot.heard["~/click_result"]) == 1, "a good click is answered while the bad ones wait"
+    assert robot.objects(1).header.stamp.sec == 2, "the refused clicks have kept the cloud before"
+    robot.until(lambda: len(robot.heard["~/click_result"]) == 251, 90, "what became of all others")
+
+
 def test_target_frame(robot: Operator, start: Callable[..., NodeProcess]) -> None:
     start("target_frame:=base", "tf_timeout:=2.0")
     robot.follow("~/labelled", PointCloud2)

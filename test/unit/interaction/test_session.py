@@ -228,3 +228,22 @@ def test_a_saved_session_gives_its_clicks_to_a_bag(session: Session, tmp_path: P
     session.undo()
     session.save(tmp_path / "work.json")
     assert read_clicks(tmp_path / "work.json") == [Click((0.0, 1.0, 2.0), "cup")]
+
+
+def test_adding_objects_costs_the_same_for_each(session: Session) -> None:
+    """Counted, not timed: ids are looked up, not gone through."""
+    compared = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str(self) == other
+
+        __hash__ = str.__hash__
+
+    for number in range(2000):
+        session.add(id=Counted(f"thing {number}"))
+    assert len(session.ids) == 2000 and compared < 20_000
