@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -76,7 +77,7 @@ def test_a_transition_that_a_state_does_not_have_ends_no_node(ros_domain: int) -
     try:
         (service,) = (each for each in node.services if each.srv_name.endswith("/change_state"))
         request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
-        assert not service.callback(request, ChangeState.Response(success=True)).success
+        assert not asyncio.run(service.callback(request, ChangeState.Response(success=True))).success
     finally:
         node.destroy_node()
         rclpy.shutdown()
