@@ -198,6 +198,8 @@ def test_on_a_phone_nothing_covers_the_cloud_and_buttons_are_large(
     assert scene["y"] + scene["height"] <= panel["y"] + 1
     page.picture("phone_panel")
     page.press("Panel")
+    page.until(f"page.camera.height > {scene['height'] + 50}")  # the cloud has its window again
+    page.page.wait_for_timeout(300)
     x, y = page.pixel(GROUND)
     touch = page.context.new_cdp_session(page.page)
     touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
