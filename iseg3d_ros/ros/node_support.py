@@ -120,7 +120,8 @@ def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
     finally:
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        with contextlib.suppress(RuntimeError):  # the signal's own handler may shut down at the same time
+            rclpy.try_shutdown()
     if any(thread.name == INFERENCE for thread in threading.enumerate()):
         os._exit(0)  # a model under way cannot be interrupted, and must not keep the node from ending
     return 0
