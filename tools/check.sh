@@ -12,7 +12,8 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"  # small tensors: a second thread
 $bin/ruff check . ; ruff=$?
 $bin/mypy | tee "$log" ; mypy=$?
 mypy_line=$(tail -1 "$log")
-$bin/python -m pytest --durations=10 "$@" 2>&1 | tee "$log" ; tests=$?
+long=(test/ros/test_robot.py::test_a_standing_objects_pose_stays_while_the_robot_drives test/unit/test_docs.py::test_what_the_documentation_says_can_be_typed)  # minutes: in make test-long
+$bin/python -m pytest --durations=10 "${long[@]/#/--deselect=}" "$@" 2>&1 | tee "$log" ; tests=$?
 
 {
     echo

@@ -15,13 +15,14 @@ declare -A trials=(
     [hostile-wire]="$python tools/hostile_messages.py --wire"
     [clouds]="$python tools/fuzz_clouds.py"
     [weights]="$python tools/fuzz_weights.py"
+    [minutes]="$python -m pytest -q test/ros/test_robot.py::test_a_standing_objects_pose_stays_while_the_robot_drives test/unit/test_docs.py::test_what_the_documentation_says_can_be_typed"
     [stress]="tools/stress_tests.sh 50 test/ros test/unit/test_demo.py"
 )
 failed=0
-for name in "${@:-kill kill-node kill-console soak hostile hostile-wire clouds weights stress}"; do
+for name in "${@:-kill kill-node kill-console soak hostile hostile-wire clouds weights minutes stress}"; do
     for one in $name; do
         command=${trials[$one]:-}
-        script=$(echo "$command" | grep -oE 'tools/[a-z_]+\.(py|sh)')
+        script=$(echo "$command" | grep -oE '(tools|test)/[a-z_/]+\.(py|sh)' | head -1)
         if [ -z "$script" ] || [ ! -f "$script" ]; then echo "$one: there is no ${script:-such trial}"; failed=1; continue; fi
         echo "== $one: $command"
         timeout --kill-after=60 $((minutes * 60)) $command 2>&1 | tee "out/long/$one.log"
