@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import NodeProcess
+from tables import table
 
 from iseg3d_ros.console.protocol import Abilities, Command
 from iseg3d_ros.console.updates import Board, CloudUpdate, LabelsUpdate, LinkUpdate, Mailbox, StateUpdate
@@ -190,3 +191,16 @@ class Remembering:
 
     def close(self) -> None:
         """Nothing to end."""
+
+
+@contextlib.contextmanager
+def remembered_table(port: int) -> Iterator[tuple[Remembering, str]]:
+    """A page over a table top, whose work notes what it is asked for and never answers; and its address."""
+    from iseg3d_ros.console.page import Console
+    from iseg3d_ros.console.server import serve
+
+    xyz, rgb, _ = table()
+    server, work = serve("127.0.0.1", port), Remembering(xyz, rgb)
+    console = Console(work, server)
+    yield work, server.address
+    console.close()

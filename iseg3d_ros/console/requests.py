@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.protocol import (
     AddClick,
@@ -26,7 +27,6 @@ from iseg3d_ros.console.protocol import (
 )
 from iseg3d_ros.console.updates import Place, StateUpdate
 
-LONGEST = 200  # letters of a name
 SIMPLE: dict[str, Command] = {"undo": Undo(), "redo": Redo(), "clear": Clear(), "capture": Capture()}
 
 
@@ -42,17 +42,17 @@ def command_of(request: dict[str, Any], state: StateUpdate, place: Callable[[dic
         case {"do": "remove", "id": str(id)}:
             return Remove(id)
         case {"do": "rename", "id": str(id), "name": str(name)} if name.strip():
-            return Rename(id, name.strip()[:LONGEST])
+            return Rename(id, name.strip()[:limits.NAME])
         case {"do": "classify", "id": str(id), "category": str(category)}:
-            return Classify(id, category[:LONGEST])
+            return Classify(id, category[:limits.NAME])
         case {"do": "merge", "into": str(into), "id": str(id)}:
             return Merge(into, id)
         case {"do": "setup", "model": str(model), "voxel": int() | float() as voxel, "mode": str(mode)}:
             return Setup(model, float(voxel), mode)
         case {"do": "save", "name": str(name), "format": str(kind)}:
-            return Save(name[:LONGEST], kind)
+            return Save(name[:limits.NAME], kind)
         case {"do": "open", "name": str(name)}:
-            return Open(name[:LONGEST])
+            return Open(name[:limits.NAME])
         case {"do": "scan", "number": int(number)}:
             return OpenScan(number)
         case {"do": "review", "state": str(progress)}:

@@ -7,14 +7,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from console_page import BLUE, GROUND, PATIENCE, RED, RED_EDGE, Page, Remembering, chromium, needs_browser
+from console_page import (
+    BLUE,
+    GROUND,
+    RED,
+    RED_EDGE,
+    Page,
+    Remembering,
+    chromium,
+    needs_browser,
+    remembered_table,
+)
 from tables import table
 
 from iseg3d_ros.clicks import Click
@@ -59,12 +68,8 @@ def scan(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def remembering() -> Iterator[tuple[Remembering, str]]:
-    """A page whose work never answers a click."""
-    xyz, rgb, _ = table()
-    server, work = serve("127.0.0.1", 18500), Remembering(xyz, rgb)
-    console = Console(work, server)
-    yield work, server.address
-    console.close()
+    with remembered_table(18500) as shown:
+        yield shown
 
 
 def named(page: Page, count: int) -> None:
@@ -179,36 +184,6 @@ def test_a_dead_server_is_told_and_waited_for(browser: Any) -> None:
     page.click(RED)
     page.until("page.clicks.pending.length === 1")
     console.close()
-    page.context.close()
-
-
-def test_on_a_phone_nothing_covers_the_cloud_and_buttons_are_large(
-    browser: Any, remembering: tuple[Remembering, str]
-) -> None:
-    """Faults 6 and 13: the panel lies beside the cloud, buttons have 44 px, a long press is background."""
-    work, address = remembering
-    page = Page(browser, address, touch=True, size=(390, 844))
-    page.ready()
-    page.picture("phone")
-    for name in ("Take away", "Add", "Undo", "Panel"):
-        box = page.page.get_by_role("button", name=name, exact=True).locator("visible=true").first.bounding_box()
-        assert box["width"] >= 44 and box["height"] >= 44
-    page.press("Panel")
-    scene, panel = (page.page.locator(each).bounding_box() for each in ("#scene", "#panel"))
-    assert scene["y"] + scene["height"] <= panel["y"] + 1
-    page.picture("phone_panel")
-    page.press("Panel")
-    page.until(f"page.camera.height > {scene['height'] + 50}")  # the cloud has its window again
-    page.page.wait_for_timeout(300)
-    x, y = page.pixel(GROUND)
-    touch = page.context.new_cdp_session(page.page)
-    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
-    page.page.wait_for_timeout(900)
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    end = time.monotonic() + PATIENCE
-    while not work.asked and time.monotonic() < end:
-        page.page.wait_for_timeout(50)
-    assert isinstance(work.asked[0], AddClick) and not work.asked[0].new and work.asked[0].click.id == ""
     page.context.close()
 
 

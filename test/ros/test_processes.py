@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NodeProcess, domain, missing_ros
+from conftest import NodeProcess, missing_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -20,7 +20,7 @@ from iseg3d_ros.msg import ObjectInfo
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_operator import Operator, iou, node_process, operator, place, scene, segmenter_process, transform
+from ros_operator import Operator, iou, node_process, place, scene, transform
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
@@ -31,30 +31,6 @@ from iseg3d_ros.ros.node_support import nanoseconds, stamp_of
 pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
 RED, BLUE = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105)
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def robot() -> Iterator[Operator]:
-    """An operator in a domain of its own."""
-    with domain() as number, operator(number) as one:
-        yield one
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
-    """Starts segmenters with parameters; they end with the test."""
-    processes: list[NodeProcess] = []
-
-    def begin(*parameters: str, node: str = "segmenter", remap: tuple[str, ...] = ()) -> NodeProcess:
-        if node == "segmenter":
-            processes.append(segmenter_process(tmp_path, f"session_directory:={tmp_path}/work", *parameters))
-        else:
-            processes.append(node_process(tmp_path, node, *parameters, remap=remap))
-        return processes[-1]
-
-    yield begin
-    for process in processes:
-        process.end()
 
 
 def test_a_click_in_another_frame_and_time(robot: Operator, start: Callable[..., NodeProcess]) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import NodeProcess, domain, missing_ros
+from conftest import NodeProcess, missing_ros
 
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
@@ -17,7 +16,7 @@ from geometry_msgs.msg import PoseStamped
 from iseg3d_ros.msg import Objects
 from iseg3d_ros.srv import RemoveObject
 from rclpy.qos import QoSProfile
-from ros_operator import BLUE, LATCHED, RED, Operator, operator, scene, segmenter_process, transform
+from ros_operator import BLUE, LATCHED, RED, Operator, scene, transform
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
@@ -27,27 +26,6 @@ from iseg3d_ros.ros.node_support import nanoseconds
 pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
 pytestmark = pytest.mark.timeout(120)
 SECOND = 10**9
-
-
-@pytest.fixture
-def robot() -> Iterator[Operator]:
-    """An operator in a domain of its own."""
-    with domain() as number, operator(number) as one:
-        yield one
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
-    """Starts segmenters with parameters; they end with the test."""
-    processes: list[NodeProcess] = []
-
-    def begin(*parameters: str) -> NodeProcess:
-        processes.append(segmenter_process(tmp_path, f"session_directory:={tmp_path}/work", *parameters))
-        return processes[-1]
-
-    yield begin
-    for process in processes:
-        process.end()
 
 
 @pytest.mark.parametrize("frames", [(), ("fixed_frame:=odom",), ("target_frame:=base",)], ids=["root", "odom", "base"])

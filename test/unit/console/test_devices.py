@@ -8,24 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from console_page import GROUND, PATIENCE, RED, Page, Remembering, chromium, needs_browser
-from tables import table
+from console_page import GROUND, PATIENCE, RED, Page, Remembering, chromium, needs_browser, remembered_table
 
-from iseg3d_ros.console.page import Console
 from iseg3d_ros.console.protocol import AddClick
-from iseg3d_ros.console.server import serve
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
 def remembering() -> Iterator[tuple[Remembering, str]]:
-    """A page over a work that notes what it is asked for, and its address."""
-    xyz, rgb, _ = table()
-    server, work = serve("127.0.0.1", 18400), Remembering(xyz, rgb)
-    console = Console(work, server)
-    yield work, server.address
-    console.close()
+    with remembered_table(18400) as shown:
+        yield shown
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    with chromium() as one:
+        yield one
 
 
 def tapped(page: Page, work: Remembering, place: tuple[float, float, float]) -> AddClick:
@@ -65,3 +64,33 @@ def test_a_browser_with_webgl_is_not_told(remembering: tuple[Remembering, str]) 
         page = Page(browser, remembering[1])
         page.says("points")
         assert page.page.locator("#no-webgl").count() == 0
+
+
+def test_on_a_phone_nothing_covers_the_cloud_and_buttons_are_large(
+    browser: Any, remembering: tuple[Remembering, str]
+) -> None:
+    """Faults 6 and 13: the panel lies beside the cloud, buttons have 44 px, a long press is background."""
+    work, address = remembering
+    page = Page(browser, address, touch=True, size=(390, 844))
+    page.ready()
+    page.picture("phone")
+    for name in ("Take away", "Add", "Undo", "Panel"):
+        box = page.page.get_by_role("button", name=name, exact=True).locator("visible=true").first.bounding_box()
+        assert box["width"] >= 44 and box["height"] >= 44
+    page.press("Panel")
+    scene, panel = (page.page.locator(each).bounding_box() for each in ("#scene", "#panel"))
+    assert scene["y"] + scene["height"] <= panel["y"] + 1
+    page.picture("phone_panel")
+    page.press("Panel")
+    page.until(f"page.camera.height > {scene['height'] + 50}")  # the cloud has its window again
+    page.page.wait_for_timeout(300)
+    x, y = page.pixel(GROUND)
+    touch = page.context.new_cdp_session(page.page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    page.page.wait_for_timeout(900)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    end = time.monotonic() + PATIENCE
+    while not work.asked and time.monotonic() < end:
+        page.page.wait_for_timeout(50)
+    assert isinstance(work.asked[0], AddClick) and not work.asked[0].new and work.asked[0].click.id == ""
+    page.context.close()
