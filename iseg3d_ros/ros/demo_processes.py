@@ -20,6 +20,7 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from iseg3d_ros.ros.console_backend import RosWork
+from iseg3d_ros.ros.node_support import dds_profile
 
 PATIENCE = 90.0  # seconds for a node to start
 GRACE = 8.0  # seconds to end
@@ -69,7 +70,8 @@ class Process:
 def graph(scene: Path, model: str, host: str, port: int) -> Iterator[tuple[RosWork, str]]:
     """The running system: a bridge to it, and the console's address. All of it is gone afterwards."""
     domain = random.randrange(1, 102)  # of its own: nobody else's nodes hear the demo's
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    own = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    environment = {**os.environ, **dds_profile(), **own}
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     segmenter = {"autostart": True, "autosave": False}
     with tempfile.TemporaryDirectory(prefix="iseg3d_demo_") as name, contextlib.ExitStack() as stack:

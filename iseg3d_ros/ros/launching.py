@@ -6,7 +6,6 @@ Only what differs from run to run is an argument; all else is in the parameter f
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from iseg3d_ros.io.package_files import config_dir
+from iseg3d_ros.ros.node_support import dds_profile
 
 ARGUMENTS = {
     "points": ("/points", "topic of the clouds"),
@@ -54,10 +54,6 @@ ARGUMENTS = {
 }
 # What goes on to the segmenter's parameters where it is given; empty: as the parameter file says.
 PARAMETERS = ("scene", "model", "weights", "device", "target_frame", "fixed_frame")
-DDS = {  # middleware: the variables that name a profile, and ours
-    "rmw_fastrtps_cpp": (("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), "fastdds.xml"),
-    "rmw_cyclonedds_cpp": (("CYCLONEDDS_URI",), "cyclonedds.xml"),
-}
 
 
 def description(file: str, **defaults: str) -> LaunchDescription:
@@ -173,12 +169,8 @@ class Launch:
 
     def dds_profile(self) -> Iterator[Action]:
         """The middleware's profile for large clouds, where nobody has chosen one."""
-        middleware = os.environ.get("RMW_IMPLEMENTATION") or "rmw_fastrtps_cpp"
-        variables, file = DDS.get(middleware, ((), ""))
-        if self.true("dds_profile") and file and not any(os.environ.get(name) for name in variables):
-            path = config_dir() / "dds" / file
-            value = f"file://{path}" if middleware == "rmw_cyclonedds_cpp" else str(path)
-            yield SetEnvironmentVariable(variables[0], value)
+        if self.true("dds_profile"):
+            yield from (SetEnvironmentVariable(*each) for each in dds_profile().items())
 
     def clock(self) -> dict[str, bool]:
         """The clock that all nodes share."""

@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from iseg3d_ros.geometry.transforms import SECOND
+from iseg3d_ros.io.package_files import config_dir
 from iseg3d_ros.ros.inference_thread import INFERENCE
 from iseg3d_ros.sparse.freed_memory import keep_freed
 
@@ -97,6 +98,23 @@ def library_log(node: Node) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
+
+
+DDS = {  # middleware: the variables that name a profile, and ours
+    "rmw_fastrtps_cpp": (("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), "fastdds.xml"),
+    "rmw_cyclonedds_cpp": (("CYCLONEDDS_URI",), "cyclonedds.xml"),
+}
+
+
+def dds_profile() -> dict[str, str]:
+    """The environment that sets the middleware's profile for large clouds, where nobody has chosen one; what counts is
+    the profile of the process that publishes."""
+    middleware = os.environ.get("RMW_IMPLEMENTATION") or "rmw_fastrtps_cpp"
+    variables, file = DDS.get(middleware, ((), ""))
+    if not file or any(os.environ.get(name) for name in variables):
+        return {}
+    path = config_dir() / "dds" / file
+    return {variables[0]: f"file://{path}" if middleware == "rmw_cyclonedds_cpp" else str(path)}
 
 
 def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
