@@ -33,10 +33,10 @@ def test_the_launch_files_are_there() -> None:
 
 def test_launch_arguments_are_parameters_of_the_segmenter() -> None:
     """As far as can be said without the launch package: names, parameter files, profiles."""
-    tree = ast.parse((PACKAGE / "ros" / "launching.py").read_text())
+    parts = [ast.parse((PACKAGE / "ros" / f"{name}.py").read_text()) for name in ("launching", "node_support")]
     values = {
         node.targets[0].id: ast.literal_eval(node.value)
-        for node in tree.body
+        for node in (each for part in parts for each in part.body)
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
         and node.targets[0].id in ("PARAMETERS", "DDS")
