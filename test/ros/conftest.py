@@ -11,7 +11,7 @@ from conftest import NodeProcess, domain
 
 
 @pytest.fixture
-def robot() -> Iterator[Any]:
+def lone_robot() -> Iterator[Any]:
     """An operator in a domain of its own."""
     from ros_operator import operator
 
@@ -20,7 +20,7 @@ def robot() -> Iterator[Any]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
+def start_node(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
     """Starts nodes with parameters, segmenters where none is named; they end with the test."""
     from ros_operator import node_process, segmenter_process
 

@@ -30,34 +30,34 @@ SECOND = 10**9
 
 @pytest.mark.parametrize("frames", [(), ("fixed_frame:=odom",), ("target_frame:=base",)], ids=["root", "odom", "base"])
 def test_a_standing_objects_pose_stays_while_the_robot_drives(
-    robot: Operator, start: Callable[..., NodeProcess], frames: tuple[str, ...]
+    lone_robot: Operator, start_node: Callable[..., NodeProcess], frames: tuple[str, ...]
 ) -> None:
     """Half a metre a second around it: whoever transforms the pose by its stamp and frame finds the object's place."""
-    start("tf_timeout:=2.0", *frames)
-    begun = robot.node.get_clock().now().nanoseconds
-    robot.follow("~/object_pose", PoseStamped, QoSProfile(depth=10))
+    start_node("tf_timeout:=2.0", *frames)
+    begun = lone_robot.node.get_clock().now().nanoseconds
+    lone_robot.follow("~/object_pose", PoseStamped, QoSProfile(depth=10))
 
     def place(stamp: int) -> tuple[float, float, float]:
         angle = 0.5 * (stamp - begun) / SECOND
         return (math.cos(angle) - 1.0, math.sin(angle), 0.0)
 
     def drive() -> None:
-        now = robot.node.get_clock().now().nanoseconds
-        transform(robot, "odom", "base", place(now), now)
-        robot.spin(0.02)
+        now = lone_robot.node.get_clock().now().nanoseconds
+        transform(lone_robot, "odom", "base", place(now), now)
+        lone_robot.spin(0.02)
 
-    transform(robot, "base", "sensor", (0.0, 0.0, 0.5), 0, static=True)
+    transform(lone_robot, "base", "sensor", (0.0, 0.0, 0.5), 0, static=True)
     drive()
     xyz, rgb, _ = scene()
-    stamp = robot.node.get_clock().now().nanoseconds
-    transform(robot, "odom", "base", place(stamp), stamp)
-    robot.arrive(xyz, rgb, stamp=stamp)
-    assert robot.click(RED, frame="sensor").accepted  # type: ignore[union-attr]
+    stamp = lone_robot.node.get_clock().now().nanoseconds
+    transform(lone_robot, "odom", "base", place(stamp), stamp)
+    lone_robot.arrive(xyz, rgb, stamp=stamp)
+    assert lone_robot.click(RED, frame="sensor").accepted  # type: ignore[union-attr]
     truth = np.array([*place(stamp)[:2], 0.5]) + [0, 0, 0.055]
-    end = robot.node.get_clock().now().nanoseconds + 3 * SECOND
-    while robot.node.get_clock().now().nanoseconds < end:
+    end = lone_robot.node.get_clock().now().nanoseconds + 3 * SECOND
+    while lone_robot.node.get_clock().now().nanoseconds < end:
         drive()
-    poses = robot.heard["~/object_pose"]
+    poses = lone_robot.heard["~/object_pose"]
     assert len(poses) > 8
     assert nanoseconds(poses[-1].header.stamp) > end - SECOND, "an old stamp is taken for a lost object"
     for pose in poses:
@@ -70,34 +70,36 @@ def test_a_standing_objects_pose_stays_while_the_robot_drives(
         assert np.linalg.norm(found - truth) < 0.05, (pose.header, found, truth)
 
 
-def test_who_comes_late_gets_the_newest_state(robot: Operator, start: Callable[..., NodeProcess]) -> None:
+def test_who_comes_late_gets_the_newest_state(lone_robot: Operator, start_node: Callable[..., NodeProcess]) -> None:
     """As `ros2 topic echo --once` does: the first message that a new subscriber is given is the state of now."""
-    start()
-    robot.arrive(*scene()[:2])
-    early = robot.node.create_subscription(PointCloud2, "/segmenter/labelled", lambda _: None, LATCHED)
-    robot.click(RED)
-    robot.objects(1)
-    robot.spin(0.5)
-    robot.node.destroy_subscription(early)
-    robot.click(BLUE, "~/click/new_object")
-    robot.objects(2)
+    start_node()
+    lone_robot.arrive(*scene()[:2])
+    early = lone_robot.node.create_subscription(PointCloud2, "/segmenter/labelled", lambda _: None, LATCHED)
+    lone_robot.click(RED)
+    lone_robot.objects(1)
+    lone_robot.spin(0.5)
+    lone_robot.node.destroy_subscription(early)
+    lone_robot.click(BLUE, "~/click/new_object")
+    lone_robot.objects(2)
 
     def first(topic: str, kind: type) -> object:
         heard: list[object] = []
-        subscription = robot.node.create_subscription(kind, topic, heard.append, LATCHED)
-        robot.until(lambda: heard, 20, f"a message of {topic}")
-        robot.node.destroy_subscription(subscription)
+        subscription = lone_robot.node.create_subscription(kind, topic, heard.append, LATCHED)
+        lone_robot.until(lambda: heard, 20, f"a message of {topic}")
+        lone_robot.node.destroy_subscription(subscription)
         return heard[0]
 
-    robot.node.destroy_subscription(next(s for s in robot.node.subscriptions if s.topic_name == "/segmenter/objects"))
-    robot.spin(0.5)
+    lone_robot.node.destroy_subscription(
+        next(s for s in lone_robot.node.subscriptions if s.topic_name == "/segmenter/objects")
+    )
+    lone_robot.spin(0.5)
     labels = read_field(first("/segmenter/labelled", PointCloud2), "instance")
     assert set(np.unique(labels)) == {0, 1, 2}
-    robot.click((-0.3, 0.3, 0.0), "~/click/new_object")
-    assert robot.call("remove_object", RemoveObject, id="object_1").success
-    robot.spin(0.5)
+    lone_robot.click((-0.3, 0.3, 0.0), "~/click/new_object")
+    assert lone_robot.call("remove_object", RemoveObject, id="object_1").success
+    lone_robot.spin(0.5)
     state = first("/segmenter/objects", Objects)
     assert [item.id for item in state.objects] == ["object_2", "object_3"]  # type: ignore[attr-defined]
-    assert robot.call("clear", Trigger).success
-    robot.spin(0.5)
+    assert lone_robot.call("clear", Trigger).success
+    lone_robot.spin(0.5)
     assert not first("/segmenter/objects", Objects).objects  # type: ignore[attr-defined]
