@@ -93,6 +93,7 @@ class App extends Looks(Pointing(Saying(Object))) {
   takeState(told) {
     this.state = told;
     this.clicks.settle();
+    this.tools.settle();
     if (this.solo && !told.objects.some(({ id }) => id === this.solo)) this.solo = "";
     this.paint();
     this.panel.show();
@@ -100,7 +101,8 @@ class App extends Looks(Pointing(Saying(Object))) {
   }
 
   takeSaid({ text, refused }) {
-    if (refused) this.clicks.refuse();
+    if (refused && !this.tools.waiting) this.clicks.refuse();
+    if (refused) this.tools.settle();
     this.panel.log(text, refused);
     if (refused) this.toast(text, true);
     this.redraw();

@@ -64,6 +64,8 @@ export const Looks = (Base) => class extends Base {
     this.panel.show();
   }
 
+  lock(id) { this.send({ do: "lock", id, on: !this.state.objects.find((item) => item.id === id)?.locked }); }
+
   alone(id) {
     this.solo = this.solo === id ? "" : id;
     this.paint();

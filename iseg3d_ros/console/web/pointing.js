@@ -30,6 +30,11 @@ export const Pointing = (Base) => class extends Base {
   }
 
   point() {
+    if (this.tools.on) {
+      this.hint(this.tools.meaning(this.keysHeld).words);
+      this.overlayDirty = true;
+      return;
+    }
     const hit = this.pick(this.wanted.x, this.wanted.y);
     const before = this.pointed?.hit?.label ?? 0;
     this.pointed = { hit, meaning: this.clicks.meaning(hit, this.keysHeld) };
@@ -40,7 +45,7 @@ export const Pointing = (Base) => class extends Base {
 
   heldKeys(event) {
     this.keysHeld = keysOf(event);
-    if (this.wanted && this.pointed) this.point();
+    if (this.wanted && (this.pointed || this.tools.on)) this.point();
     this.tellModes();
   }
 
@@ -63,6 +68,7 @@ export const Pointing = (Base) => class extends Base {
 
   escape() {
     if (this.clicks.cancel()) return;
+    if (this.tools.on) return this.tools.choose("click");
     if (this.measuring) this.startMeasuring();
     else if (this.clicks.mode !== "auto") this.clicks.choose("auto");
     else if (this.solo) this.alone(this.solo);
