@@ -5,7 +5,7 @@ import { say } from "./words.js";
 
 export function scansOf(app, { jobs, current, carries }) {
   const found = jobs.reduce((sum, job) => sum + job.objects, 0), ready = jobs.filter((job) => job.review).length;
-  const go = (step, picture, name) => button(say(name), () => app.scan(step), { picture, bare: true, hint: say(name) });
+  const go = (step, picture, name) => button(say(name), () => app.scan(step), { picture, bare: true, hint: say(name), kind: "narrow" });
   const rows = jobs.map((job, number) => el("li", {}, row(app, job, number, number === current)));
   const marks = ["done", "skipped"].map((state) => button(say(state), () => app.review(state), {
     kind: jobs[current].review === state ? "on" : "", picture: state === "done" ? "check" : "right" }));
