@@ -14,7 +14,7 @@ export function scansOf(app, { jobs, current, carries }) {
   const counts = [say("scanOf", { number: current + 1, count: jobs.length }), `${ready} ✓`, say("found", { count: found })];
   return [
     el("h2", {}, say("scans"), el("span", { class: "count" }, counts.join(" · "))),
-    el("div", { class: "row" }, go(-1, "left", "previous"), ...marks, go(1, "right", "next")),
+    el("div", { class: "row tight" }, go(-1, "left", "previous"), ...marks, go(1, "right", "next")),
     el("ol", { class: "scans" }, ...rows), ...(switch_ ? [switch_] : []),
   ];
 }
