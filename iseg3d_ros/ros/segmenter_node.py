@@ -318,8 +318,10 @@ class Segmenter(LifecycleNode):
         self.notify_operator(f"a cloud could not be segmented: {error}")
 
     def _wake(self) -> None:
-        if self.executor is not None:
-            self.executor.wake()
+        executor = self.executor
+        if executor is not None:
+            with contextlib.suppress(AttributeError):  # it is being shut down meanwhile, and has forgotten its guard
+                executor.wake()
 
 
 def session_folder(settings: SegmenterSettings, node: str) -> Path:

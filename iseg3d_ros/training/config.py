@@ -91,7 +91,6 @@ class TrainConfig:
     network: str = "e2i3d"
     preset: str = "small"
     options: dict[str, Any] = field(default_factory=dict)
-    walker: float = 0.0  # the network's share beside the random walker at inference; 0: without the walker
     start: str = ""  # weights to start from: a pruned network's file, or an earlier run's
     steps: int = 8000
     batch: int = 1
