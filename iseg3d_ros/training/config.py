@@ -17,11 +17,16 @@ class DataConfig:
     """Which scenes, in which mixture, how they are cut and quantised."""
 
     scenes: tuple[str, ...] = ("out/scenes",)
+    # Labelled data of any kind that `iseg3d evaluate` reads, with weights: {"scannet40:DIR": 1, out/scenes: 0.3}. Where
+    # there are any, `scenes` is not looked at, and `mixture` is that of the made scenes among them.
+    sources: dict[str, float] = field(default_factory=dict)
     mixture: dict[str, float] = field(default_factory=lambda: {"tabletop": 0.45, "room": 0.35, "street": 0.2})
     # Voxel edges are drawn log-uniformly from these ranges, so that one set of weights serves every resolution.
     voxel: dict[str, tuple[float, float]] = field(
-        default_factory=lambda: {"tabletop": (0.006, 0.014), "room": (0.03, 0.065), "street": (0.1, 0.22)}
-    )
+        default_factory=lambda: {
+            "tabletop": (0.006, 0.014), "room": (0.03, 0.065), "street": (0.1, 0.22), "object": (0.015, 0.03)
+        }  # an "object" is a shape of PartNet, about one unit large
+    )  # fmt: skip
     # A crop's size is drawn log-uniformly from this range; the cost of a step is proportional to it.
     min_voxels: int = 6000
     max_voxels: int = 12000
