@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iseg3d_ros.data.folder import LabelledCloud
@@ -11,7 +12,7 @@ from iseg3d_ros.data.open import kind_of_place, place_of
 from iseg3d_ros.data.packed import SUFFIX as PACK
 from iseg3d_ros.data.packed import Scenes
 from iseg3d_ros.data.parts import Clouds, part_of
-from iseg3d_ros.training.config import DataConfig
+from iseg3d_ros.training.config import DataConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,15 @@ def sources_of(data: DataConfig, part: str) -> dict[str, Source]:
         for name, source in _of_place(place, weight, data, part).items():
             found[name if name not in found else f"{name} {place}"] = source
     return found
+
+
+def in_steps(config: TrainConfig) -> TrainConfig:
+    """The same run with its epochs, if it counts in these, as steps; an epoch draws as many scenes as there are."""
+    if not config.epochs:
+        return config
+    scenes = sum(len(source.scenes) for source in sources_of(config.data, "train").values())
+    batch = config.batch * config.optimiser.accumulate
+    return replace(config, epochs=0.0, steps=max(1, math.ceil(config.epochs * scenes / batch)))
 
 
 def _of_place(place: str, weight: float, data: DataConfig, part: str) -> dict[str, Source]:
