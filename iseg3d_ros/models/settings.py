@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from typing import Any, ClassVar, TypeVar
 
 PRESETS = ("paper", "small", "tiny")
-FEATURE_WIDTH = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}  # channels of each voxel feature
+# Channels of each voxel feature; `position`, metres from the cloud's corner, is of two papers' inputs.
+FEATURE_WIDTH = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3, "position": 3}
 MOST = 4096  # no width of ours comes near; keeps a hostile header from asking for memory
 MOST_LAYERS = 64  # … or for time
 
@@ -143,8 +144,8 @@ def check_value(name: str, kind: str, value: Any, most: int) -> None:
             raise ValueError(f"the setting {name} is {value!r}, but must hold whole numbers from 1 on")
 
 
-# Our presets' shares: every voxel feature, and smaller sizes
-OURS: dict[str, Any] = {"features": tuple(FEATURE_WIDTH), "momentum": 0.05}
+# Our presets' shares: every voxel feature that does not depend on the cloud's place, and smaller sizes
+OURS: dict[str, Any] = {"features": ("rgb", "has_colour", "one", "offset", "normal"), "momentum": 0.05}
 SMALL: dict[str, Any] = OURS | {
     "stem": 24,
     "stem_kernel": 3,  # a fifth of the stem's cost; the first level's blocks see as far

@@ -68,6 +68,8 @@ def colour(rgb: Bytes | None, config: AugmentConfig, rng: np.random.Generator) -
     """Gain and offset per channel, gamma, grey at times, noise; or no colour at all."""
     if rgb is None or rng.random() < config.colour_dropout:
         return None
+    if config.colour_jitter == 0:
+        return rgb
     values = rgb.astype(np.float32) / 255
     if rng.random() < 0.1:
         values = np.repeat(values.mean(1, keepdims=True), 3, 1)

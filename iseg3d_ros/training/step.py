@@ -11,7 +11,7 @@ from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network
 from iseg3d_ros.sparse import sparse_batch
 from iseg3d_ros.training.config import ClickConfig
-from iseg3d_ros.training.random_clicks import random_clicks
+from iseg3d_ros.training.random_clicks import random_clicks, several
 from iseg3d_ros.training.samples import TrainingSample
 from iseg3d_ros.training.simulate import SimulatedUser, overwrite
 
@@ -30,11 +30,11 @@ class Step(nn.Module):
         labels = torch.cat([sample.labels for sample in batch])
         user = SimulatedUser(sparse_batch([s.cloud.coords for s in batch]), labels, [s.objects for s in batch], seeds)
         encoded = network.encode([sample.cloud for sample in batch])
-        clicks = self._scattered(batch, seeds) if self.clicks.scattered else user.first(self.clicks.centre_share)
+        clicks = self._scattered(batch, seeds) if self.clicks.scattered else self._first(batch, user)
         rounds = int(torch.randint(self.clicks.rounds + 1, (1,)))
         previous: list[Tensor | None] = [None] * len(batch)
         for _ in range(rounds):
-            previous, clicks = self._correct(network, encoded, user, clicks, previous)
+            previous, clicks = self.correct(network, encoded, user, clicks, previous)
         classes = {"classes": [s.classes.to(labels.device) for s in batch]} if hasattr(network, "prototypes") else {}
         return network.loss(encoded, clicks, [s.labels for s in batch], previous, **classes)
 
@@ -46,8 +46,16 @@ class Step(nn.Module):
             for sample, generator in zip(batch, generators, strict=True)
         ]
 
+    def _first(self, batch: Sequence[TrainingSample], user: SimulatedUser) -> list[Prompts]:
+        """One click an object, or several, and some on the background."""
+        clicks = user.first(self.clicks.centre_share)
+        if self.clicks.first_clicks == 1 and not self.clicks.background_clicks:
+            return clicks
+        each = zip(batch, clicks, user.generators, strict=True)
+        return [several(s.cloud.coords, s.labels, click, self.clicks, generator) for s, click, generator in each]
+
     @torch.no_grad()
-    def _correct(
+    def correct(
         self,
         network: Network,
         encoded: object,
