@@ -178,7 +178,7 @@ def _old_state(values: Json) -> State:
 def _checked(state: State) -> State:
     """Refused where it does not hold together."""
     ids = {item.id for item in state.objects}
-    stray = {item.id for item in (*state.clicks, *state.edits)} | {state.active}
+    stray = {click.id for click in state.clicks} | {edit.id for edit in state.edits} | {state.active}
     if stray - ids - {BACKGROUND} or len(ids) != len(state.objects):
         raise ValueError("its clicks and objects do not belong together")
     return state
