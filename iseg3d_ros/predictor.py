@@ -107,10 +107,9 @@ class Predictor:
 
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
         from iseg3d_ros.models.checkpoint import load
-        from iseg3d_ros.models.ensemble import with_walker
 
         path = weights_file(name)
-        return cls(with_walker(load(path, place)), path.stem, place, voxel_size, crop_radius, max_voxels, precision)
+        return cls(load(path, place), path.stem, place, voxel_size, crop_radius, max_voxels, precision)
 
     @property
     def device(self) -> torch.device:

@@ -48,32 +48,12 @@ def load_model(
 
 
 def adapting(predictor: Predictor) -> Any:
-    """The predictor's network, wrapped so that it learns from the operator's corrections while they are given.
+    """The predictor's network, wrapped so that it learns from the operator's corrections while they are given."""
+    from iseg3d_ros.models.adaptation import Adapted
 
-    Of a network that is asked together with the random walker only the network learns.
-    """
-    from iseg3d_ros.models.ensemble import NetworkWithWalker
-
-    network = predictor.network
-    if isinstance(network, NetworkWithWalker):
-        return NetworkWithWalker(_adapted(network.network), network.share)
     if not predictor.parameters:
         raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
-    return _adapted(network)
-
-
-def _adapted(network: Any) -> Any:
-    from iseg3d_ros.models.adaptation import Adapted, AdaptedScene
-
-    class Judging(Adapted):
-        """Whose judgement of neighbours, where the network has learned one, still leads the walker."""
-
-        def judges(self, encoded: AdaptedScene) -> Any:
-            """The wrapped network's."""
-            judged: Any = self.network
-            return judged.judges(encoded.encoded)
-
-    return Judging(network) if hasattr(network, "judges") else Adapted(network)
+    return Adapted(predictor.network)
 
 
 def _warm_up(predictor: Predictor) -> None:
