@@ -34,6 +34,7 @@ from iseg3d_ros.ros.parameters import declare, read, refusal
 from iseg3d_ros.ros.pointing import Pointing
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
+from iseg3d_ros.ros.segment_action import SegmentAction
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
@@ -56,6 +57,7 @@ class Parts:
     work: Work
     store: WorkStore
     services: Services
+    action: SegmentAction
 
 
 @dataclass
@@ -115,8 +117,8 @@ class Segmenter(LifecycleNode):
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
         folder = session_folder(self.settings, self.get_fully_qualified_name())
         store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
-        services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, stateless, work, store, services)
+        services, action = Services(self, self._active), SegmentAction(self, self._active)
+        self._parts = Parts(frames, outputs, intake, stateless, work, store, services, action)
         if self.settings.resume:
             found = store.resume(session)
             if found is not None:
@@ -165,6 +167,7 @@ class Segmenter(LifecycleNode):
         if self._parts is not None:
             self._parts.store.close(self._parts.work.session)
             self._parts.services.close()
+            self._parts.action.close()
             self._parts.outputs.close()
             self._parts.frames.close()
             self._parts = self._group = None
