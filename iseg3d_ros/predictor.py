@@ -89,6 +89,9 @@ class Predictor:
         max_voxels: int | None = None,
         precision: str = "auto",
         memory_share: float = 0.0,
+        adapt: bool = False,
+        samples: int | None = None,
+        seed: int | None = None,
     ) -> Predictor:
         """Load shipped weights by name, a weights file by path, "random_walker" (no weights), or the best there is.
 
@@ -96,7 +99,9 @@ class Predictor:
         (`preprocessing.scene.kind_of`) and the sizes that the network was trained at. `crop_radius` leaves out points
         farther than that from the cloud's origin; with more than `max_voxels` the voxels become larger. Both say so in
         a warning and in `Scene.notes`. `precision`: full, half (float16; bfloat16 on a CPU), or auto, which is half on
-        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all).
+        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all). `adapt`: learn from
+        the corrections while they are given (InterObject3D's online adaptation; `reset` forgets them). `samples` and
+        `seed` of networks that sample (NPISeg3D).
         """
         place = device_of(device)
         limit_memory(place, memory_share)
@@ -105,12 +110,18 @@ class Predictor:
         if str(name) == TRAINING_FREE:
             from iseg3d_ros.models.random_walker import RandomWalker
 
+            if adapt:
+                raise ValueError(f"{TRAINING_FREE} has no weights that could adapt: choose another model.")
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
         from iseg3d_ros.models.checkpoint import load
-        from iseg3d_ros.models.ensemble import with_walker
 
         path = weights_file(name)
-        return cls(with_walker(load(path, place)), path.stem, place, voxel_size, crop_radius, max_voxels, precision)
+        network = _sampling(load(path, place), samples, seed)
+        if adapt:
+            from iseg3d_ros.models.adaptation import adapting
+
+            network = adapting(network)
+        return cls(network, path.stem, place, voxel_size, crop_radius, max_voxels, precision)
 
     @property
     def device(self) -> torch.device:
@@ -194,6 +205,14 @@ class Predictor:
         chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays
         return self._at_points(scene, chance, dict(zip(voxels, label, strict=True)), prediction, numbering, start)
 
+    def reset(self, scene: Scene) -> None:
+        """Forget what the network has learned from this scene's corrections (`load(adapt=True)`)."""
+        from iseg3d_ros.models.adaptation import reset
+
+        placement = self._way.placement
+        network = self._way.network(self.network, placement)
+        reset(network, scene.encoded.on(network, placement))
+
     def show(self, scene: Scene, result: Segmentation, *names: Any, **options: Any) -> Any:
         """A picture and a table of the result for a notebook (`io.notebook.show`, which says what can be given)."""
         from iseg3d_ros.io.notebook import show
@@ -263,6 +282,20 @@ class Predictor:
             int(numbering.used.max()),
             1e3 * (time.perf_counter() - start),
         )
+
+
+def _sampling(network: Any, samples: int | None, seed: int | None) -> Any:
+    """A network that samples, with so many samples and that seed; a sentence where it does not sample."""
+    if samples is None and seed is None:
+        return network
+    if not hasattr(network.settings, "samples"):
+        raise ValueError(f"{network.settings.network} draws no samples; only npiseg3d does.")
+    if samples is not None:
+        if not 1 <= samples <= 1000:
+            raise ValueError(f"Samples must be 1 to 1000, but are {samples}.")
+        network.settings = dataclasses.replace(network.settings, samples=samples)
+    network.seed = network.seed if seed is None else seed
+    return network
 
 
 def weights_file(name: str | os.PathLike[str]) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 from sensor_msgs.msg import PointCloud2
@@ -31,8 +31,10 @@ from iseg3d_ros.ros.inference_thread import Answer, Worker
 from iseg3d_ros.ros.model_loading import load_model
 from iseg3d_ros.ros.node_support import nanoseconds, run
 from iseg3d_ros.ros.parameters import declare, read, refusal
+from iseg3d_ros.ros.pointing import Pointing
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
+from iseg3d_ros.ros.segment_action import SegmentAction
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
@@ -55,6 +57,7 @@ class Parts:
     work: Work
     store: WorkStore
     services: Services
+    action: SegmentAction
 
 
 @dataclass
@@ -74,6 +77,8 @@ class Running:
 class Segmenter(LifecycleNode):
     """Configure: load the weights, warm up, advertise. Activate: subscribe, begin. Deactivate keeps the work."""
 
+    _group: CallbackGroup | None = None
+
     def __init__(self) -> None:
         super().__init__("segmenter")
         declare(self, SegmenterSettings)
@@ -87,6 +92,11 @@ class Segmenter(LifecycleNode):
         self._loading: Answer[InteractiveSession] | None = None
         self._service_change_state.callback_group = ReentrantCallbackGroup()  # it waits for the model
 
+    @property
+    def default_callback_group(self) -> CallbackGroup:
+        """A new one each time that it is configured: rclpy's groups never forget what was made in them."""
+        return self._group or super().default_callback_group
+
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -98,6 +108,7 @@ class Segmenter(LifecycleNode):
         except (ValueError, RuntimeError, OSError, ImportError) as error:
             self.get_logger().error(f"cannot configure: {error}")
             return FAILURE
+        self._group = MutuallyExclusiveCallbackGroup()
         frames = frames_of(self)
         intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
         poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
@@ -106,8 +117,8 @@ class Segmenter(LifecycleNode):
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
         folder = session_folder(self.settings, self.get_fully_qualified_name())
         store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
-        services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, stateless, work, store, services)
+        services, action = Services(self, self._active), SegmentAction(self, self._active)
+        self._parts = Parts(frames, outputs, intake, stateless, work, store, services, action)
         if self.settings.resume:
             found = store.resume(session)
             if found is not None:
@@ -126,18 +137,15 @@ class Segmenter(LifecycleNode):
         worker: Worker[PointCloud2] = Worker(
             work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
         )
-        inputs = Inputs(
-            self, self.settings, worker, work.click, work.goal, lambda: self.settings.goal_pose_clicks, self._refused
-        )
+        pointing = Pointing(work, parts.intake, lambda: self.settings, self)
+        inputs = Inputs(self, lambda: self.settings, worker, work.click, pointing, self._refused)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
             self.create_timer(self.settings.diagnostics_period, self._diagnose),
         ]
         if self.settings.pose_rate > 0:
             timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
-        self._running = Running(
-            work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers
-        )
+        self._running = Running(work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers)
         worker.start()
         worker.call(work.refresh)
         self.get_logger().info(f"ready: clouds on {self.resolve_topic_name('~/points')}, mode {self.settings.scene}")
@@ -159,9 +167,10 @@ class Segmenter(LifecycleNode):
         if self._parts is not None:
             self._parts.store.close(self._parts.work.session)
             self._parts.services.close()
+            self._parts.action.close()
             self._parts.outputs.close()
             self._parts.frames.close()
-            self._parts = None
+            self._parts = self._group = None
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -318,8 +327,10 @@ class Segmenter(LifecycleNode):
         self.notify_operator(f"a cloud could not be segmented: {error}")
 
     def _wake(self) -> None:
-        if self.executor is not None:
-            self.executor.wake()
+        executor = self.executor
+        if executor is not None:
+            with contextlib.suppress(AttributeError):  # it is being shut down meanwhile, and has forgotten its guard
+                executor.wake()
 
 
 def session_folder(settings: SegmenterSettings, node: str) -> Path:
