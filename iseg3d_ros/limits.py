@@ -6,6 +6,9 @@ import re
 
 OBJECTS = 65_535  # of a scene: the published field `instance` is uint16
 CLICKS = 10_000  # of a session
+EDITS = 10_000  # of points by hand, of a session
+EDITED_POINTS = 1 << 26  # of one edit
+ATTRIBUTES = 50  # of an object
 NAME = 200  # characters of an object's name or id, or of a frame
 HISTORY = 100  # steps that can be undone
 SENTENCE = 1000  # characters of a sentence for the operator
@@ -16,6 +19,7 @@ PENDING_OF_ONE = 200  # … and of them from one frame, so that one source of ba
 PINNED_CLOUDS = 8  # that clicks in the queue still refer to; older ones are taken for the next
 FRAMES = 100  # frames that clicks came from, whose transforms are asked for ahead
 TRANSFORM_FRAMES = 2000  # frames of the own transform tree
+PIXELS = 50_000_000  # of a camera's image
 COMMANDS = 1000  # of pages that wait for the console's work
 REPEATS = 5.0  # seconds in which a sentence is logged once; how often it came is said then
 SENTENCES = 50  # different ones within that time; beyond, they are counted

@@ -114,10 +114,9 @@ class Predictor:
                 raise ValueError(f"{TRAINING_FREE} has no weights that could adapt: choose another model.")
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
         from iseg3d_ros.models.checkpoint import load
-        from iseg3d_ros.models.ensemble import with_walker
 
         path = weights_file(name)
-        network = with_walker(_sampling(load(path, place), samples, seed))
+        network = _sampling(load(path, place), samples, seed)
         if adapt:
             from iseg3d_ros.models.adaptation import adapting
 
@@ -208,11 +207,10 @@ class Predictor:
 
     def reset(self, scene: Scene) -> None:
         """Forget what the network has learned from this scene's corrections (`load(adapt=True)`)."""
-        from iseg3d_ros.models.adaptation import reset
-
         placement = self._way.placement
         network = self._way.network(self.network, placement)
-        reset(network, scene.encoded.on(network, placement))
+        if hasattr(network, "reset"):
+            network.reset(scene.encoded.on(network, placement))
 
     def show(self, scene: Scene, result: Segmentation, *names: Any, **options: Any) -> Any:
         """A picture and a table of the result for a notebook (`io.notebook.show`, which says what can be given)."""

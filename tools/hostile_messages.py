@@ -32,17 +32,19 @@ from iseg3d_ros.msg import Click
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from iseg3d_ros.geometry.rgbd import Camera
 from iseg3d_ros.geometry.transforms import TransformTree
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.work_store import WorkStore
+from iseg3d_ros.ros.click_request import ClickRequest, HeldCloud
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.frames import TopicFrames
 from iseg3d_ros.ros.inference_thread import Answer
 from iseg3d_ros.ros.node_support import stamp_of
+from iseg3d_ros.ros.pointing import Pointing, Region
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
-from iseg3d_ros.ros.subscriptions import ClickRequest, HeldCloud
 from iseg3d_ros.ros.work import Work
 
 SENTENCES = (ValueError, LookupError, RuntimeError, OSError)
@@ -51,6 +53,7 @@ FAILURES = (
     AssertionError(), ZeroDivisionError("division by zero"), RecursionError("maximum recursion depth"),
     FloatingPointError("overflow"), OSError(5, "Input/output error"), TypeError("None"), IndexError("7"),
 )  # fmt: skip
+CAMERA = Camera(50.0, 50.0, 31.5, 23.5, 64, 48)
 SLOW = 10.0  # processor seconds for one message
 
 
@@ -133,6 +136,13 @@ class Messages:
             return Point(x=x, y=y, z=z)
         return Point(x=self.number(), y=self.number(), z=self.number())
 
+    def mask(self) -> np.ndarray:
+        """Some pixels of an image, or none."""
+        mask = np.zeros((CAMERA.height, CAMERA.width), bool)
+        left, top = self.rng.randrange(CAMERA.width), self.rng.randrange(CAMERA.height)
+        mask[top : top + self.rng.choice([0, 1, 20]), left : left + self.rng.choice([1, 20])] = True
+        return mask
+
     def goal(self) -> PoseStamped:
         """A pose, its quaternion no rotation."""
         goal = PoseStamped(header=self.header())
@@ -176,6 +186,7 @@ class Target:
         outputs: Any = SimpleNamespace(show=lambda *shown: None)
         self.work = Work(session, lambda: self.settings, intake, outputs, self)
         self.stateless = StatelessSegmentation(SceneModel(session.predictor, self.tell), intake)
+        self.pointing = Pointing(self.work, intake, lambda: self.settings, self)
         self.store = WorkStore(folder / "segmenter", self.work.stage, self.tell)
         self.store.open()
         self.store.follow(session)
@@ -202,19 +213,21 @@ class Target:
         """One message, or one call of a service."""
         rng, messages, work = self.rng, self.messages, self.work
         request = ClickRequest(messages.click(), time.perf_counter(), HeldCloud(self.newest, 0.0))
-        kind = rng.randrange(14)
+        kind = rng.randrange(16)
         newest = None
         if kind < 4:
             newest = self.newest = messages.cloud()
         calls = {
             4: lambda: work.click(request), 5: lambda: work.click(request), 6: lambda: work.click(request),
-            7: lambda: work.goal(messages.goal(), request), 8: lambda: work.capture(self.newest, 0.0),
+            7: lambda: self.pointing.goal(messages.goal(), request), 8: lambda: work.capture(self.newest, 0.0),
             9: lambda: work.add_objects(
                 [messages.word() for _ in range(rng.choice([0, 1, 3]))],
                 [messages.word() for _ in range(rng.choice([0, 1, 3]))], [request] * rng.choice([0, 1, 2])),
             10: lambda: rng.choice([work.remove, work.select])(messages.word()),
             11: lambda: rng.choice([work.undo, work.redo, work.redo, work.clear])(),
             12: lambda: work.save(self.store.folder, messages.word(), rng.choice(["", "ply", "label", "exe"])),
+            14: lambda: self.pointing.pixel(CAMERA, request),
+            15: lambda: self.pointing.region(CAMERA, Region(messages.mask(), messages.word()), request),
             13: lambda: self.stateless.segment(messages.cloud(), [messages.click() for _ in range(2)], 0.1),
         }  # fmt: skip
         self._transform()

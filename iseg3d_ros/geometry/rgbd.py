@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from iseg3d_ros import limits
+
 COLOURS = {"rgb8": (0, 1, 2), "bgr8": (2, 1, 0), "rgba8": (0, 1, 2), "bgra8": (2, 1, 0), "8UC3": (2, 1, 0)}
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "8UC3": 3, "mono8": 1, "8UC1": 1}
 DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
@@ -36,6 +38,8 @@ def camera_of(info: Any) -> Camera:
     fx, fy, cx, cy = (p[0], p[5], p[2], p[6]) if p[0] > 0 else (k[0], k[4], k[2], k[5])
     if not (fx > 0 and fy > 0 and np.isfinite([fx, fy, cx, cy]).all()) or info.width == 0 or info.height == 0:
         raise ValueError("camera_info holds no calibration (focal length or size 0): calibrate the camera first")
+    if info.width * info.height > limits.PIXELS:
+        raise ValueError(f"camera_info tells of {info.width} x {info.height} pixels; at most {limits.PIXELS} are taken")
     return Camera(fx, fy, cx, cy, int(info.width), int(info.height))
 
 
@@ -69,6 +73,15 @@ def colour_bytes(message: Any) -> np.ndarray:
         raise ValueError(f"colour images of encoding '{message.encoding}' are not known: use {', '.join(CHANNELS)}")
     values = image(message, channels, "u1")
     return np.repeat(values, 3, axis=2) if channels == 1 else values[:, :, COLOURS[message.encoding]]
+
+
+def mask_of(message: Any) -> np.ndarray:
+    """bool (height, width) of an image whose pixels that are not 0 show an object."""
+    kinds = {"mono8": "u1", "8UC1": "u1", "mono16": "u2", "16UC1": "u2", "32SC1": "i4", "32FC1": "f4"}
+    if message.encoding not in kinds:
+        raise ValueError(f"masks of encoding '{message.encoding}' are not known: use {', '.join(kinds)}")
+    shown: np.ndarray = image(message, 1, kinds[message.encoding])[:, :, 0] > 0
+    return shown
 
 
 @lru_cache(maxsize=4)

@@ -21,7 +21,6 @@ from torch.nn.functional import cross_entropy
 
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
-from iseg3d_ros.models.ensemble import NetworkWithWalker
 
 
 @dataclass
@@ -136,34 +135,11 @@ class Adapted(Network):
             return network.decode(encoded.encoded, clicks, previous)
 
 
-class AdaptedJudge(Adapted):
-    """Whose judgement of neighbours, which the network has learned, still leads the walker."""
-
-    def judges(self, encoded: AdaptedScene) -> Any:
-        """The wrapped network's."""
-        network: Any = self.network
-        return network.judges(encoded.encoded)
-
-
-def adapting(network: Any, **options: float) -> Any:
-    """The network, wrapped so that it learns from the operator's corrections while they are given.
-
-    Of a network that is asked together with the random walker only the network learns.
-    """
-    if isinstance(network, NetworkWithWalker):
-        return NetworkWithWalker(adapting(network.network, **options), network.share)
-    if not any(parameter.requires_grad for parameter in getattr(network, "parameters", list)()):
+def adapting(network: Any, **options: float) -> Adapted:
+    """The network, wrapped so that it learns from the operator's corrections while they are given."""
+    if not isinstance(network, Network) or not any(True for _ in network.parameters()):
         raise ValueError("It has no weights that could adapt: choose another model, or leave adaptation out.")
-    kind: Any = AdaptedJudge if hasattr(network, "judges") else Adapted
-    return kind(network, **options)
-
-
-def reset(network: Any, encoded: Any) -> None:
-    """Back to the shipped weights for this scene; nothing to do where the network does not adapt."""
-    if isinstance(network, NetworkWithWalker):
-        reset(network.network, encoded.network)
-    elif isinstance(network, Adapted):
-        network.reset(encoded)
+    return Adapted(network, **options)  # type: ignore[arg-type]
 
 
 def correction_loss(logits: Tensor, clicks: Prompts, first: Tensor, keep: float) -> Tensor:

@@ -225,7 +225,7 @@ class FewClick(Network):
         return torch.cat([
             self.relation(
                 scene.features[part], objects, relations(scene.cloud, scene.features, clicks, scene.extent, part)
-            )[0]
+            )
             for part in parts(len(scene.features), clicks.objects + 1, scene.features.device)
         ])  # fmt: skip
 

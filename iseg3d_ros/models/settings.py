@@ -105,16 +105,12 @@ class QuerySettings(ModelSettings):
 class ClickAttentionSettings(QuerySettings):
     """Of networks with AGILE3D's click attention.
 
-    `propagation` (channels; 0 leaves it out, as every preset does) lets the relation term spread along the surface by a
-    few sparse convolutions at a coarse scale, one feature set an object; in short trainings it cost more than it gave.
     `dice` names the overlap loss: "point" is the papers' per-point form, 1 - p(true label); "code" the same with the
     public code's zero where the point is confidently wrong; "object" the usual soft Dice of each object.
     """
 
     background_queries: int = 10
     clicks_in_time: int = 200  # entries of the click-order code; later clicks share the last one
-    propagation: int = 0
-    affinity: int = 0  # hidden units of the classifier of neighbouring voxels that leads the random walker; 0: none
     dice: str = setting("point", one_of=("point", "code", "object"))
     click_radius: float = 6.0  # voxels within which a click raises a point's weight: 0.3 m at the papers' 5 cm
 

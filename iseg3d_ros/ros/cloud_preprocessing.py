@@ -84,6 +84,13 @@ class CloudPreprocessor:
         """The z axis of another frame, in a shown cloud's."""
         return self._to(shown, frame)[:3, 2]
 
+    def camera_pose(self, shown: CurrentCloud, frame: str, stamp: int) -> np.ndarray:
+        """Where a camera was in a shown cloud's frame when its image was taken (0: when the cloud was)."""
+        if stamp == 0:
+            return self._to(shown, frame)
+        fixed = self._settings().fixed_frame or self._frames.root(shown.frame)
+        return self._to(shown, fixed) @ self.transform(fixed, frame, stamp)
+
     def _to(self, shown: CurrentCloud, frame: str) -> np.ndarray:
         if not frame or frame == shown.frame:
             return np.eye(4)
@@ -111,7 +118,7 @@ class CloudPreprocessor:
     def remember(self, shown: CurrentCloud, frames: set[str]) -> None:
         """Asks for transforms while they are fresh: a frozen cloud is clicked long after TF has forgotten its time."""
         self._made = None
-        for frame in frames - {shown.frame, ""} - set(shown.transforms):
+        for frame in (frames | {self._frames.root(shown.frame)}) - {shown.frame, ""} - set(shown.transforms):
             try:
                 shown.transforms[frame] = self._frames.lookup(shown.frame, frame, shown.stamp)
             except LookupError:

@@ -28,7 +28,7 @@ ARGUMENTS = {
         "topic of a camera's colour images, from which clouds are made; empty: clouds come on `points`",
     ),
     "depth_image": ("", "topic of the camera's depth images, registered to the colour images"),
-    "camera_info": ("", "topic of the camera's calibration; empty: camera_info beside color_image"),
+    "camera_info": ("", "topic of the camera's calibration, also for clicks in its image; empty: beside color_image"),
     "play": ("", "a cloud file, folder, sequence or bag to publish on `points`; empty: none"),
     "params": (str(config_dir() / "segmenter.yaml"), "the segmenter's parameter file"),
     "rgbd_params": (
@@ -109,15 +109,25 @@ class Launch:
         settings["autostart"] = self.true("autostart")
         if self.given["resume"]:
             settings["resume"] = self.true("resume")
-        return self.node("segmenter", [self.given["params"], settings])
+        return self.node("segmenter", [self.given["params"], settings], self.camera())
+
+    def camera(self) -> list[tuple[str, str]]:
+        """A camera's topics for clicks in its image; the last is where rqt_image_view publishes its own."""
+        color, info = self.given["color_image"], self.camera_info()
+        topics = [("~/camera_info", info), ("~/image_click/point", f"{color}_mouse_left" if color else "")]
+        return [(name, topic) for name, topic in topics if topic]
+
+    def camera_info(self) -> str:
+        """The topic of the camera's calibration; empty without a camera."""
+        color = self.given["color_image"]
+        return self.given["camera_info"] or (str(PurePosixPath(color).with_name("camera_info")) if color else "")
 
     def rgbd_cloud(self) -> Node:
         """Images to clouds."""
         color, depth = self.given["color_image"], self.given["depth_image"]
         if not depth:
             raise ValueError("color_image is given without depth_image: name the topic of the registered depth images")
-        info = self.given["camera_info"] or str(PurePosixPath(color).with_name("camera_info"))
-        topics = [("~/color", color), ("~/depth", depth), ("~/camera_info", info)]
+        topics = [("~/color", color), ("~/depth", depth), ("~/camera_info", self.camera_info())]
         return self.node("rgbd_cloud", [self.given["rgbd_params"]], topics)
 
     def rviz(self) -> Action:

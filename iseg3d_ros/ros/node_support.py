@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 import rclpy
@@ -48,6 +49,14 @@ def stamp_of(time: int) -> Any:
     from builtin_interfaces.msg import Time
 
     return Time(sec=time // SECOND, nanosec=time % SECOND)
+
+
+def vision_messages() -> Any | None:
+    """vision_msgs.msg where it is installed."""
+    try:
+        return import_module("vision_msgs.msg")
+    except ImportError:
+        return None
 
 
 def mismatch_in_words(

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -25,7 +24,7 @@ from iseg3d_ros.interaction.view import View
 from iseg3d_ros.msg import ClickResult, ObjectIndices, Objects
 from iseg3d_ros.ros import conversion as messages
 from iseg3d_ros.ros import markers, point_cloud2
-from iseg3d_ros.ros.node_support import CLICKS, LATCHED, NEWEST, quality
+from iseg3d_ros.ros.node_support import CLICKS, LATCHED, NEWEST, quality, vision_messages
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.settings import SegmenterSettings
 
@@ -203,11 +202,3 @@ class Outputs:
 def safety(settings: SegmenterSettings) -> Safety:
     """The parameters for what may be acted on."""
     return Safety(settings.grasp_probability, settings.removal_probability, settings.removal_margin)
-
-
-def vision_messages() -> Any | None:
-    """vision_msgs.msg where it is installed."""
-    try:
-        return import_module("vision_msgs.msg")
-    except ImportError:
-        return None

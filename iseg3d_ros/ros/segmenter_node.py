@@ -31,6 +31,7 @@ from iseg3d_ros.ros.inference_thread import Answer, Worker
 from iseg3d_ros.ros.model_loading import load_model
 from iseg3d_ros.ros.node_support import nanoseconds, run
 from iseg3d_ros.ros.parameters import declare, read, refusal
+from iseg3d_ros.ros.pointing import Pointing
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.services import Services
@@ -126,18 +127,15 @@ class Segmenter(LifecycleNode):
         worker: Worker[PointCloud2] = Worker(
             work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
         )
-        inputs = Inputs(
-            self, self.settings, worker, work.click, work.goal, lambda: self.settings.goal_pose_clicks, self._refused
-        )
+        pointing = Pointing(work, parts.intake, lambda: self.settings, self)
+        inputs = Inputs(self, lambda: self.settings, worker, work.click, pointing, self._refused)
         timers = [
             self.create_timer(CATCH_UP, self._catch_up),
             self.create_timer(self.settings.diagnostics_period, self._diagnose),
         ]
         if self.settings.pose_rate > 0:
             timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
-        self._running = Running(
-            work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers
-        )
+        self._running = Running(work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers)
         worker.start()
         worker.call(work.refresh)
         self.get_logger().info(f"ready: clouds on {self.resolve_topic_name('~/points')}, mode {self.settings.scene}")
@@ -318,8 +316,10 @@ class Segmenter(LifecycleNode):
         self.notify_operator(f"a cloud could not be segmented: {error}")
 
     def _wake(self) -> None:
-        if self.executor is not None:
-            self.executor.wake()
+        executor = self.executor
+        if executor is not None:
+            with contextlib.suppress(AttributeError):  # it is being shut down meanwhile, and has forgotten its guard
+                executor.wake()
 
 
 def session_folder(settings: SegmenterSettings, node: str) -> Path:

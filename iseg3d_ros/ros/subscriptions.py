@@ -5,68 +5,23 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from geometry_msgs.msg import Point, PointStamped, PoseStamped
+from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Header
 
 from iseg3d_ros import limits
 from iseg3d_ros.msg import Click
-from iseg3d_ros.ros.frames import frame_name
+from iseg3d_ros.ros.click_request import ClickRequest, HeldCloud, click_at
+from iseg3d_ros.ros.image_subscriptions import ImageInputs
 from iseg3d_ros.ros.inference_thread import Worker
-from iseg3d_ros.ros.node_support import CLICKS, mismatch_in_words, nanoseconds, quality
+from iseg3d_ros.ros.node_support import CLICKS, mismatch_in_words, quality
+from iseg3d_ros.ros.pointing import Pointing
 from iseg3d_ros.ros.settings import SegmenterSettings
-
-
-@dataclass
-class HeldCloud:
-    """A cloud that clicks refer to, and when it came; let go, it stands for the one after it."""
-
-    message: PointCloud2 | None
-    at: float
-    after: HeldCloud | None = None
-
-    def there(self) -> HeldCloud:
-        """This one, or the next that is still held."""
-        held = self
-        while held.message is None and held.after is not None:
-            held = held.after
-        return held
-
-
-@dataclass(frozen=True)
-class ClickRequest:
-    """A click as it arrived (`at`: by time.perf_counter()), and the newest cloud then: what the operator looked at."""
-
-    click: Click
-    at: float
-    held: HeldCloud
-
-    @property
-    def newest(self) -> PointCloud2 | None:
-        """The newest cloud when the click came."""
-        return self.held.there().message
-
-    @property
-    def newest_at(self) -> float:
-        """When that cloud came."""
-        return self.held.there().at
-
-    @property
-    def frame(self) -> str:
-        """Frame of the point; empty: the cloud's."""
-        return frame_name(self.click.header.frame_id)
-
-    @property
-    def stamp(self) -> int:
-        """When it was given, or the stamp of the cloud that is meant; 0: the one shown now."""
-        return nanoseconds(self.click.header.stamp)
 
 
 class Inputs:
@@ -75,21 +30,20 @@ class Inputs:
     def __init__(
         self,
         node: Node,
-        settings: SegmenterSettings,
+        settings: Callable[[], SegmenterSettings],
         worker: Worker[PointCloud2],
         on_click: Callable[[ClickRequest], object],
-        on_goal: Callable[[PoseStamped, ClickRequest], object],
-        shared_goals: Callable[[], bool],
+        pointing: Pointing,
         refuse: Callable[[Click, str], object],
     ) -> None:
-        """`on_click` and `on_goal` are called on the worker's thread; `shared_goals`: whether goal_pose counts now;
-        `refuse` hears of clicks that have no room."""
-        self._shared_goals, self._refuse, self._held = shared_goals, refuse, deque([HeldCloud(None, 0.0)])
-        self._node, self._worker, self._on_click, self._on_goal = node, worker, on_click, on_goal
+        """`on_click` and `pointing` are called on the worker's thread; `refuse` hears of clicks that have no room."""
+        self._settings, self._refuse, self._held = settings, refuse, deque([HeldCloud(None, 0.0)])
+        self._node, self._worker, self._on_click, self._pointing = node, worker, on_click, pointing
         self.lost = 0
-        self.reliable = settings.points_reliability == "reliable"
+        reliability = settings().points_reliability
+        self.reliable = reliability == "reliable"
         events = mismatch_in_words(node, "~/points", "points_reliability", self._lost)
-        quality_of_points = quality(settings.points_reliability)
+        quality_of_points = quality(reliability)
         self._subscriptions: list[Subscription] = [
             node.create_subscription(PointCloud2, "~/points", worker.offer, quality_of_points, event_callbacks=events),
             node.create_subscription(Click, "~/click", self._click, CLICKS),
@@ -100,6 +54,7 @@ class Inputs:
             node.create_subscription(PoseStamped, "~/click/goal", self._goal, CLICKS),
             node.create_subscription(PoseStamped, "goal_pose", self._shared_goal, QoSProfile(depth=10)),
         ]
+        self._subscriptions += ImageInputs(node, pointing, self._hand, refuse).subscriptions
 
     def close(self) -> None:
         """Ends the subscriptions."""
@@ -126,22 +81,18 @@ class Inputs:
         self.lost += count
 
     def _click(self, click: Click) -> None:
+        self._hand(self._on_click, click)
+
+    def _goal(self, message: PoseStamped) -> None:
+        self._hand(self._pointing.goal, click_at((0, 0, 0), message.header.frame_id, message.header.stamp), message)
+
+    def _hand(self, verb: Callable[..., object], click: Click, *given: Any) -> None:
+        """Lets the worker call a verb with what is given and the click, and with what was there when it came."""
         if self._worker.enabled:
-            answer = self._worker.call(partial(self._on_click, self.request(click)))
+            answer = self._worker.call(partial(verb, *given, self.request(click)))
             if answer.refusal:
                 self._refuse(click, answer.refusal)
 
-    def _goal(self, message: PoseStamped) -> None:
-        if self._worker.enabled:
-            place = click_at((0, 0, 0), message.header.frame_id, message.header.stamp)
-            self._worker.call(partial(self._on_goal, message, self.request(place)))
-
     def _shared_goal(self, message: PoseStamped) -> None:
-        if self._shared_goals():
+        if self._settings().goal_pose_clicks:
             self._goal(message)
-
-
-def click_at(point: Any, frame: str, stamp: Any) -> Click:
-    """A positive click on the active object."""
-    place = Point(x=float(point[0]), y=float(point[1]), z=float(point[2]))
-    return Click(header=Header(frame_id=frame, stamp=stamp), label=Click.POSITIVE, point=place)

@@ -42,6 +42,20 @@ SUBSCRIBED = (
     Topic(
         "~/click/goal", "geometry_msgs/msg/PoseStamped", CLICK, "selects the object in that column, or begins a new one"
     ),
+    Topic("~/camera_info", "sensor_msgs/msg/CameraInfo", "best effort, newest 10", "the cameras that images are of"),
+    Topic("~/image_click", "geometry_msgs/msg/PointStamped", CLICK, "a pixel (x, y) of the active object"),
+    Topic("~/image_click/negative", "geometry_msgs/msg/PointStamped", CLICK, "a pixel of what is no object"),
+    Topic("~/image_click/new_object", "geometry_msgs/msg/PointStamped", CLICK, "the first pixel of a new object"),
+    Topic("~/image_click/point", "geometry_msgs/msg/Point", CLICK, "rqt_image_view's click: as `~/image_click`"),
+    Topic("~/image_mask", "sensor_msgs/msg/Image", DEFAULT, "pixels that are not 0 show a new object"),
+    Topic("~/image_box", "vision_msgs/msg/Detection2D", DEFAULT, "a box around a new object", "vision_msgs"),
+    Topic(
+        "~/image_boxes",
+        "vision_msgs/msg/Detection2DArray",
+        DEFAULT,
+        "the same, as a detector sends them: what is new becomes an object",
+        "vision_msgs",
+    ),
     Topic("goal_pose", "geometry_msgs/msg/PoseStamped", DEFAULT, "the same, if `goal_pose_clicks` is on"),
     Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, newest 100", "transforms", "tf2_msgs"),
     Topic(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
@@ -25,6 +23,7 @@ from iseg3d_ros.interaction.work_store import Resumed
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.predictor import Segmentation
+from iseg3d_ros.ros.click_request import ClickRequest
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.inference_thread import Answer, NotYet
@@ -32,7 +31,6 @@ from iseg3d_ros.ros.listener import Listener
 from iseg3d_ros.ros.node_support import stamp_of
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.settings import SegmenterSettings
-from iseg3d_ros.ros.subscriptions import ClickRequest, click_at
 from iseg3d_ros.srv import AddObjects
 
 REFUSED = (ValueError, LookupError, RuntimeError)
@@ -137,7 +135,7 @@ class Work:
 
     def _place(self, request: ClickRequest, result: ClickResult) -> None:
         given, held = request.click, self.stage.held
-        shown, taken = self._shown_for(request)
+        shown, taken = self.shown_for(request)
         result.header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
         snapped, result.distance = snap(shown, self._intake, given, request.frame, self._settings().max_snap_distance)
         result.point = point(snapped)
@@ -158,7 +156,7 @@ class Work:
         result.accepted = True
         self._change("", request.at)
 
-    def _shown_for(self, request: ClickRequest) -> tuple[CurrentCloud, bool]:
+    def shown_for(self, request: ClickRequest) -> tuple[CurrentCloud, bool]:
         """The cloud that a click is meant for, and whether it is taken already; the first click takes the newest."""
         bound = self.stage.bound(request.stamp)
         if bound is not None and (self.stage.held or self._settings().scene == "live"):
@@ -188,25 +186,6 @@ class Work:
                     raise ValueError(f"there is no object '{given.id}' (the objects are {known}): use label NEW_OBJECT")
                 return wanted or self.session.add()
         raise ValueError(f"label {given.label} is none of NEGATIVE (0), POSITIVE (1) and NEW_OBJECT (2)")
-
-    def goal(self, goal: PoseStamped, request: ClickRequest) -> None:
-        """A pose on the ground chooses the object that stands there, or begins a new one."""
-        try:
-            shown, frame, given = self._shown_for(request)[0], request.frame, goal.pose.position
-            place = self._intake.locate(shown, np.array([given.x, given.y, given.z]), frame)
-            column = shown.column(place, self._intake.axis(shown, frame), self._settings().column_radius)
-            if len(column) == 0:
-                raise ValueError("goal: nothing stands in that column (column_radius says how wide it is)")
-        except REFUSED as error:
-            self._listener.notify_operator(str(error))
-            return
-        wanted = shown.object_of(column)
-        if wanted in self.ids:
-            self._listener.notify_operator(self.select(wanted))
-            return
-        click = click_at(shown.points.xyz[column[0]], shown.frame, stamp_of(shown.stamp))
-        click.label = ClickMessage.NEW_OBJECT
-        self.click(replace(request, click=click))
 
     # Objects
 

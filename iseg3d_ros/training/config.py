@@ -48,6 +48,8 @@ class AugmentConfig:
     colour_dropout: float = 0.2  # share of the crops that lose their colour
     elastic: float = 0.0  # share of the crops whose surfaces are bent by a few long waves
     relight: float = 0.0  # share of the coloured crops that are lit unevenly and share a palette, as real rooms do
+    bridge: float = 0.0  # share of the crops whose objects are bridged where they touch, as in fused meshes
+    drop_ceiling: float = 0.0  # share of the rooms that lose their ceiling
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,6 @@ class TrainConfig:
     network: str = "e2i3d"
     preset: str = "small"
     options: dict[str, Any] = field(default_factory=dict)
-    walker: float = 0.0  # the network's share beside the random walker at inference; 0: without the walker
     start: str = ""  # weights to start from: a pruned network's file, or an earlier run's
     steps: int = 8000
     epochs: float = 0.0  # instead of steps: how often every training scene is drawn on average

@@ -200,7 +200,6 @@ def _export(
 ) -> None:
     network.load_state_dict(average.values)
     recipe = {"config": state.describe(config), "steps": progress.step, "seconds": round(progress.seconds)}
-    recipe |= {"walker": config.walker} if config.walker else {}
     voxel = {kind: float(low * high) ** 0.5 for kind, (low, high) in config.data.voxel.items()}
     target = Path(config.out) / f"{config.network}.safetensors"
     checkpoint.save(target, network, voxel=voxel, recipe=recipe, metrics=figures | best.before())

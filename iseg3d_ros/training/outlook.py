@@ -26,7 +26,7 @@ from iseg3d_ros.training.start import first_network
 VOXELS = 3000  # of the crop that is timed; the time of a step is nearly proportional to them
 SCANNET_TRAIN = 1201  # scenes that a recipe in epochs is reckoned with where there are no data yet
 # What no paper has, by the setting that switches it on
-EXTENSIONS = ("relation", "propagation", "affinity", "fades")
+EXTENSIONS = ("relation", "fades")
 
 
 def outlook(config: TrainConfig, network: Any = None) -> Iterator[str]:
@@ -34,7 +34,7 @@ def outlook(config: TrainConfig, network: Any = None) -> Iterator[str]:
     network = network or first_network(config)
     yield f"network     {config.network}, {config.preset}: {parameters(network):,} parameters"
     on = [name for name in EXTENSIONS if getattr(network.settings, name, False)]
-    yield f"extensions  {', '.join([*on, *(['walker'] if config.walker else [])]) or 'none: as in the paper'}"
+    yield f"extensions  {', '.join(on) or 'none: as in the paper'}"
     config, data = _reckoned(config)
     yield f"data        {data}"
     low, high = sorted((config.data.min_voxels, config.data.max_voxels))

@@ -58,13 +58,16 @@ def make_sample(
     finest, coarsest = data.voxel[scene.kind]
     size = finest * (coarsest / finest) ** rng.random()
     kept = augment.thin(len(scene.xyz), change, rng)
+    below = augment.without_ceiling(np.asarray(scene.instance), tuple(scene.classes), change, rng)
+    kept = kept if below is None else kept & below
     xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
     rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]
     least = min(data.min_voxels, data.max_voxels)
     most_voxels = round(least * (data.max_voxels / least) ** rng.random())
     inside = crop(xyz, instance, size / change.scale[1], most_voxels, rng)  # it may be stretched afterwards
     xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
-    rgb = augment.relit(rgb, xyz, instance, change, rng)
+    rgb = augment.relit(rgb, xyz, instance, size, change, rng)
+    xyz, rgb, instance = augment.bridged(xyz, rgb, instance, size, change, rng)
     cloud, voxels = voxel_cloud(
         augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
     )

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network
-from iseg3d_ros.models.layers.affinity import affinity_loss, example_pairs
 from iseg3d_ros.sparse import sparse_batch
 from iseg3d_ros.training.config import ClickConfig
 from iseg3d_ros.training.random_clicks import random_clicks, several
 from iseg3d_ros.training.samples import TrainingSample
 from iseg3d_ros.training.simulate import SimulatedUser, overwrite
-
-AFFINITY_WEIGHT = 15.0  # beside losses of masks that begin near 6 and end near 3
 
 
 class Step(nn.Module):
@@ -40,23 +36,7 @@ class Step(nn.Module):
         for _ in range(rounds):
             previous, clicks = self.correct(network, encoded, user, clicks, previous)
         classes = {"classes": [s.classes.to(labels.device) for s in batch]} if hasattr(network, "prototypes") else {}
-        losses = network.loss(encoded, clicks, [s.labels for s in batch], previous, **classes)
-        return losses | self._affinity(encoded, batch, user, seeds, losses["total"])
-
-    def _affinity(
-        self, encoded: Any, batch: Sequence[TrainingSample], user: SimulatedUser, seeds: Sequence[int], total: Tensor
-    ) -> dict[str, Tensor]:
-        """The loss of pairs of neighbours, and the total with it, where the network judges them."""
-        if getattr(self.network, "affinity", None) is None:
-            return {}
-        losses = []
-        for sample, cloud, start, seed in zip(batch, encoded.clouds, user.starts.tolist(), seeds, strict=True):
-            generator = torch.Generator(device=sample.labels.device).manual_seed(seed)
-            first, second = example_pairs(user.near, slice(start, start + len(sample.labels)), generator)
-            logits = self.network.same_object(cloud, first, second)  # type: ignore[operator]
-            losses.append(affinity_loss(logits, sample.instance, first, second))
-        loss = torch.stack(losses).mean()
-        return {"affinity": loss, "total": total + AFFINITY_WEIGHT * loss}
+        return network.loss(encoded, clicks, [s.labels for s in batch], previous, **classes)
 
     def _scattered(self, batch: Sequence[TrainingSample], seeds: Sequence[int]) -> list[Prompts]:
         """InterObject3D's own training clicks, which need no network."""

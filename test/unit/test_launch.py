@@ -187,6 +187,7 @@ def test_two_cameras_in_two_namespaces_do_not_meet(launched: Callable[..., Start
     assert expected.items() <= started.rules("rgbd_cloud").items()
     assert started.rules("rgbd_cloud")["~/points"] == started.rules("segmenter")["~/points"] == "rgbd_cloud/points"
     assert started.rules("rviz2")["/points"] == "/left/rgbd_cloud/points"
+    assert started.rules("segmenter")["~/camera_info"] == started.rules("rgbd_cloud")["~/camera_info"]
     assert started.parameters("rgbd_cloud")["use_sim_time"] is True
     assert "__ns:=/left" in started.programs["rgbd_cloud"]["arguments"]
 
