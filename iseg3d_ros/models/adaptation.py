@@ -139,6 +139,8 @@ def adapting(network: Any, **options: float) -> Adapted:
     """The network, wrapped so that it learns from the operator's corrections while they are given."""
     if not isinstance(network, Network) or not any(True for _ in network.parameters()):
         raise ValueError("It has no weights that could adapt: choose another model, or leave adaptation out.")
+    if not options.get("bound", 1.0) > 0:
+        raise ValueError(f"The bound of adaptation must be above 0, but is {options['bound']}.")
     return Adapted(network, **options)  # type: ignore[arg-type]
 
 
