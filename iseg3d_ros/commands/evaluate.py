@@ -39,7 +39,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--json", type=Path, help="write {model: {figure: value}}; an interrupted run goes on")
     parser.add_argument("--report", type=Path, metavar="FILE.md",
                         help="write figures by data and by kind of object, with intervals, and the worst corrections")
-    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, errors and uncertainty")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, confidence, errors, doubt")
     parser.add_argument("--maps", type=int, default=3, metavar="N", help="scenes that --plot draws, the worst first")
     parser.add_argument("--worst", type=int, default=0, metavar="N", help="corrections that --plot draws, likewise")
     parser.set_defaults(run=run)
@@ -155,12 +155,13 @@ def _draw(
 ) -> None:
     """Curves of all models; of each, its worst scenes after one click and its worst corrections."""
     from iseg3d_ros.evaluation.metrics import iou_at
-    from iseg3d_ros.evaluation.plots import draw_curves, draw_maps
+    from iseg3d_ros.evaluation.plots import draw_confidence, draw_curves, draw_maps
     from iseg3d_ros.evaluation.report import worst_corrections
     from iseg3d_ros.evaluation.worker import rule_of, seed_of, task_of
     from iseg3d_ros.predictor import Predictor
 
     print(draw_curves(found, arguments.plot / "iou_over_clicks.png"))
+    print(draw_confidence(found, arguments.plot / "confidence.png"))
     parts = {part.name: (part, configs[path]) for path, of_data in plans.items() for part in of_data}
     for name, (model, _) in models.items():
         first = {outcome.name: iou_at([outcome.rows], 1) for outcome in found[name]}

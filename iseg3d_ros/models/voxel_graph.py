@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.models.factors import Factors
 from iseg3d_ros.models.room_planes import is_room, room_planes_of, usual_colours
 from iseg3d_ros.preprocessing.up_direction import dominant_plane
 
@@ -124,13 +123,10 @@ def factorised(edges: Edges, death: Floats) -> Callable[[Floats], Floats]:
     both = half + half.T
     degree = np.asarray(both.sum(axis=1)).ravel()
     matrix = (sparse.diags(degree + death) - both).tocsc()
-    symmetric = {"SymmetricMode": True}  # positive definite: pivots stay on the diagonal
-    factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric)
-    lock = threading.Lock()
+    factors = Factors(matrix)
 
     def solve(right: Floats) -> Floats:
-        with lock:
-            return factors.solve(np.pad(right, (0, count - len(right))))[: len(right)]
+        return factors.solve(np.pad(right, (0, count - len(right))))[: len(right)]
 
     return solve
 

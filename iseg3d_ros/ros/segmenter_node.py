@@ -12,7 +12,7 @@ from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 from sensor_msgs.msg import PointCloud2
@@ -34,6 +34,7 @@ from iseg3d_ros.ros.parameters import declare, read, refusal
 from iseg3d_ros.ros.pointing import Pointing
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
+from iseg3d_ros.ros.segment_action import SegmentAction
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
@@ -56,6 +57,7 @@ class Parts:
     work: Work
     store: WorkStore
     services: Services
+    action: SegmentAction
 
 
 @dataclass
@@ -75,6 +77,8 @@ class Running:
 class Segmenter(LifecycleNode):
     """Configure: load the weights, warm up, advertise. Activate: subscribe, begin. Deactivate keeps the work."""
 
+    _group: CallbackGroup | None = None
+
     def __init__(self) -> None:
         super().__init__("segmenter")
         declare(self, SegmenterSettings)
@@ -88,6 +92,11 @@ class Segmenter(LifecycleNode):
         self._loading: Answer[InteractiveSession] | None = None
         self._service_change_state.callback_group = ReentrantCallbackGroup()  # it waits for the model
 
+    @property
+    def default_callback_group(self) -> CallbackGroup:
+        """A new one each time that it is configured: rclpy's groups never forget what was made in them."""
+        return self._group or super().default_callback_group
+
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -99,6 +108,7 @@ class Segmenter(LifecycleNode):
         except (ValueError, RuntimeError, OSError, ImportError) as error:
             self.get_logger().error(f"cannot configure: {error}")
             return FAILURE
+        self._group = MutuallyExclusiveCallbackGroup()
         frames = frames_of(self)
         intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
         poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
@@ -107,8 +117,8 @@ class Segmenter(LifecycleNode):
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
         folder = session_folder(self.settings, self.get_fully_qualified_name())
         store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
-        services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, stateless, work, store, services)
+        services, action = Services(self, self._active), SegmentAction(self, self._active)
+        self._parts = Parts(frames, outputs, intake, stateless, work, store, services, action)
         if self.settings.resume:
             found = store.resume(session)
             if found is not None:
@@ -157,9 +167,10 @@ class Segmenter(LifecycleNode):
         if self._parts is not None:
             self._parts.store.close(self._parts.work.session)
             self._parts.services.close()
+            self._parts.action.close()
             self._parts.outputs.close()
             self._parts.frames.close()
-            self._parts = None
+            self._parts = self._group = None
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -129,6 +129,20 @@ class SegmenterSettings:
         high=1.0,
         live=True,
     )
+    approach_distance: float = parameter(
+        0.8, "How far from the object's nearest point ~/approach_pose is, metres.", low=0.05, high=20.0, live=True
+    )
+    robot_radius: float = parameter(
+        0.35, "Radius of the free ground that ~/approach_pose needs, metres.", low=0.05, high=5.0, live=True
+    )
+    robot_height: float = parameter(
+        1.5, "Height up to which things stand in the robot's way, metres.", low=0.2, high=5.0, live=True
+    )
+    robot_frame: str = parameter(
+        "",
+        "The robot's frame (base_link), from whose side objects are approached; empty: from where the cloud was taken.",
+        live=True,
+    )
     tf_timeout: float = parameter(
         0.5,
         "Seconds that a click or cloud waits for its transform before it is refused.",

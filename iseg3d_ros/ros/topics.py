@@ -96,6 +96,12 @@ PUBLISHED = (
     ),
     Topic("~/detections", "vision_msgs/msg/Detection3DArray", RELIABLE, "the objects' oriented boxes", "vision_msgs"),
     Topic("~/object_pose", "geometry_msgs/msg/PoseStamped", RELIABLE, "centre of the active object's box, streamed"),
+    Topic(
+        "~/approach_pose",
+        "geometry_msgs/msg/PoseStamped",
+        RELIABLE,
+        "a goal on free ground before the active object, facing it",
+    ),
     Topic("~/uncertainty", "sensor_msgs/msg/PointCloud2", LATCHED, "x y z rgb, coloured by entropy (yellow: unsure)"),
     Topic("~/coloured", "sensor_msgs/msg/PointCloud2", LATCHED, "x y z rgb, every object in its colour of ~/objects"),
     Topic("~/suggested_click", "geometry_msgs/msg/PointStamped", LATCHED, "where the next click would help most"),
@@ -125,6 +131,14 @@ SERVICES = (
     Service("~/enable", "std_srvs/srv/SetBool", "false: clouds and clicks are ignored until true"),
 )
 
+ACTIONS = (
+    Service(
+        "~/segment_object",
+        "iseg3d_ros/action/SegmentObject",
+        "clicks to an object's cloud, pose and boxes, with progress; can be cancelled, a newer goal pre-empts it",
+    ),
+)
+
 
 def markdown_topics(topics: tuple[Topic, ...]) -> str:
     """A table for the documentation."""
@@ -136,7 +150,10 @@ def markdown_topics(topics: tuple[Topic, ...]) -> str:
 
 
 def markdown_services(services: tuple[Service, ...]) -> str:
-    """A table for the documentation."""
-    lines = ["| service | type | meaning |", "|---|---|---|"]
-    lines += [f"| `{s.name}` | {s.type.replace('/srv/', '/')} | {s.meaning} |" for s in services]
+    """A table of services, or of actions, for the documentation."""
+    what = "action" if services is ACTIONS else "service"
+    lines = [f"| {what} | type | meaning |", "|---|---|---|"]
+    for each in services:
+        package, _, kind = each.type.split("/")
+        lines.append(f"| `{each.name}` | {package}/{kind} | {each.meaning} |")
     return "\n".join(lines)
