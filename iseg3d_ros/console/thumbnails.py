@@ -14,7 +14,7 @@ import numpy as np
 from iseg3d_ros.cloud import Cloud
 from iseg3d_ros.console.thinning import thin
 from iseg3d_ros.io.atomic_write import replacing
-from iseg3d_ros.io.picture import picture
+from iseg3d_ros.io.picture import PAPER, picture
 
 SIZE = (144, 96)  # pixels; shown half as large
 MOST = 60_000  # points that are drawn
@@ -49,8 +49,9 @@ class Thumbnails:
         chosen = good[thin(np.ascontiguousarray(xyz[good], np.float32), MOST)]
         labels = None if labels is None or not labels.any() else labels[chosen]
         image = picture(xyz[chosen], None if rgb is None else rgb[chosen], labels, size=SIZE)
+        drawn = (image < PAPER).any(axis=2)
         stream = io.BytesIO()
-        Image.fromarray(image).save(stream, "PNG")
+        Image.fromarray(np.dstack([image, np.where(drawn, 255, 0).astype(np.uint8)])).save(stream, "PNG")
         self._folder.mkdir(parents=True, exist_ok=True)
         with replacing(self._path(name)) as file:
             file.write(stream.getvalue())

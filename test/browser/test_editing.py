@@ -92,7 +92,7 @@ def test_carried_labels_are_corrected_by_hand_and_outlive_a_kill(browser: Any, s
     page.press("Lock")
     page.until("page.state.objects[2].locked")
     page.key("k")
-    drag(page, [corners[0], corners[2]], button="right")
+    drag(page, [corners[0], corners[1]], button="right")
     page.says("is locked: unlock it first")
     assert points(page, 2) == patch
     page.key("Escape")

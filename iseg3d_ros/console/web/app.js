@@ -94,6 +94,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.state = told;
     this.clicks.settle();
     this.tools.settle();
+    if (this.tools.on && this.wanted) this.point();
     if (this.solo && !told.objects.some(({ id }) => id === this.solo)) this.solo = "";
     this.paint();
     this.panel.show();

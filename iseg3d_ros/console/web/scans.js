@@ -5,7 +5,7 @@ import { say } from "./words.js";
 
 export function scansOf(app, { jobs, current, carries }) {
   const found = jobs.reduce((sum, job) => sum + job.objects, 0), ready = jobs.filter((job) => job.review).length;
-  const go = (step, picture, name) => button(say(name), () => app.scan(step), { picture, bare: true, hint: say(name) });
+  const go = (step, picture, name) => button(say(name), () => app.scan(step), { picture, bare: true, hint: say(name), kind: "narrow" });
   const rows = jobs.map((job, number) => el("li", {}, row(app, job, number, number === current)));
   const marks = ["done", "skipped"].map((state) => button(say(state), () => app.review(state), {
     kind: jobs[current].review === state ? "on" : "", picture: state === "done" ? "check" : "right" }));
@@ -14,7 +14,7 @@ export function scansOf(app, { jobs, current, carries }) {
   const counts = [say("scanOf", { number: current + 1, count: jobs.length }), `${ready} ✓`, say("found", { count: found })];
   return [
     el("h2", {}, say("scans"), el("span", { class: "count" }, counts.join(" · "))),
-    el("div", { class: "row" }, go(-1, "left", "previous"), ...marks, go(1, "right", "next")),
+    el("div", { class: "row tight" }, go(-1, "left", "previous"), ...marks, go(1, "right", "next")),
     el("ol", { class: "scans" }, ...rows), ...(switch_ ? [switch_] : []),
   ];
 }
