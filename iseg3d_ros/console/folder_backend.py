@@ -167,7 +167,12 @@ class FolderWork:
             case CloudUpdate(), StateUpdate(objects=[_, *_]), LabelsUpdate():
                 name = self._scans[self._current].name
                 self._board.publish(BusyUpdate(f"carrying {len(state.objects)} objects over"))
-                if given := carried(cloud, state, labels, work.cloud, name):
+                try:
+                    given = carried(cloud, state, labels, work.cloud, name)
+                except Exception as error:  # a scan in which nothing can be followed is opened all the same
+                    self._board.publish(Message(f"Nothing could be carried over: {error!r}", refused=True))
+                    return
+                if given:
                     work.send(TakeLabels(given))
 
     def _illustrate(self) -> None:

@@ -8,7 +8,7 @@ export function scansOf(app, { jobs, current, carries }) {
   const go = (step, picture, name) => button(say(name), () => app.scan(step), { picture, bare: true, hint: say(name), kind: "narrow" });
   const rows = jobs.map((job, number) => el("li", {}, row(app, job, number, number === current)));
   const marks = ["done", "skipped"].map((state) => button(say(state), () => app.review(state), {
-    kind: jobs[current].review === state ? "on" : "", picture: state === "done" ? "check" : "right" }));
+    kind: jobs[current].review === state ? "on" : "", picture: state === "done" ? "check" : "" }));
   const switch_ = app.works ? tick(say("carry"), carries, (on) => app.send({ do: "carry", on })) : null;
   if (switch_) switch_.title = say("carryHint");
   const counts = [say("scanOf", { number: current + 1, count: jobs.length }), `${ready} ✓`, say("found", { count: found })];
