@@ -4,7 +4,7 @@
     python bench/calibration.py out/seven --split train --limit 6 --budget 5
 
 Prints ECE and, behind a stroke, the AUROC of the entropy as a detector of wrong voxels, in per cent, means over
-scenes. The last column is the power that the model chooses itself (`iseg3d_ros/models/ensemble.py`);
+scenes. The last column is the power that the model chooses itself;
 none changes a label.
 """
 

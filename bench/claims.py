@@ -22,7 +22,6 @@ from iseg3d_ros.evaluation.protocol import Outcome, Task, choose_objects, evalua
 from iseg3d_ros.evaluation.user import error_regions, tempered
 from iseg3d_ros.models.adaptation import Adapted
 from iseg3d_ros.models.e2i3d import silence
-from iseg3d_ros.models.ensemble import with_walker
 from iseg3d_ros.predictor import weights_file
 
 
@@ -71,7 +70,6 @@ ROWS = (
     *(Row(f"InterObject3D, adapting at {rate:g}", "interobject3d", adapted(rate)) for rate in (5e-5, 5e-4)),
     Row("E2I3D alone", "e2i3d"),
     Row("E2I3D alone, coarse scale silent", "e2i3d", without_hierarchy),
-    Row("E2I3D as it ships", "e2i3d", with_walker),
 )
 
 

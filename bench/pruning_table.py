@@ -31,6 +31,7 @@ from iseg3d_ros.pruning.trace import Dependencies, dependencies
 from iseg3d_ros.training.config import TrainConfig, load
 from iseg3d_ros.training.samples import Crops, TrainingSample
 from iseg3d_ros.training.schedule import learning_rate, make_optimiser
+from iseg3d_ros.training.sources import sources_of
 from iseg3d_ros.training.state import Average
 from iseg3d_ros.training.step import Step
 from iseg3d_ros.training.validate import CLICKS, held_out, iou_by_clicks
@@ -105,7 +106,8 @@ class Bench:
     @cache  # noqa: B019
     def validation(self) -> list[TrainingSample]:
         """Crops of scenes made with models that no training scene shows."""
-        return [s for kind in sorted(self.config.data.mixture) for s in held_out(self.network, self.config, kind)]
+        found = sources_of(self.config.data, "val")
+        return [s for name in sorted(found) for s in held_out(self.network, self.config, found[name].scenes)]
 
     @cache  # noqa: B019
     def found(self) -> Dependencies:

@@ -6,6 +6,9 @@ import re
 
 OBJECTS = 65_535  # of a scene: the published field `instance` is uint16
 CLICKS = 10_000  # of a session
+EDITS = 10_000  # of points by hand, of a session
+EDITED_POINTS = 1 << 26  # of one edit
+ATTRIBUTES = 50  # of an object
 NAME = 200  # characters of an object's name or id, or of a frame
 HISTORY = 100  # steps that can be undone
 SENTENCE = 1000  # characters of a sentence for the operator

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A day of a segmenter's life in minutes: clouds, clicks, time jumps, lifecycle, parameters; does anything grow?
 
-    tools/soak.py [--minutes 3] [--seed 0] [--json FILE]
+    tools/soak.py [--minutes 3] [--seed 0] [--out FOLDER]
 
-Memory, threads and open files of the node's process are noted once a round. The last half must not grow: its slope is
-compared with its own scatter.
+Memory, threads and open files of the node's process are noted once a round, and written with a plot to `--out` now and
+then. The last half must not grow: its slope is compared with its own scatter.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import resource
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from std_srvs.srv import Trigger
 
 DOWN = (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
 UP = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
-CYCLE = 5  # rounds between two lifecycle cycles
+CYCLE = 3  # rounds between two lifecycle cycles
 
 
 @dataclass
@@ -44,12 +45,15 @@ class Life:
     clouds: int = 0
     clicks: int = 0
     cycles: int = 0
+    begun: float = field(default_factory=time.monotonic)
+    minutes: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
 
     def note(self, process: int) -> None:
         """What it holds now."""
+        self.minutes.append((time.monotonic() - self.begun) / 60)
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
         self.megabytes.append(pages * resource.getpagesize() / 1e6)
         self.threads.append(len(os.listdir(f"/proc/{process}/task")))
@@ -64,6 +68,23 @@ class Life:
         slope, level = np.polyfit(rounds, half, 1)
         scatter = (half - slope * rounds - level).std(ddof=2) / (rounds.std() * np.sqrt(len(half)))
         return float(slope * len(half)), float(3 * scatter * len(half))
+
+    def write(self, folder: Path) -> None:
+        """All figures, and a plot of them."""
+        from matplotlib.figure import Figure
+
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "soak.json").write_text(json.dumps(vars(self)))
+        figure = Figure(figsize=(7, 2.6), layout="constrained")
+        memory, counts = figure.subplots(1, 2)
+        memory.plot(self.minutes, self.megabytes, lw=0.8)
+        memory.set(xlabel="minutes", ylabel="memory of the node, MB", ylim=(0, None))
+        memory.set_title(f"{self.clouds} clouds, {self.clicks} clicks, {self.cycles} cycles", fontsize=9)
+        counts.plot(self.minutes, self.threads, lw=0.8, label="threads")
+        counts.plot(self.minutes, self.files, lw=0.8, label="open files")
+        counts.set(xlabel="minutes", ylim=(0, None))
+        counts.legend()
+        figure.savefig(folder / "soak.svg")
 
 
 def live(robot: Operator, life: Life, rng: random.Random) -> None:
@@ -91,12 +112,15 @@ def cycle(robot: Operator, life: Life) -> None:
     life.cycles += 1
 
 
-def soak(minutes: float, seed: int) -> tuple[Life, bool]:
+def soak(minutes: float, seed: int, out: Path | None = None) -> tuple[Life, bool]:
     """A life, and whether a good click was accepted at its end."""
     life, rng = Life(), random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder, domain() as number, operator(number) as robot:
+    with ExitStack() as ending:
+        folder = ending.enter_context(tempfile.TemporaryDirectory())
+        robot = ending.enter_context(operator(ending.enter_context(domain())))
         parameters = [f"session_directory:={folder}/work", "scene:=live", "tf_timeout:=0.1"]
         process = segmenter_process(Path(folder), *parameters)
+        ending.callback(process.end)
         robot.arrive(*scene()[:2])
         end = time.monotonic() + 60 * minutes
         while time.monotonic() < end:
@@ -104,6 +128,8 @@ def soak(minutes: float, seed: int) -> tuple[Life, bool]:
             if len(life.megabytes) % CYCLE == CYCLE - 1:
                 cycle(robot, life)
             life.note(process.process.pid)
+            if out is not None and len(life.minutes) % 50 == 0:
+                life.write(out)
             for heard in robot.heard.values():
                 heard.clear()
         robot.call("clear", Trigger, 120)
@@ -119,9 +145,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="what it held, round by round")
+    parser.add_argument("--out", type=Path, help="folder for soak.json (what it held, round by round) and soak.svg")
     arguments = parser.parse_args()
-    life, well = soak(arguments.minutes, arguments.seed)
+    life, well = soak(arguments.minutes, arguments.seed, arguments.out)
     grown, noise = life.growth()
     half = len(life.threads) // 2
     steady: Any = [max(held[half:]) <= max(held[: half + 1]) + 1 for held in (life.threads, life.files)]
@@ -129,8 +155,8 @@ def main() -> int:
           f"{life.megabytes[0]:.0f} -> {life.megabytes[-1]:.0f} MB, the last half grew by {grown:.1f} MB "
           f"(noise {noise:.1f}); {max(life.threads)} threads, {max(life.files)} open files; "
           f"{'well' if well else 'NOT WELL'} at the end")  # fmt: skip
-    if arguments.json:
-        arguments.json.write_text(json.dumps(vars(life)))
+    if arguments.out:
+        life.write(arguments.out)
     return 0 if well and all(steady) and grown <= max(noise, 10.0) else 1
 
 

@@ -65,8 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _target(arguments: argparse.Namespace, whole: int) -> int:
     """Parameters that are to remain."""
+    from iseg3d_ros.pruning.prune import count_of
+
     if arguments.share is None:
-        return _count(arguments.parameters)
+        return count_of(arguments.parameters)
     if not 0 < arguments.share < 1:
         raise ValueError(f"--share takes a number between 0 and 1, but got {arguments.share:g}.")
     return round(arguments.share * whole)
@@ -76,18 +78,6 @@ def _economy(value: float) -> float:
     if not 0 <= value <= 4:
         raise ValueError(f"--economy takes a number from 0 to 4, but got {value:g}.")
     return value
-
-
-def _count(text: str) -> int:
-    """5.7M, 800k or a plain number."""
-    scale = {"M": 1e6, "m": 1e6, "k": 1e3, "K": 1e3}.get(text[-1:], 1.0)
-    try:
-        count = round(float(text if scale == 1.0 else text[:-1]) * scale)
-    except (ValueError, OverflowError):
-        count = 0
-    if count < 1:
-        raise ValueError(f"--parameters takes a number such as 5.7M or 800k, but got {text!r}.")
-    return count
 
 
 def _writable(path: Path) -> None:

@@ -17,18 +17,21 @@ _COLUMNS = 6  # x y z r g b
 
 def recognises(path: Path) -> bool:
     """Whether a folder is a room, an area or the whole set."""
-    return bool(_rooms(path))
+    return bool(_rooms(path) or _rooms(path, "train"))
 
 
-def s3dis(path: Path) -> Samples:
-    """The rooms of Area 5, or those of the area or room that `path` names."""
-    rooms = _rooms(path)
+def s3dis(path: Path, split: str | None = None) -> Samples:
+    """The rooms of Area 5 (split "train": of the other areas), or those of the area or room that `path` names."""
+    rooms = _rooms(path, split)
     return Samples([f"{room.parent.name}/{room.name}" for room in rooms], lambda k: _read(rooms[k]))
 
 
-def _rooms(path: Path) -> list[Path]:
+def _rooms(path: Path, split: str | None = None) -> list[Path]:
     if (path / "Annotations").is_dir():
         return [path]
+    areas = sorted(area for area in path.glob("Area_[1-6]") if area.is_dir())
+    if split == "train" and areas:
+        return [room for area in areas if area.name != "Area_5" for room in _rooms(area)]
     if (path / "Area_5").is_dir():
         path = path / "Area_5"
     return sorted(found.parent for found in path.glob("*/Annotations") if found.is_dir())

@@ -14,6 +14,7 @@ from iseg3d_ros.interaction.session import Action, InteractiveSession
 from iseg3d_ros.interaction.stored_arrays import MASKS, Places, cloud_of, masks_of
 
 BEGIN = "begin"  # the action that a journal's work begins with: a whole state, where it did not begin with nothing
+NAMING = ("click", "rename", "select", "edit", "describe")  # actions that name an object
 
 
 class Replay:
@@ -100,7 +101,7 @@ class Replay:
         try:
             self.session.replay(action)
         except ValueError:  # an object that was made by a damaged action comes back with the next that names it
-            ids = [str(each["id"]) for each in flat(action) if each["action"] in ("click", "rename", "select")]
+            ids = [str(each["id"]) for each in flat(action) if each["action"] in NAMING]
             unknown = [id for id in dict.fromkeys(ids) if id and id not in self.session.ids]
             if not unknown:
                 raise

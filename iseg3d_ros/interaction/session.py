@@ -17,8 +17,19 @@ import numpy as np
 from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.edited_result import EditedResults, EditedWork
+from iseg3d_ros.interaction.point_edits import Edit, pack
 from iseg3d_ros.interaction.scene_model import SceneModel, number_clicks
-from iseg3d_ros.interaction.session_states import BACKGROUND, Json, SessionObject, State, from_json, point_of, to_json
+from iseg3d_ros.interaction.session_states import (
+    BACKGROUND,
+    Json,
+    SessionObject,
+    State,
+    detailed,
+    from_json,
+    point_of,
+    to_json,
+)
 from iseg3d_ros.io.atomic_write import replacing
 from iseg3d_ros.io.journal_records import checksum
 from iseg3d_ros.predictor import Predictor, Segmentation
@@ -39,6 +50,7 @@ class InteractiveSession:
     def __init__(self, predictor: Predictor, on_change: Callable[[Action], object] | None = None) -> None:
         self.predictor, self.on_change = predictor, on_change
         self.model = SceneModel(predictor)
+        self._edited = EditedResults()
         self._state = State()
         self._ids: dict[str, None] = {}  # of the state's objects, in their order
         self._past: list[State] = []
@@ -60,6 +72,11 @@ class InteractiveSession:
     def clicks(self) -> tuple[Click, ...]:
         """The clicks in the order they were given."""
         return self._state.clicks
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The points that were given by hand, in order."""
+        return self._state.edits
 
     @property
     def ids(self) -> list[str]:
@@ -93,8 +110,11 @@ class InteractiveSession:
         self.model.prepare(cloud)
         self._refuses_far = True
 
-    def add(self, name: str = "", id: str = "") -> str:
-        """Make an object, the active one from now on; its id, which is made up where none is given."""
+    def add(self, name: str = "", id: str = "", **details: Any) -> str:
+        """Make an object, the active one from now on; its id, which is made up where none is given.
+
+        `details`: as of `describe`.
+        """
         if len(self.objects) >= limits.OBJECTS:
             raise ValueError(f"There are {limits.OBJECTS} objects, as many as a scene can hold: remove some first.")
         made = self._state.made + 1
@@ -104,9 +124,10 @@ class InteractiveSession:
         if id in self._ids:
             raise ValueError(f"There is an object {id!r} already; choose another id or click on that one.")
         number = NUMBERED.match(id)
-        new = SessionObject(id, limits.checked_name(name or id))
+        new = detailed(SessionObject(id, limits.checked_name(name or id)), details)
         changes = {"objects": (*self.objects, new), "active": id, "made": max(made, int(number[1]) if number else 0)}
-        self._do({"action": "add", "id": id, "name": new.name}, **changes)
+        said = {"details": details} if details else {}
+        self._do({"action": "add", "id": id, "name": new.name, **said}, **changes)
         return id
 
     def rename(self, id: str, name: str) -> None:
@@ -116,13 +137,30 @@ class InteractiveSession:
         objects = tuple(replace(item, name=name) if item.id == id else item for item in self.objects)
         self._do({"action": "rename", "id": id, "name": name}, objects=objects)
 
+    def describe(self, id: str, **details: Any) -> None:
+        """Say more of an object: its `category`, its `attributes` (a dict), whether it is `locked`."""
+        self._known(id)
+        objects = tuple(detailed(item, details) if item.id == id else item for item in self.objects)
+        if objects != self.objects:
+            self._do({"action": "describe", "id": id, "details": details}, objects=objects)
+
+    def edit(self, id: str, points: np.ndarray | str) -> None:
+        """Give points of the cloud (indices, or packed ones) to an object; to the background with ""."""
+        if id != BACKGROUND:
+            self._known(id)
+        if len(self.edits) >= limits.EDITS:
+            raise ValueError(f"There are {limits.EDITS} edits, as many as are kept: save, and import that.")
+        edit = Edit(id, points if isinstance(points, str) else pack(points), len(self.clicks))
+        if not len(edit.indices):
+            raise ValueError("There is no point to change here.")
+        self._do({"action": "edit", "id": id, "points": edit.points}, edits=(*self.edits, edit))
+
     def remove(self, id: str) -> None:
         """Remove an object with its clicks."""
         self._known(id)
-        objects = tuple(item for item in self.objects if item.id != id)
-        clicks = tuple(item for item in self.clicks if item.id != id)
-        active = BACKGROUND if self.active == id else self.active
-        self._do({"action": "remove", "id": id}, objects=objects, clicks=clicks, active=active)
+        left = self._state.without(id)
+        changes = {"objects": left.objects, "clicks": left.clicks, "edits": left.edits, "active": left.active}
+        self._do({"action": "remove", "id": id}, **changes)
 
     def select(self, id: str) -> None:
         """Make an object the active one; "" for none."""
@@ -162,7 +200,7 @@ class InteractiveSession:
 
     def clear(self) -> None:
         """Forget objects and clicks; this can be undone."""
-        self._do({"action": "clear"}, objects=(), clicks=(), active=BACKGROUND)
+        self._do({"action": "clear"}, objects=(), clicks=(), edits=(), active=BACKGROUND)
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
@@ -200,12 +238,16 @@ class InteractiveSession:
                 with self.step():
                     for each in actions:
                         self.replay(each)
-            case {"action": "add", "id": id, "name": name}:
-                self.add(name, id)
+            case {"action": "add", "id": id, "name": name, **more}:
+                self.add(name, id, **more.get("details", {}))
             case {"action": "click", "point": point, "id": id}:
                 self.click(point, id)
             case {"action": "rename", "id": id, "name": name}:
                 self.rename(id, name)
+            case {"action": "describe", "id": id, "details": details}:
+                self.describe(id, **details)
+            case {"action": "edit", "id": id, "points": str(points)}:
+                self.edit(id, points)
             case {"action": "remove" | "select" as verb, "id": id}:
                 getattr(self, verb)(id)
             case {"action": "undo" | "redo" | "clear" as verb}:
@@ -216,8 +258,11 @@ class InteractiveSession:
         return number_clicks(self.clicks, self.ids)
 
     def segment(self) -> Segmentation:
-        """The labels for the clicks so far; computed once for the same clicks, whatever came in between."""
-        return self.model.segment(self.library_clicks())
+        """The labels for the clicks and edits so far; computed once for the same, whatever came in between."""
+        if not self.edits:
+            return self.model.segment(self.library_clicks())
+        locked = frozenset(item.id for item in self.objects if item.locked)
+        return self._edited.result(self.model, EditedWork(tuple(self.ids), self.clicks, self.edits, locked))
 
     def recompute(self) -> None:
         """Nothing that was computed or stored counts any more."""

@@ -3,24 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
+from iseg3d_ros.interaction.point_edits import Edit
 
 BACKGROUND = ""
-FORMAT = 2
+FORMAT = 3  # 2 knew no edits, and of objects the names alone
+READABLE = (1, 2, FORMAT)
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class SessionObject:
-    """An object of the operator's: an id that never changes, and a name that may."""
+    """An object of the operator's: an id that never changes, a name that may, and what else is said of it.
+
+    `locked`: its points stay as they are. `attributes`: names and values in the order in which they were given.
+    """
 
     id: str
     name: str
+    category: str = ""
+    locked: bool = False
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def details(self) -> Json:
+        """What is said beside the name, as JSON; nothing where nothing is."""
+        said = {"category": self.category, "locked": self.locked, "attributes": dict(self.attributes)}
+        return {name: value for name, value in said.items() if value}
+
+
+def detailed(item: SessionObject, details: Json) -> SessionObject:
+    """The object with some details changed; ValueError for others than there are."""
+    changes: Json = {}
+    for name, value in details.items():
+        match name, value:
+            case "category", str():
+                changes[name] = limits.checked_name(value, "class")
+            case "locked", bool():
+                changes[name] = value
+            case "attributes", dict() if len(value) <= limits.ATTRIBUTES:
+                pairs = ((str(each), str(said)) for each, said in value.items())
+                changes[name] = tuple((limits.checked_name(each), limits.checked_name(said)) for each, said in pairs)
+            case _:
+                raise ValueError(f"Of an object nothing like {name}: {value!r} can be said.")
+    return replace(item, **changes)
 
 
 @dataclass(frozen=True)
@@ -31,6 +62,22 @@ class State:
     clicks: tuple[Click, ...] = ()
     active: str = BACKGROUND
     made: int = 0  # objects ever made here: ids are not used twice
+    edits: tuple[Edit, ...] = ()  # points by hand
+
+    def without(self, id: str) -> State:
+        """The state without an object, its clicks and its edits."""
+        gone = [place for place, click in enumerate(self.clicks) if click.id == id]
+        edits = (
+            replace(edit, after=edit.after - sum(place < edit.after for place in gone))
+            for edit in self.edits if edit.id != id
+        )  # fmt: skip
+        return replace(
+            self,
+            objects=tuple(item for item in self.objects if item.id != id),
+            clicks=tuple(click for click in self.clicks if click.id != id),
+            edits=tuple(edits),
+            active=BACKGROUND if self.active == id else self.active,
+        )
 
 
 def point_of(values: Sequence[float]) -> tuple[float, float, float]:
@@ -56,8 +103,8 @@ def from_json(content: Any) -> tuple[list[State], int]:
             states = [_old_state(item) for item in content["past"]]
             states += [_old_state(item) for item in (content["state"], *reversed(content["future"]))]
             return states, len(content["past"])
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is {content['format']}, this version reads 1 and {FORMAT}")
+        if content["format"] not in READABLE:
+            raise ValueError(f"its format is {content['format']}, this version reads {', '.join(map(str, READABLE))}")
         states = list(_follow(content["states"]))
         present = content["present"]
         if type(present) is not int or not 0 <= present < len(states):
@@ -70,13 +117,21 @@ def from_json(content: Any) -> tuple[list[State], int]:
 def _steps(states: Sequence[State]) -> Iterator[Json]:
     before = State()
     for state in states:
-        yield {
-            "objects": _change(before.objects, state.objects, lambda item: [item.id, item.name]),
+        step = {
+            "objects": _change(before.objects, state.objects, _object_row),
             "clicks": _change(before.clicks, state.clicks, lambda item: [*item.point, item.id]),
             "active": state.active,
             "made": state.made,
         }
+        if state.edits:
+            step["edits"] = _change(before.edits, state.edits, lambda edit: [edit.id, edit.after, edit.points])
+        yield step
         before = state
+
+
+def _object_row(item: SessionObject) -> list[Any]:
+    details = item.details()
+    return [item.id, item.name, details] if details else [item.id, item.name]
 
 
 def _change(before: tuple[Any, ...], now: tuple[Any, ...], plain: Any) -> list[Any]:
@@ -90,7 +145,11 @@ def _change(before: tuple[Any, ...], now: tuple[Any, ...], plain: Any) -> list[A
 def _follow(steps: Sequence[Json]) -> Iterator[State]:
     state = State()
     for step in steps:
-        objects = tuple(SessionObject(str(id), str(name)) for id, name in step["objects"][1])
+        objects = tuple(
+            detailed(SessionObject(str(id), str(name)), dict(*more)) for id, name, *more in step["objects"][1]
+        )
+        kept, rows = step.get("edits", [0, []])
+        edits = tuple(Edit(str(id), str(points), _count(after)) for id, after, points in rows)
         clicks = tuple(Click(point_of((x, y, z)), str(id)) for x, y, z, id in step["clicks"][1])
         state = _checked(
             State(
@@ -98,6 +157,7 @@ def _follow(steps: Sequence[Json]) -> Iterator[State]:
                 (*state.clicks[: _count(step["clicks"][0])], *clicks),
                 str(step["active"]),
                 int(step["made"]),
+                (*state.edits[: _count(kept)], *edits),
             )
         )
         yield state
@@ -118,7 +178,7 @@ def _old_state(values: Json) -> State:
 def _checked(state: State) -> State:
     """Refused where it does not hold together."""
     ids = {item.id for item in state.objects}
-    stray = {item.id for item in state.clicks} | {state.active} - {BACKGROUND}
+    stray = {click.id for click in state.clicks} | {edit.id for edit in state.edits} | {state.active}
     if stray - ids - {BACKGROUND} or len(ids) != len(state.objects):
         raise ValueError("its clicks and objects do not belong together")
     return state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
@@ -12,12 +12,10 @@ from torch import Tensor, nn
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import cpu_attention
-from iseg3d_ros.models.layers.affinity import Affinity, Judge, judge_of
 from iseg3d_ros.models.layers.attention import best_of_clicks, mean_of_clicks, sees
 from iseg3d_ros.models.layers.backbone import Backbone
 from iseg3d_ros.models.layers.click_attention import ClickAttention
 from iseg3d_ros.models.layers.encoded_scene import (
-    CoarseLevel,
     Encoded,
     EncodedCloud,
     Scale,
@@ -31,7 +29,6 @@ from iseg3d_ros.models.layers.encoded_scene import (
 from iseg3d_ros.models.layers.heads import MaskHead
 from iseg3d_ros.models.layers.losses import deep_loss, mean_losses
 from iseg3d_ros.models.layers.position_codes import FourierCode, unit_cube
-from iseg3d_ros.models.layers.propagation import STRIDE, Propagation
 from iseg3d_ros.models.layers.relation import Relation, relations
 from iseg3d_ros.models.settings import MOST_LAYERS, SMALL_ATTENTION, TINY_ATTENTION, ClickAttentionSettings, setting
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
@@ -62,11 +59,6 @@ class Agile3D(Network):
         self.attention = nn.ModuleList(self.click_attention(settings, count) for count in layers)
         self.head = MaskHead(width)
         self.relation = Relation(width, settings.relation_width) if settings.relation else None
-        self.affinity = Affinity(width, settings.affinity, settings.features) if settings.affinity else None
-        self.propagation: Propagation | None = None
-        if settings.relation and settings.propagation:
-            hidden, channels = settings.relation_width, settings.propagation
-            self.propagation = Propagation(hidden, width, settings.planes[5], channels)
 
     @staticmethod
     def layers_of(settings: Any) -> tuple[int, ...]:
@@ -87,8 +79,7 @@ class Agile3D(Network):
         all of them narrower): queries and points are of one width at every scale."""
         layers = [len(attention.layers) for attention in self.click_attentions()]
         sides = [(f"project.{h}", "out") for h in range(len(layers))] + [("head.mlp.2", "out")]
-        sides += [(f"attention.{h}.layers.{count - 1}.norm4", "channels") for h, count in enumerate(layers)]
-        return sides + [(f"affinity.{name}", "in") for name in ("of_sum", "of_difference") if self.affinity]
+        return sides + [(f"attention.{h}.layers.{count - 1}.norm4", "channels") for h, count in enumerate(layers)]
 
     # Encoding
 
@@ -101,11 +92,7 @@ class Agile3D(Network):
             EncodedCloud(cloud, tuple(of_cloud), (cloud.points.amax(0) - cloud.points.amin(0)).norm().clamp(min=1e-6))
             for cloud, *of_cloud in zip(clouds, *scales, strict=True)
         ]
-        coarse = None
-        if self.propagation is not None:
-            parent, features = parents(maps, STRIDE), levels[1].features
-            coarse = CoarseLevel(features, parent, children(parent, len(features)))
-        return Encoded(tuple(encoded), maps, coarse)
+        return Encoded(tuple(encoded), maps)
 
     def scale(self, h: int, level: SparseTensor, clouds: Sequence[VoxelCloud]) -> list[Scale]:
         """One scale of every cloud: projected features, positions, and the first layer's projections of them."""
@@ -130,24 +117,6 @@ class Agile3D(Network):
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         return [rows - start for rows, start in zip(whole, starts, strict=True)]
 
-    def add_affinity(self, hidden: int) -> None:
-        """Give a network that has none a classifier of neighbouring voxels, still to be trained."""
-        self.settings = replace(self.settings, affinity=hidden)
-        self.affinity = Affinity(len(self.head.norm.weight), hidden, self.settings.features)
-
-    def judges(self, encoded: Encoded) -> list[Judge | None]:
-        """For each cloud, a judge of its edges that takes and gives numpy; None where the settings leave it out."""
-        if self.affinity is None:
-            return [None] * len(encoded.clouds)
-        return [judge_of(self.affinity, cloud.scales[0].features, cloud.cloud) for cloud in encoded.clouds]
-
-    def same_object(self, encoded: EncodedCloud, first: Tensor, second: Tensor) -> Tensor | None:
-        """Logits that pairs of voxels are of one object; None where the settings leave it out."""
-        if self.affinity is None:
-            return None
-        logits: Tensor = self.affinity(encoded.scales[0].features, encoded.cloud, first, second)
-        return logits
-
     # Decoding
 
     def decode(
@@ -156,19 +125,17 @@ class Agile3D(Network):
         """Masks of every cloud; AGILE3D keeps no memory of earlier masks."""
         check_clicks(encoded, clicks)
         masks = previous or [None] * len(clicks)
-        drafts = [self.draft(*each) for each in zip(encoded.clouds, clicks, masks, strict=True)]
-        return self.spread(encoded, drafts)
+        return [self.masks(*each) for each in zip(encoded.clouds, clicks, masks, strict=True)]
 
-    def draft(self, encoded: EncodedCloud, clicks: Prompts, previous: Tensor | None) -> Draft:
-        """Masks of one cloud before they are spread."""
-        term, hidden = self.relate(encoded, clicks)
+    def masks(self, encoded: EncodedCloud, clicks: Prompts, previous: Tensor | None) -> Prediction:
+        """Masks of one cloud."""
+        term = self.relate(encoded, clicks)
         place = encoded.scales[0].position[clicks.voxel]
         refined = self.refine(encoded, clicks, place, term)
         similarity = refined.similarity(self.head.prototypes(refined.clicks))
         scores = best_of_clicks(similarity, self.query_labels(clicks), clicks.objects + 1)
         scores = scores if term is None else scores + term.T
-        scene = None if self.propagation is None else refined.scene()
-        return Draft(scores.T, [each.T for each in refined.layers], scene, hidden)
+        return Prediction(scores.T, tuple(each.T for each in refined.layers))
 
     def query_labels(self, clicks: Prompts) -> Tensor:
         """Labels of the learned background queries and of the clicks, as the tokens are ordered."""
@@ -196,45 +163,16 @@ class Agile3D(Network):
         """The relation term (labels, N) at a scale."""
         return term.T if scale.parent is None or scale.count is None else pool_mean(term, scale.parent, scale.count).T
 
-    def relate(self, encoded: EncodedCloud, clicks: Prompts) -> tuple[Tensor | None, Tensor | None]:
-        """The relation term (V, labels), and what propagation wants of it; None where the settings leave it out."""
+    def relate(self, encoded: EncodedCloud, clicks: Prompts) -> Tensor | None:
+        """The relation term (V, labels); None where the settings leave it out."""
         if self.relation is None:
-            return None, None
+            return None
         scene, labels = encoded.scales[0].features, clicks.objects + 1
         objects = mean_of_clicks(scene[clicks.voxel], clicks.label, labels)
-        terms, kept = [], []
-        for part in parts(len(scene), labels, scene.device):
-            pairs = relations(encoded.cloud, scene, clicks, encoded.extent, part)
-            term, hidden = self.relation(scene[part], objects, pairs)
-            terms.append(term)
-            kept.append(hidden if self.propagation is None else self.propagation.of_relation(hidden))
-        return torch.cat(terms), None if self.propagation is None else torch.cat(kept)
-
-    def spread(self, encoded: Encoded, drafts: list[Draft]) -> list[Prediction]:
-        """The drafts' masks, spread along the surface of all clouds at once where the settings ask for it."""
-        if self.propagation is None or encoded.coarse is None:
-            return [draft.prediction() for draft in drafts]
-        coarse, labels = encoded.coarse, max(draft.logits.shape[1] for draft in drafts)
-        related = torch.cat([pad(draft.hidden, labels) for draft in drafts])
-        probability = torch.cat([pad(draft.logits.softmax(1), labels) for draft in drafts])
-        local = self.propagation.spread(
-            pool_mean(related, coarse.parent, coarse.count),
-            pool_mean(probability, coarse.parent, coarse.count),
-            coarse.features,
-            encoded.maps,
-        )
-        parent = coarse.parent.split([len(draft.logits) for draft in drafts])
-        return [self.finish(draft, local, rows) for draft, rows in zip(drafts, parent, strict=True)]
-
-    def finish(self, draft: Draft, local: Tensor, rows: Tensor) -> Prediction:
-        """A draft with its local classifiers' scores added; the draft itself is one more intermediate mask."""
-        assert self.propagation is not None and draft.scene is not None
-        labels, scene = draft.logits.shape[1], draft.scene
-        added = [
-            self.propagation.classify(local[rows[part], :labels], scene[part])
-            for part in parts(len(rows), labels, rows.device)
-        ]
-        return Prediction(draft.logits + torch.cat(added), (*draft.layers, draft.logits), draft.variance)
+        return torch.cat([
+            self.relation(scene[part], objects, relations(encoded.cloud, scene, clicks, encoded.extent, part))
+            for part in parts(len(scene), labels, scene.device)
+        ])
 
     def loss(
         self,
@@ -273,31 +211,9 @@ class Refined:
         return total
 
 
-@dataclass(frozen=True)
-class Draft:
-    """One cloud's masks (V, labels) before propagation, with what propagation needs."""
-
-    logits: Tensor
-    layers: list[Tensor]
-    scene: Tensor | None
-    hidden: Tensor | None
-    variance: Tensor | None = None
-
-    def prediction(self) -> Prediction:
-        """The masks as they are."""
-        return Prediction(self.logits, tuple(self.layers), self.variance)
-
-
 def between(coarse: Scale, fine: Scale, values: Tensor) -> Tensor:
     """A scale's values (labels, N), given to the voxels of a finer one."""
     if coarse.parent is None or fine.parent is None or fine.count is None:
         return coarse.columns(values)
     rows = coarse.parent.new_zeros(len(fine.count)).scatter(0, fine.parent, coarse.parent)
     return values.index_select(1, rows)
-
-
-def pad(values: Tensor | None, labels: int) -> Tensor:
-    """Zeros for the objects that another cloud of the batch has and this one has not."""
-    assert values is not None
-    extra = labels - values.shape[1]
-    return values if extra == 0 else torch.cat([values, values.new_zeros(len(values), extra, *values.shape[2:])], 1)

@@ -26,6 +26,7 @@ from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.models.settings import ModelSettings
 from iseg3d_ros.models.weights_check import check_manifest, from_a_stranger, load_file
 
+RETIRED = ("propagation", "affinity")  # settings that no network has any more; in older files they are mostly off
 FORMAT = 2  # 1, of version 0.1, listed the settings of all networks: see `settings_of_first_format`
 HEADER_LIMIT = 4 << 20  # bytes; ours have about a hundred kilobytes
 DTYPES = {"F16": 2, "F32": 4, "I64": 8}
@@ -148,6 +149,8 @@ def read_header(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]
     check_card(path, card)
     if card["format"] == 1:
         card |= {"format": FORMAT, "settings": settings_of_first_format(card["settings"])}
+    off = {name for name in RETIRED if not card["settings"].get(name, True)}
+    card["settings"] = {name: value for name, value in card["settings"].items() if name not in off}
     return card, shapes
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize, one_hot
 
 from iseg3d_ros.clicks import Prompts
-from iseg3d_ros.models.agile3d import Agile3D, Draft
+from iseg3d_ros.models.agile3d import Agile3D
+from iseg3d_ros.models.base import Prediction
 from iseg3d_ros.models.layers import cpu_attention
 from iseg3d_ros.models.layers.attention import ClickLayer, SceneProjections, best_of_clicks
 from iseg3d_ros.models.layers.click_attention import ClickAttention
@@ -98,7 +99,6 @@ class Process:
     scene: Tensor
     term: Tensor | None
     layers: list[Tensor]
-    hidden: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class NPISeg3D(Agile3D):
         """NPISeg3D's order of layers."""
         return ProcessAttention(settings, layers)
 
-    def draft(self, encoded: EncodedCloud, clicks: Prompts, previous: Tensor | None) -> Draft:
+    def masks(self, encoded: EncodedCloud, clicks: Prompts, previous: Tensor | None) -> Prediction:
         """Mean mask over samples from the prior, and its variance where no gradient is kept."""
         process = self.process(encoded, clicks, previous)
         generator = torch.Generator(process.scene.device).manual_seed(self.seed)
@@ -153,25 +153,22 @@ class NPISeg3D(Agile3D):
             process.prototypes, process.label, prior.sample(self.settings.samples, generator)
         )
         variance = None if torch.is_grad_enabled() else self.variance(process, modulated)
-        return self.as_draft(process, self.mean_scores(process, modulated), variance)
+        layers = tuple(each.T for each in process.layers)
+        return Prediction(self.mean_scores(process, modulated).T, layers, variance)
 
     def process(self, encoded: EncodedCloud, clicks: Prompts, previous: Tensor | None) -> Process:
         """Attention over the scene with the previous mask added to it."""
         if self.previous is not None and previous is not None:
             scale = self.previous(encoded.scales[0], self.click_attentions()[0].first(), previous)
             encoded = replace(encoded, scales=(scale,))
-        term, hidden = self.relate(encoded, clicks)
+        term = self.relate(encoded, clicks)
         refined = self.refine(encoded, clicks, encoded.scales[0].position[clicks.voxel], term)
         prototypes, label = self.head.prototypes(refined.clicks), self.query_labels(clicks)
-        return Process(prototypes, label, clicks.objects + 1, refined.scene(), term, refined.layers, hidden)
+        return Process(prototypes, label, clicks.objects + 1, refined.scene(), term, refined.layers)
 
     def prior_scene(self, process: Process) -> Gaussian:
         """p(z_s | X_C)."""
         return self.latents.of_scene(process.prototypes, process.label, process.labels)
-
-    def as_draft(self, process: Process, scores: Tensor, variance: Tensor | None = None) -> Draft:
-        """Scores (labels, V) as masks."""
-        return Draft(scores.T, [s.T for s in process.layers], process.scene, process.hidden, variance)
 
     # The mask head: Eqs. 11, 13 and 14
 
@@ -217,24 +214,17 @@ class NPISeg3D(Agile3D):
         """Segmentation loss under the posterior, deterministic branches, and the two KL terms."""
         check_clicks(encoded, clicks)
         masks = previous or [None] * len(clicks)
-        parts_of_loss, drafts = [], []
+        losses = []
         for cloud, c, target, mask in zip(encoded.clouds, clicks, targets, masks, strict=True):
             weight = click_weights(cloud.cloud, c, self.settings.click_radius * cloud.cloud.size)
             process = self.process(cloud, c, mask)
-            scores, losses = self.bound(process, target, weight, generator)
-            drafts.append((self.as_draft(process, scores), target, weight))
-            parts_of_loss.append(losses)
-        if self.propagation is not None:
-            predictions = self.spread(encoded, [draft for draft, _, _ in drafts])
-            for losses, prediction, (_, target, weight) in zip(parts_of_loss, predictions, drafts, strict=True):
-                spread = mask_loss(prediction.logits, target, weight, self.settings)
-                losses |= {"total": losses["total"] + spread, "mask": spread.detach()}
-        return mean_losses(parts_of_loss)
+            losses.append(self.bound(process, target, weight, generator))
+        return mean_losses(losses)
 
     def bound(
         self, process: Process, target: Tensor, weight: Tensor, generator: torch.Generator | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean scores under the posterior and one cloud's loss, Eq. 10."""
+    ) -> dict[str, Tensor]:
+        """One cloud's loss, Eq. 10."""
         points, label = self.target_set(target, process.labels, generator)
         prototypes = self.head.prototypes(process.scene[points])
         posterior_scene = self.latents.of_scene(prototypes, label, process.labels)
@@ -257,8 +247,7 @@ class NPISeg3D(Agile3D):
         deep = [loss(scores) for scores in process.layers]
         kl_weight = self.settings.kl_weight * (0.1 + 0.9 * self.progress)
         total = bound + DETERMINISTIC * (context + loss(of_targets)) + sum(deep) + kl_weight * divergence
-        losses = {"total": total, "mask": bound.detach(), "divergence": divergence.detach()}
-        return self.mean_scores(process, modulated), losses
+        return {"total": total, "mask": bound.detach(), "divergence": divergence.detach()}
 
     def target_set(
         self, target: Tensor, labels: int, generator: torch.Generator | None

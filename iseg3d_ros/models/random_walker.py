@@ -22,7 +22,6 @@ from torch import Tensor
 
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
-from iseg3d_ros.models.layers.affinity import Judge
 from iseg3d_ros.models.voxel_graph import (
     Floats,
     RandomWalkerSettings,
@@ -58,9 +57,9 @@ class RandomWalker(Network):
     def __init__(self, settings: RandomWalkerSettings | None = None) -> None:
         super().__init__(settings or RandomWalkerSettings())
 
-    def encode(self, clouds: Sequence[VoxelCloud], judges: Sequence[Judge | None] | None = None) -> list[Walks]:
-        """Build and factorise each cloud's graph; a judge of its edges makes those that it doubts harder to cross."""
-        return [self._encode(cloud, judge) for cloud, judge in zip(clouds, judges or [None] * len(clouds), strict=True)]
+    def encode(self, clouds: Sequence[VoxelCloud]) -> list[Walks]:
+        """Build and factorise each cloud's graph."""
+        return [self._encode(cloud) for cloud in clouds]
 
     def decode(
         self, encoded: Sequence[Walks], clicks: Sequence[Prompts], previous: Sequence[Tensor | None] | None = None
@@ -68,19 +67,17 @@ class RandomWalker(Network):
         """Log-probabilities of background and objects, from all clicks of each cloud."""
         return [self._decode(walks, given) for walks, given in zip(encoded, clicks, strict=True)]
 
-    def _encode(self, cloud: VoxelCloud, judge: Judge | None) -> Walks:
+    def _encode(self, cloud: VoxelCloud) -> Walks:
         geometry, settings = VoxelGeometry.of(cloud), self.settings
         support = supporting_surface(geometry.points, geometry.normals, geometry.size)
         tree, hubs = cKDTree(geometry.means), hub_edges(geometry, settings)
-        edges = neighbour_edges(geometry, tree, support, judge, settings) + hubs
-        indoors = judge is not None and len(hubs.first) > 0
-        death = settings.death_indoors if indoors else settings.death
-        rates = np.full(max(len(support), int(hubs.second.max(initial=0)) + 1), death)
+        edges = neighbour_edges(geometry, tree, support, settings) + hubs
+        rates = np.full(max(len(support), int(hubs.second.max(initial=0)) + 1), settings.death)
         rates[: len(support)] += settings.death_on_support * support
 
         @lru_cache(maxsize=2)
         def solver(ground: bool) -> Callable[[Floats], Floats]:
-            return factorised(edges, np.full_like(rates, death) if ground else rates)
+            return factorised(edges, np.full_like(rates, settings.death) if ground else rates)
 
         solver(False)
         return Walks(geometry, support, tree, solver)

@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from typing import Any, ClassVar, TypeVar
 
 PRESETS = ("paper", "small", "tiny")
-FEATURE_WIDTH = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}  # channels of each voxel feature
+# Channels of each voxel feature; `position`, metres from the cloud's corner, is of two papers' inputs.
+FEATURE_WIDTH = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3, "position": 3}
 MOST = 4096  # no width of ours comes near; keeps a hostile header from asking for memory
 MOST_LAYERS = 64  # … or for time
 
@@ -104,16 +105,12 @@ class QuerySettings(ModelSettings):
 class ClickAttentionSettings(QuerySettings):
     """Of networks with AGILE3D's click attention.
 
-    `propagation` (channels; 0 leaves it out, as every preset does) lets the relation term spread along the surface by a
-    few sparse convolutions at a coarse scale, one feature set an object; in short trainings it cost more than it gave.
     `dice` names the overlap loss: "point" is the papers' per-point form, 1 - p(true label); "code" the same with the
     public code's zero where the point is confidently wrong; "object" the usual soft Dice of each object.
     """
 
     background_queries: int = 10
     clicks_in_time: int = 200  # entries of the click-order code; later clicks share the last one
-    propagation: int = 0
-    affinity: int = 0  # hidden units of the classifier of neighbouring voxels that leads the random walker; 0: none
     dice: str = setting("point", one_of=("point", "code", "object"))
     click_radius: float = 6.0  # voxels within which a click raises a point's weight: 0.3 m at the papers' 5 cm
 
@@ -147,8 +144,8 @@ def check_value(name: str, kind: str, value: Any, most: int) -> None:
             raise ValueError(f"the setting {name} is {value!r}, but must hold whole numbers from 1 on")
 
 
-# Our presets' shares: every voxel feature, and smaller sizes
-OURS: dict[str, Any] = {"features": tuple(FEATURE_WIDTH), "momentum": 0.05}
+# Our presets' shares: every voxel feature that does not depend on the cloud's place, and smaller sizes
+OURS: dict[str, Any] = {"features": ("rgb", "has_colour", "one", "offset", "normal"), "momentum": 0.05}
 SMALL: dict[str, Any] = OURS | {
     "stem": 24,
     "stem_kernel": 3,  # a fifth of the stem's cost; the first level's blocks see as far

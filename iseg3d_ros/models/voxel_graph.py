@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.layers.affinity import Judge
+from iseg3d_ros.models.factors import Factors
 from iseg3d_ros.models.room_planes import is_room, room_planes_of, usual_colours
 from iseg3d_ros.preprocessing.up_direction import dominant_plane
 
@@ -38,7 +36,6 @@ class RandomWalkerSettings:
     floor: float = 1e-3  # what remains of an edge across anything: parts hidden from each other stay connected
     contact: float = 0.03  # factor on edges between the supporting surface and what stands on it
     death: float = 1e-5
-    death_indoors: float = 1e-4  # … between walls, where a judge keeps objects whole
     death_on_support: float = 1.0
     rest: float = 0.4  # how much a dead walker counts as background off the supporting surface
     ground: float = 0.018  # voxel edge in metres from which the support may be an object itself: a floor, not a table
@@ -46,11 +43,6 @@ class RandomWalkerSettings:
     least_patch: int = 5  # … or, around a stray point without a smooth patch, what is nearest
     cut_off: float = 3.0  # resistance between a patch and its object, in edges, from which it is not held
     correction: float = 0.5  # … a later click on the same object a smaller one: it is there for a detail
-    # Where a trained judge says whether two voxels are of one object:
-    learned: float = 4.0  # per nat of its doubt
-    sure: float = 2.0  # logit above which there is none
-    judged_reach: float = 3.0  # voxel edges: it learned from near pairs, and knows nothing of a LiDAR's far rings
-    judged_floor: float = 1e-4  # instead of `floor`
     # In a room, a hub ties each wall, the floor and the ceiling together, wherever something stands before them:
     outdoors: float = 0.09  # voxel edge in metres from which a cloud is a street's or a yard's
     hold: float = 0.1  # weight of a voxel's edge to its hub
@@ -93,26 +85,19 @@ class Edges:
 
 
 def neighbour_edges(
-    geometry: VoxelGeometry,
-    tree: cKDTree,
-    support: NDArray[np.bool_],
-    judge: Judge | None,
-    settings: RandomWalkerSettings,
+    geometry: VoxelGeometry, tree: cKDTree, support: NDArray[np.bool_], settings: RandomWalkerSettings
 ) -> Edges:
-    """Edges between near voxels, hard to cross over a concave bend, a change of colour, or a judge's doubt."""
+    """Edges between near voxels, hard to cross over a concave bend or a change of colour."""
     first, second, distance = nearest_pairs(tree, settings.neighbours)
-    exponent, floor = resistance(geometry, first, second, distance / geometry.size, settings), settings.floor
-    if judge is not None:
-        known, floor = distance < settings.judged_reach * geometry.size, settings.judged_floor
-        exponent = exponent + settings.learned * known * np.logaddexp(0, settings.sure - judge(first, second))
-    weight = np.exp(-exponent) + floor * np.exp(-distance / geometry.size)
+    exponent = resistance(geometry, first, second, distance / geometry.size, settings)
+    weight = np.exp(-exponent) + settings.floor * np.exp(-distance / geometry.size)
     return Edges(first, second, weight * np.where(support[first] != support[second], settings.contact, 1.0))
 
 
 def resistance(
     geometry: VoxelGeometry, first: Rows, second: Rows, distance: Floats, settings: RandomWalkerSettings
 ) -> Floats:
-    """What makes each edge hard to cross, in nats, without a judge; `distance` in voxel edges."""
+    """What makes each edge hard to cross, in nats; `distance` in voxel edges."""
     bends = bends_seen if geometry.single_view else bends_of_unknown_side
     bend = bends(first, second, geometry.means, geometry.normals, settings.convex)
     change = np.abs(geometry.colours[first] - geometry.colours[second]).sum(axis=1)
@@ -138,13 +123,10 @@ def factorised(edges: Edges, death: Floats) -> Callable[[Floats], Floats]:
     both = half + half.T
     degree = np.asarray(both.sum(axis=1)).ravel()
     matrix = (sparse.diags(degree + death) - both).tocsc()
-    symmetric = {"SymmetricMode": True}  # positive definite: pivots stay on the diagonal
-    factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric)
-    lock = threading.Lock()
+    factors = Factors(matrix)
 
     def solve(right: Floats) -> Floats:
-        with lock:
-            return factors.solve(np.pad(right, (0, count - len(right))))[: len(right)]
+        return factors.solve(np.pad(right, (0, count - len(right))))[: len(right)]
 
     return solve
 

@@ -1,4 +1,4 @@
-"""What a network sees of each voxel: colour, its place in the voxel, its normal."""
+"""What a network sees of each voxel: colour, its place in the voxel and in the cloud, its normal."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from scipy import sparse
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.preprocessing.voxels import Voxels, lowest, mean_per_voxel, upper_neighbours, voxelise
 
-WIDTHS = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3}
-FEATURES = tuple(WIDTHS)
+WIDTHS = {"rgb": 3, "has_colour": 1, "one": 1, "offset": 3, "normal": 3, "position": 3}
+FEATURES = ("rgb", "has_colour", "one", "offset", "normal")  # of our own networks
 NORMAL_RADIUS = 2  # cells: the neighbourhood of 5³ voxels
 CHUNK = 4096  # normals found at once: what stays in a near cache
 
@@ -88,7 +88,7 @@ def network_view(cells: Cells, names: Sequence[str]) -> VoxelCloud:
 def _check(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in WIDTHS]
     if unknown:
-        raise ValueError(f"There is no feature called {unknown[0]!r}; the features are {', '.join(FEATURES)}.")
+        raise ValueError(f"There is no feature called {unknown[0]!r}; the features are {', '.join(WIDTHS)}.")
 
 
 def _feature(name: str, cells: Cells) -> NDArray[np.float32]:
@@ -100,6 +100,8 @@ def _feature(name: str, cells: Cells) -> NDArray[np.float32]:
         return np.ones((len(cells.voxels), 1), np.float32)
     if name == "offset":
         return cells.offsets
+    if name == "position":
+        return (cells.means * cells.voxels.size).astype(np.float32)
     return upward(cells.normals)
 
 

@@ -1,4 +1,4 @@
-"""Calibration scenes: crops of synthetic scenes with one click an object."""
+"""Calibration scenes: crops of training scenes with one click an object."""
 
 from __future__ import annotations
 
@@ -24,12 +24,19 @@ def calibration(
     device: str = "cpu",
     kinds: Collection[str] = (),
 ) -> Calibration:
-    """`count` crops, drawn as in training (of some `kinds` only, if named), with the simulated user's first clicks."""
+    """`count` crops of made scenes (of some `kinds` only, if named), with the simulated user's first clicks."""
+    data = replace(DataConfig(), scenes=tuple(folders))
+    data = replace(data, mixture=_present(data, kinds or tuple(data.mixture)))
+    return calibration_of(network, data, count, voxels, seed, device)
+
+
+def calibration_of(
+    network: Any, data: DataConfig, count: int, voxels: int, seed: int, device: str = "cpu"
+) -> Calibration:
+    """`count` crops, drawn as in training, with the simulated user's first clicks."""
     if count < 1 or voxels < 100:
         raise ValueError(f"Calibration needs at least one scene and 100 voxels of it, not {count} and {voxels}.")
-    data = replace(DataConfig(), scenes=tuple(folders), max_voxels=voxels)
-    data = replace(data, mixture=_present(data, kinds or tuple(data.mixture)))
-    crops = Crops(data, AugmentConfig(), network.settings.features, seed, 1, count)
+    crops = Crops(replace(data, max_voxels=voxels), AugmentConfig(), network.settings.features, seed, 1, count)
     samples = [crops[index][0].to(device) for index in range(count)]
     return [(s.cloud, _clicks(s, seed + k), s.labels) for k, s in enumerate(samples)]
 

@@ -41,7 +41,7 @@ class PruneConfig:
 def prune(network: Any, scenes: Calibration, config: PruneConfig, found: Dependencies | None = None) -> nn.Module:
     """A smaller copy of a trained network, itself left as it was; `found` saves the trace if it was made before."""
     network = copy.deepcopy(network).eval()
-    found = found or dependencies(network, forward(network, *surroundings(*scenes[0][:2])))
+    found = found or dependencies_of(network, scenes)
     if config.criterion == "taylor":
         accumulate_gradients(network, scenes, config.compensate)
     scores = importance(network, found, config.criterion, config.seed)
@@ -50,6 +50,23 @@ def prune(network: Any, scenes: Calibration, config: PruneConfig, found: Depende
     network.zero_grad(set_to_none=True)
     shrink(network, found, keep)
     return network
+
+
+def dependencies_of(network: Any, scenes: Calibration) -> Dependencies:
+    """The trace of a network, on a few voxels of the first scene."""
+    return dependencies(network, forward(network, *surroundings(*scenes[0][:2])))
+
+
+def count_of(text: str) -> int:
+    """5.7M, 800k or a plain number."""
+    scale = {"M": 1e6, "m": 1e6, "k": 1e3, "K": 1e3}.get(text[-1:], 1.0)
+    try:
+        count = round(float(text if scale == 1.0 else text[:-1]) * scale)
+    except (ValueError, OverflowError):
+        count = 0
+    if count < 1:
+        raise ValueError(f"--parameters takes a number such as 5.7M or 800k, but got {text!r}.")
+    return count
 
 
 def surroundings(cloud: VoxelCloud, clicks: Prompts, most: int = 600) -> tuple[VoxelCloud, Prompts]:

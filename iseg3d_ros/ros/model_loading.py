@@ -7,11 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.scene_model import SceneModel
@@ -35,45 +33,15 @@ def load_model(
     wanted = str(Path(settings.weights).expanduser()) if settings.weights else settings.model or None
     predictor = Predictor.load(
         wanted, settings.device, settings.voxel_size or None, None, settings.max_voxels or None,
-        settings.precision, settings.memory_share,
+        settings.precision, settings.memory_share, settings.adapt, samples=settings.samples or None,
+        seed=settings.seed if settings.samples else None,
     )  # fmt: skip
     predictor.say = warn
-    if settings.adapt:
-        predictor.network = adapting(predictor)
     _warm_up(predictor)
     say(f"model {predictor.name} is ready after {time.perf_counter() - start:.1f} s")
     session = InteractiveSession(predictor)
     session.model = SceneModel(predictor, warn)
     return session
-
-
-def adapting(predictor: Predictor) -> Any:
-    """The predictor's network, wrapped so that it learns from the operator's corrections while they are given.
-
-    Of a network that is asked together with the random walker only the network learns.
-    """
-    from iseg3d_ros.models.ensemble import NetworkWithWalker
-
-    network = predictor.network
-    if isinstance(network, NetworkWithWalker):
-        return NetworkWithWalker(_adapted(network.network), network.share)
-    if not predictor.parameters:
-        raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
-    return _adapted(network)
-
-
-def _adapted(network: Any) -> Any:
-    from iseg3d_ros.models.adaptation import Adapted, AdaptedScene
-
-    class Judging(Adapted):
-        """Whose judgement of neighbours, where the network has learned one, still leads the walker."""
-
-        def judges(self, encoded: AdaptedScene) -> Any:
-            """The wrapped network's."""
-            judged: Any = self.network
-            return judged.judges(encoded.encoded)
-
-    return Judging(network) if hasattr(network, "judges") else Adapted(network)
 
 
 def _warm_up(predictor: Predictor) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
@@ -79,6 +79,8 @@ class Running:
 class Segmenter(LifecycleNode):
     """Configure: load the weights, warm up, advertise. Activate: subscribe, begin. Deactivate keeps the work."""
 
+    _group: CallbackGroup | None = None
+
     def __init__(self) -> None:
         super().__init__("segmenter")
         declare(self, SegmenterSettings)
@@ -92,6 +94,11 @@ class Segmenter(LifecycleNode):
         self._loading: Answer[InteractiveSession] | None = None
         self._service_change_state.callback_group = ReentrantCallbackGroup()  # it waits for the model
 
+    @property
+    def default_callback_group(self) -> CallbackGroup:
+        """A new one each time that it is configured: rclpy's groups never forget what was made in them."""
+        return self._group or super().default_callback_group
+
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -103,6 +110,7 @@ class Segmenter(LifecycleNode):
         except (ValueError, RuntimeError, OSError, ImportError) as error:
             self.get_logger().error(f"cannot configure: {error}")
             return FAILURE
+        self._group = MutuallyExclusiveCallbackGroup()
         frames = frames_of(self)
         intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
         poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
@@ -169,7 +177,7 @@ class Segmenter(LifecycleNode):
             self._parts.action.close()
             self._parts.outputs.close()
             self._parts.frames.close()
-            self._parts = None
+            self._parts = self._group = None
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -326,8 +334,10 @@ class Segmenter(LifecycleNode):
         self.notify_operator(f"a cloud could not be segmented: {error}")
 
     def _wake(self) -> None:
-        if self.executor is not None:
-            self.executor.wake()
+        executor = self.executor
+        if executor is not None:
+            with contextlib.suppress(AttributeError):  # it is being shut down meanwhile, and has forgotten its guard
+                executor.wake()
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -40,6 +40,9 @@ class SegmenterSettings:
         False,
         "Adapt the network to the operator's clicks while they are given (networks that can only); slower per click.",
     )
+    samples: int = parameter(
+        0, "Samples of a network that samples (npiseg3d); 0: as many as its weights say.", low=0, high=1000
+    )
     seed: int = parameter(0, "Seed of everything that is random, so that a run can be repeated.", low=0)
     # The scene.
     inputs: str = parameter(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from iseg3d_ros.training.config import AugmentConfig
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
+Labels = NDArray[np.int32]
+BRIDGED = 40_000  # points among which neighbours of other objects are looked for
 
 
 def geometry(xyz: Floats, size: float, config: AugmentConfig, rng: np.random.Generator) -> Floats:
@@ -42,9 +45,9 @@ def thin(count: int, config: AugmentConfig, rng: np.random.Generator) -> NDArray
 
 
 def relit(
-    rgb: Bytes | None, xyz: Floats, instance: NDArray[np.int32], config: AugmentConfig, rng: np.random.Generator
+    rgb: Bytes | None, xyz: Floats, instance: Labels, size: float, config: AugmentConfig, rng: np.random.Generator
 ) -> Bytes | None:
-    """Light that falls off over metres, a cast, and objects' mean colours drawn towards one palette."""
+    """Light that falls off over some ten voxels, a cast, and objects' mean colours drawn towards one palette."""
     if rgb is None or config.relight == 0 or rng.random() >= config.relight:
         return rgb
     values = rgb.astype(np.float32) / 255
@@ -54,20 +57,61 @@ def relit(
     palette = means[rng.integers(len(ids), size=3)]
     nearest = palette[np.linalg.norm(means[:, None] - palette, axis=2).argmin(1)]
     values += ((nearest - means) * rng.uniform(0, 0.8, (len(ids), 1)))[index].astype(np.float32)
-    extent = float(np.ptp(xyz, axis=0).max()) + 1e-6
-    light = np.zeros(len(xyz), np.float32)
-    for _ in range(3):
-        wave = rng.normal(size=3).astype(np.float32)
-        wave *= 2 * np.pi / (extent * rng.uniform(0.4, 1.5)) / np.linalg.norm(wave)
-        light += np.float32(rng.uniform(0.02, 0.2)) * np.sin(xyz @ wave + np.float32(rng.uniform(0, 6.3)))
+    strength = rng.uniform(0.05, 0.5)
+    light = strength * (0.8 * _waves(xyz, 9 * size, rng) + 0.6 * _waves(xyz, 22 * size, rng)) - strength**2 / 2
     cast = np.exp(rng.normal(0, 0.08) * np.array([1, 0, -1], np.float32) + np.array([0.06, 0, -0.06], np.float32))
     return (np.clip(values * np.exp(light)[:, None] * cast, 0, 1) * 255).astype(np.uint8)
+
+
+def _waves(xyz: Floats, length: float, rng: np.random.Generator, count: int = 12) -> Floats:
+    """A smooth field over space of mean square one, that changes within about `length`."""
+    directions = rng.normal(0, 1 / (length * rng.uniform(0.6, 1.6)), (3, count)).astype(np.float32)
+    phases = rng.uniform(0, 2 * np.pi, count).astype(np.float32)
+    field = np.cos(xyz @ directions + phases) @ rng.normal(0, 1, count).astype(np.float32)
+    return (field / np.sqrt((field**2).mean() + 1e-9)).astype(np.float32)
+
+
+def bridged(
+    xyz: Floats, rgb: Bytes | None, instance: Labels, size: float, config: AugmentConfig, rng: np.random.Generator
+) -> tuple[Floats, Bytes | None, Labels]:
+    """Contacts as in a fused mesh: where objects are near, points between them, each of the object it begins at."""
+    if config.bridge == 0 or rng.random() >= config.bridge:
+        return xyz, rgb, instance
+    asked = np.sort(rng.permutation(len(xyz))[:BRIDGED])
+    tree, reach = cKDTree(xyz[asked]), size * rng.uniform(0.6, 2.0)
+    away, near = tree.query(xyz[asked], k=12, distance_upper_bound=reach)
+    other = np.isfinite(away)
+    other &= instance[asked][np.where(other, near, 0)] != instance[asked][:, None]
+    begin = np.flatnonzero(other.any(1))
+    begin = begin[rng.random(len(begin)) < rng.uniform(0.4, 1.0)]
+    end = asked[near[begin, other[begin].argmax(1)]]
+    begin = asked[begin]
+    shares = np.repeat(np.array([0.2, 0.45], np.float32), len(begin))[:, None]
+    begin, end = np.tile(begin, 2), np.tile(end, 2)
+    points = xyz[begin] + shares * (xyz[end] - xyz[begin])
+    if rgb is not None:
+        mixed = np.where(shares < 0.4, rgb[begin], 0.6 * rgb[begin] + 0.4 * rgb[end]).astype(np.uint8)
+        rgb = np.concatenate([rgb, mixed])
+    return np.concatenate([xyz, points]), rgb, np.concatenate([instance, instance[begin]])
+
+
+def without_ceiling(
+    instance: Labels, classes: tuple[str, ...], config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.bool_] | None:
+    """Which points stay where the ceiling is left out, as in most scans of rooms; None where it stays."""
+    ceilings = [number for number, name in enumerate(classes, 1) if "ceiling" in name.lower()]
+    if not ceilings or rng.random() >= config.drop_ceiling:
+        return None
+    kept: NDArray[np.bool_] = ~np.isin(instance, ceilings)
+    return kept
 
 
 def colour(rgb: Bytes | None, config: AugmentConfig, rng: np.random.Generator) -> Bytes | None:
     """Gain and offset per channel, gamma, grey at times, noise; or no colour at all."""
     if rgb is None or rng.random() < config.colour_dropout:
         return None
+    if config.colour_jitter == 0:
+        return rgb
     values = rgb.astype(np.float32) / 255
     if rng.random() < 0.1:
         values = np.repeat(values.mean(1, keepdims=True), 3, 1)

@@ -16,11 +16,13 @@ from torch.utils.data import DataLoader, Subset
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D
 from iseg3d_ros.training import distributed, state
+from iseg3d_ros.training.best import Best
 from iseg3d_ros.training.config import TrainConfig
 from iseg3d_ros.training.dialogues import DialogueStep
 from iseg3d_ros.training.log import Log
 from iseg3d_ros.training.samples import Crops, TrainingSample
 from iseg3d_ros.training.schedule import learning_rate, make_optimiser
+from iseg3d_ros.training.sources import in_steps
 from iseg3d_ros.training.start import first_network
 from iseg3d_ros.training.step import Step
 from iseg3d_ros.training.validate import validate
@@ -31,14 +33,14 @@ SEED_STRIDE = 1_000_003  # spreads the seeds of neighbouring runs
 def train(config: TrainConfig, *, stop_after: int | None = None) -> Path:
     """Train one network, resuming where an earlier call stopped; gives the file of averaged weights."""
     world = distributed.join()
-    weights = _trained(config, world, stop_after)
+    weights = _trained(in_steps(config), world, stop_after)
     distributed.leave()
     return weights
 
 
 def _trained(config: TrainConfig, world: distributed.World, stop_after: int | None) -> Path:
     """The loop itself; what holds on to the group goes with it, before the group is left (see `leave`)."""
-    device = _device(config, world)
+    device = device_of(config, world)
     network = first_network(config).to(device)
     average = state.Average(network, config.optimiser.ema)
     optimiser = make_optimiser(network, config.optimiser)
@@ -47,12 +49,15 @@ def _trained(config: TrainConfig, world: distributed.World, stop_after: int | No
     progress = state.Progress()
     if (out / "state.safetensors").exists():
         progress = state.restore(out / "state.safetensors", network, average, optimiser)
-    step = _parallel(_step(network, config), world, device)
+    step = _parallel(step_of(network, config), world, device)
     log = Log(out, config) if world.first else None
+    best = Best(out, config.patience, average)
+    if log and config.patience and not best.scores:
+        best.take(0, _validated(config, network, average, device))
     started, saved = time.monotonic() - progress.seconds, time.monotonic()
     last = min(config.steps, stop_after or config.steps)
     for batch in _batches(config, network, progress.step, world):
-        if progress.step >= last or _done(config, progress) >= 1:
+        if progress.step >= last or _done(config, progress) >= 1 or best.over:
             break
         rate = learning_rate(_done(config, progress), config.optimiser)
         if hasattr(network, "progress"):  # NPISeg3D's KL weight grows with it
@@ -67,21 +72,25 @@ def _trained(config: TrainConfig, world: distributed.World, stop_after: int | No
                 state.save(out / "state.safetensors", network, average, optimiser, progress)
                 saved = time.monotonic()
             if progress.step % config.validate_steps == 0:
-                log.validation(progress, _validated(config, network, average, device))
+                figures = _validated(config, network, average, device)
+                log.validation(progress, figures)
+                best.take(progress.step, figures)
     if log:
         state.save(out / "state.safetensors", network, average, optimiser, progress)
-        _export(config, network, average, progress, _validated(config, network, average, device), log)
+        best.put_back()
+        _export(config, network, average, progress, _validated(config, network, average, device), log, best)
     return out / f"{config.network}.safetensors"
 
 
-def _device(config: TrainConfig, world: distributed.World) -> torch.device:
+def device_of(config: TrainConfig, world: distributed.World) -> torch.device:
+    """The device that the settings name."""
     name = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise RuntimeError("device is cuda, but torch sees no GPU here. Set device: cpu, or install a CUDA build.")
     return torch.device("cuda", world.local) if name == "cuda" else torch.device(name)
 
 
-def _step(network: nn.Module, config: TrainConfig) -> nn.Module:
+def step_of(network: nn.Module, config: TrainConfig) -> nn.Module:
     """The losses of a batch, as the network wants to be trained."""
     if isinstance(network, TwoWayE2I3D):
         return DialogueStep(network, config.dialogues)
@@ -187,12 +196,12 @@ def _export(
     progress: state.Progress,
     figures: dict[str, float],
     log: Log,
+    best: Best,
 ) -> None:
     network.load_state_dict(average.values)
     recipe = {"config": state.describe(config), "steps": progress.step, "seconds": round(progress.seconds)}
-    recipe |= {"walker": config.walker} if config.walker else {}
     voxel = {kind: float(low * high) ** 0.5 for kind, (low, high) in config.data.voxel.items()}
     target = Path(config.out) / f"{config.network}.safetensors"
-    checkpoint.save(target, network, voxel=voxel, recipe=recipe, metrics=figures)
+    checkpoint.save(target, network, voxel=voxel, recipe=recipe, metrics=figures | best.before())
     log.validation(progress, figures)
     log.plot()

@@ -1,6 +1,6 @@
-"""InterObject3D's training clicks, without any network: random ones on each object and in the space around it.
+"""Training clicks that need no network: InterObject3D's random ones, NPISeg3D's and Few-Click's several first ones.
 
-With the corrections of `simulate.SimulatedUser` in their place the same network becomes InterObject3D++.
+With the corrections of `simulate.SimulatedUser` in their place InterObject3D becomes InterObject3D++.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from iseg3d_ros.clicks import Prompts
+from iseg3d_ros.training.config import ClickConfig
 
 MARGIN = 0.2  # on every side: a volume up to 1.4 times as large as the object
 POSITIVES, NEGATIVES = 5, 15  # at most, for each object
@@ -45,3 +46,34 @@ def _draw(region: Tensor, most: int, generator: torch.Generator) -> Tensor:
     wanted = torch.randint(1, most + 1, (region.shape[1],), generator=generator, device=device)
     rank = torch.arange(len(best), device=device)[:, None]
     return voxel[(rank < wanted) & (best >= 1)]
+
+
+def several(coords: Tensor, labels: Tensor, first: Prompts, config: ClickConfig, generator: torch.Generator) -> Prompts:
+    """The first clicks with up to `first_clicks` - 1 more on each object, and 1 to `background_clicks` beside them."""
+
+    def count(low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (1,), generator=generator, device=labels.device))
+
+    voxels = [first.voxel]
+    for number in range(1, first.objects + 1):
+        own, begin = (labels == number).nonzero()[:, 0], first.voxel[first.label == number][:1]
+        wanted = count(0, config.first_clicks - 1)
+        if config.spread and len(begin):
+            voxels.append(own[farthest(coords[own].float(), coords[begin].float(), wanted)])
+        elif len(own):
+            voxels.append(own[torch.randint(len(own), (wanted,), generator=generator, device=own.device)])
+    outside = (labels == 0).nonzero()[:, 0]
+    if config.background_clicks and len(outside):
+        wanted = count(1, config.background_clicks)
+        voxels.append(outside[torch.randint(len(outside), (wanted,), generator=generator, device=outside.device)])
+    voxel = torch.cat(voxels)
+    return Prompts(voxel, labels[voxel], first.objects)
+
+
+def farthest(points: Tensor, begin: Tensor, count: int) -> Tensor:
+    """Farthest point sampling: indices of `count` points (N, 3), each the farthest from `begin` and those before."""
+    away, chosen = torch.cdist(points, begin).amin(1), []
+    for _ in range(min(count, len(points))):
+        chosen.append(away.argmax())
+        away = torch.minimum(away, (points - points[chosen[-1]]).norm(dim=1))
+    return torch.stack(chosen) if chosen else away.new_zeros(0, dtype=torch.long)

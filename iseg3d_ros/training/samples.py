@@ -1,8 +1,9 @@
-"""From a synthetic scene to a training sample: augment, cut a crop, quantise, choose the objects to be clicked."""
+"""From a labelled scene to a training sample: augment, cut a crop, quantise, choose the objects to be clicked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,13 +13,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from iseg3d_ros.data.folder import LabelledCloud
-from iseg3d_ros.data.packed import Scenes
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.preprocessing.features import voxel_cloud
 from iseg3d_ros.preprocessing.voxels import voxelise
 from iseg3d_ros.training import augment
 from iseg3d_ros.training.classes import prototypes
 from iseg3d_ros.training.config import AugmentConfig, DataConfig
+from iseg3d_ros.training.sources import Source, sources_of
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,21 @@ def make_sample(
     most: int = 64,
 ) -> TrainingSample | None:
     """One crop of a scene, or None where no object is large enough to be clicked."""
+    if scene.kind not in data.voxel:
+        raise RuntimeError(f"{scene.name} is of the kind {scene.kind}: name its voxels, data.voxel.{scene.kind}.")
     finest, coarsest = data.voxel[scene.kind]
     size = finest * (coarsest / finest) ** rng.random()
     kept = augment.thin(len(scene.xyz), change, rng)
+    below = augment.without_ceiling(np.asarray(scene.instance), tuple(scene.classes), change, rng)
+    kept = kept if below is None else kept & below
     xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
     rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]
     least = min(data.min_voxels, data.max_voxels)
     most_voxels = round(least * (data.max_voxels / least) ** rng.random())
     inside = crop(xyz, instance, size / change.scale[1], most_voxels, rng)  # it may be stretched afterwards
     xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
-    rgb = augment.relit(rgb, xyz, instance, change, rng)
+    rgb = augment.relit(rgb, xyz, instance, size, change, rng)
+    xyz, rgb, instance = augment.bridged(xyz, rgb, instance, size, change, rng)
     cloud, voxels = voxel_cloud(
         augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
     )
@@ -109,7 +117,8 @@ class Crops(Dataset[list[TrainingSample]]):
     ) -> None:  # fmt: skip
         self.data, self.change, self.names = data, change, tuple(names)
         self.seed, self.batch, self.batches, self.rank, self.world = seed, batch, batches, rank, world
-        self._folders: dict[str, Scenes] = {}
+        self._said: set[str] = set()
+        self._opened: dict[str, Source] | None = None  # by the process that draws, when it first does
 
     def __len__(self) -> int:
         return self.batches
@@ -119,32 +128,32 @@ class Crops(Dataset[list[TrainingSample]]):
         return [self._sample(first + k) for k in range(self.batch)]
 
     def _sample(self, index: int) -> TrainingSample:
-        rng = np.random.default_rng([self.seed, index])
+        rng, damage = np.random.default_rng([self.seed, index]), ""
         for _ in range(100):
-            folder = self._folder(_draw(self.data.mixture, rng))
-            sample = make_sample(folder[int(rng.integers(len(folder)))], self.data, self.change, self.names, rng)
+            scenes = self.sources[_draw(self.sources, rng)].scenes
+            try:
+                scene = scenes[int(rng.integers(len(scenes)))]
+            except (ValueError, OSError) as error:
+                damage = str(error)
+                if damage not in self._said:
+                    _log.warning("left out: %s", damage)
+                self._said.add(damage)
+                continue
+            sample = make_sample(scene, self.data, self.change, self.names, rng)
             if sample is not None:
                 return sample
-        raise RuntimeError(f"No object of {self.data.min_points} voxels in 100 scenes of {self.data.scenes}.")
+        places = ", ".join(self.data.sources or self.data.scenes)
+        raise RuntimeError(f"No object of {self.data.min_points} voxels in 100 scenes of {places}. {damage}".strip())
 
-    def _folder(self, kind: str) -> Scenes:
-        if kind not in self._folders:
-            self._folders[kind] = scenes_of(self.data.scenes, kind, "train")
-        return self._folders[kind]
-
-
-def scenes_of(folders: Sequence[str], kind: str, split: str) -> Scenes:
-    """The scenes of one kind; a sentence where there are none."""
-    found = Scenes(*folders, split=split, kind=kind)
-    if len(found) == 0:
-        raise ValueError(
-            f"No {split} scene of kind {kind} in {', '.join(folders)}. Make some: "
-            f"iseg3d scenes --kind {kind} --count 200 --out {folders[0]}, or take {kind} out of data.mixture."
-        )
-    return found
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The training part of the data."""
+        if self._opened is None:
+            self._opened = sources_of(self.data, "train")
+        return self._opened
 
 
-def _draw(mixture: dict[str, float], rng: np.random.Generator) -> str:
-    kinds = sorted(mixture)
-    weights = np.array([mixture[kind] for kind in kinds], float)
-    return str(rng.choice(kinds, p=weights / weights.sum()))
+def _draw(sources: Mapping[str, Source], rng: np.random.Generator) -> str:
+    names = sorted(sources)
+    weights = np.array([sources[name].weight for name in names], float)
+    return str(rng.choice(names, p=weights / weights.sum()))

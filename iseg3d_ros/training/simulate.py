@@ -74,7 +74,10 @@ class SimulatedUser:
         return self._clicks(voxel[torch.argsort(key % 1.0)])
 
     def correct(self, labels: Tensor, clicks: list[Prompts], most: int) -> list[Prompts]:
-        """For each cloud, one click into each of its `most` deepest error regions, pairs of (truth, prediction)."""
+        """For each cloud, one click into each of its `most` deepest error regions, pairs of (truth, prediction).
+
+        With `most` 0 there are as many clicks as the cloud has objects.
+        """
         region = (self.cloud * self.columns + self.labels) * self.columns + labels
         voxel, key = self._best(region, depth(region, self.near) + self._noise(self.sizes), labels != self.labels)
         voxel = voxel[torch.argsort(key, descending=True)]
@@ -93,7 +96,7 @@ class SimulatedUser:
 
     def _clicks(self, voxel: Tensor, most: int | None = None) -> list[Prompts]:
         cloud = self.cloud[voxel]
-        picked = [voxel[cloud == k][:most] for k in range(len(self.objects))]
+        picked = [voxel[cloud == k][: count if most == 0 else most] for k, count in enumerate(self.objects)]
         return [Prompts(v - self.starts[k], self.labels[v], self.objects[k]) for k, v in enumerate(picked)]
 
     def _noise(self, counts: Sequence[int]) -> Tensor:

@@ -10,21 +10,19 @@ from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.training.config import TrainConfig
 
-ADDED = ("scale_layers", "affinity")  # options that can be given to weights that have none of it
-
 
 def first_network(config: TrainConfig) -> Any:
-    """Built from the settings; or what `start` names, with the hierarchy and the affinity that the options ask for."""
+    """Built from the settings; or what `start` names, with the hierarchy that the options ask for."""
     torch.manual_seed(config.seed)
     if not config.start:
         return build(settings_of(config.network, config.preset, **config.options)).train()
-    if other := sorted(set(config.options) - set(ADDED)):
-        raise ValueError(f"With start, options can only add {' and '.join(ADDED)}: leave out {', '.join(other)}.")
+    if other := sorted(set(config.options) - {"scale_layers"}):
+        raise ValueError(f"With start, options can only add scale_layers: leave out {', '.join(other)}.")
     return grown(checkpoint.load(config.start), config).train()
 
 
 def grown(network: Any, config: TrainConfig) -> Any:
-    """E2I3D's second stage: an AGILE3D gains the coarse scale; a network without affinity gains it."""
+    """E2I3D's second stage: an AGILE3D gains the coarse scale."""
     if config.network == "e2i3d" and network.settings.network == "agile3d":
         from iseg3d_ros.models.e2i3d import with_hierarchy
 
@@ -34,6 +32,4 @@ def grown(network: Any, config: TrainConfig) -> Any:
             f"{config.start} holds {network.settings.network}, not {config.network}: set network to it, "
             "or start to another file."
         )
-    if config.options.get("affinity") and network.affinity is None:
-        network.add_affinity(config.options["affinity"])
     return network

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network
-from iseg3d_ros.models.layers.affinity import affinity_loss, example_pairs
 from iseg3d_ros.sparse import sparse_batch
 from iseg3d_ros.training.config import ClickConfig
-from iseg3d_ros.training.random_clicks import random_clicks
+from iseg3d_ros.training.random_clicks import random_clicks, several
 from iseg3d_ros.training.samples import TrainingSample
 from iseg3d_ros.training.simulate import SimulatedUser, overwrite
-
-AFFINITY_WEIGHT = 15.0  # beside losses of masks that begin near 6 and end near 3
 
 
 class Step(nn.Module):
@@ -34,29 +30,13 @@ class Step(nn.Module):
         labels = torch.cat([sample.labels for sample in batch])
         user = SimulatedUser(sparse_batch([s.cloud.coords for s in batch]), labels, [s.objects for s in batch], seeds)
         encoded = network.encode([sample.cloud for sample in batch])
-        clicks = self._scattered(batch, seeds) if self.clicks.scattered else user.first(self.clicks.centre_share)
+        clicks = self._scattered(batch, seeds) if self.clicks.scattered else self._first(batch, user)
         rounds = int(torch.randint(self.clicks.rounds + 1, (1,)))
         previous: list[Tensor | None] = [None] * len(batch)
         for _ in range(rounds):
-            previous, clicks = self._correct(network, encoded, user, clicks, previous)
+            previous, clicks = self.correct(network, encoded, user, clicks, previous)
         classes = {"classes": [s.classes.to(labels.device) for s in batch]} if hasattr(network, "prototypes") else {}
-        losses = network.loss(encoded, clicks, [s.labels for s in batch], previous, **classes)
-        return losses | self._affinity(encoded, batch, user, seeds, losses["total"])
-
-    def _affinity(
-        self, encoded: Any, batch: Sequence[TrainingSample], user: SimulatedUser, seeds: Sequence[int], total: Tensor
-    ) -> dict[str, Tensor]:
-        """The loss of pairs of neighbours, and the total with it, where the network judges them."""
-        if getattr(self.network, "affinity", None) is None:
-            return {}
-        losses = []
-        for sample, cloud, start, seed in zip(batch, encoded.clouds, user.starts.tolist(), seeds, strict=True):
-            generator = torch.Generator(device=sample.labels.device).manual_seed(seed)
-            first, second = example_pairs(user.near, slice(start, start + len(sample.labels)), generator)
-            logits = self.network.same_object(cloud, first, second)  # type: ignore[operator]
-            losses.append(affinity_loss(logits, sample.instance, first, second))
-        loss = torch.stack(losses).mean()
-        return {"affinity": loss, "total": total + AFFINITY_WEIGHT * loss}
+        return network.loss(encoded, clicks, [s.labels for s in batch], previous, **classes)
 
     def _scattered(self, batch: Sequence[TrainingSample], seeds: Sequence[int]) -> list[Prompts]:
         """InterObject3D's own training clicks, which need no network."""
@@ -66,8 +46,16 @@ class Step(nn.Module):
             for sample, generator in zip(batch, generators, strict=True)
         ]
 
+    def _first(self, batch: Sequence[TrainingSample], user: SimulatedUser) -> list[Prompts]:
+        """One click an object, or several, and some on the background."""
+        clicks = user.first(self.clicks.centre_share)
+        if self.clicks.first_clicks == 1 and not self.clicks.background_clicks:
+            return clicks
+        each = zip(batch, clicks, user.generators, strict=True)
+        return [several(s.cloud.coords, s.labels, click, self.clicks, generator) for s, click, generator in each]
+
     @torch.no_grad()
-    def _correct(
+    def correct(
         self,
         network: Network,
         encoded: object,

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from iseg3d_ros.data.folder import LabelledCloud
 from iseg3d_ros.sparse import sparse_batch
 from iseg3d_ros.training.config import TrainConfig
-from iseg3d_ros.training.samples import NO_AUGMENTATION, TrainingSample, make_sample, scenes_of
+from iseg3d_ros.training.samples import NO_AUGMENTATION, TrainingSample, make_sample
 from iseg3d_ros.training.simulate import SimulatedUser, overwrite
+from iseg3d_ros.training.sources import sources_of
 
 CLICKS = (1, 2, 3, 5)
 
 
 def validate(network: nn.Module, config: TrainConfig, device: torch.device) -> dict[str, float]:
-    """`{kind: IoU@k}` as flat figures such as `tabletop IoU@1`; the user answers M errors a round."""
+    """`{source: IoU@k}` as flat figures such as `tabletop IoU@1`; the user answers M errors a round."""
     figures: dict[str, float] = {}
-    for kind in sorted(config.data.mixture):
-        rows = [iou_by_clicks(network, sample.to(device)) for sample in held_out(network, config, kind)]
+    for name, source in sorted(sources_of(config.data, "val").items()):
+        rows = [iou_by_clicks(network, sample.to(device)) for sample in held_out(network, config, source.scenes)]
         for k, value in zip(CLICKS, np.mean(rows, axis=0) if rows else (), strict=False):
-            figures[f"{kind} IoU@{k}"] = round(float(value), 4)
+            figures[f"{name} IoU@{k}"] = round(float(value), 4)
     return figures
 
 
-def held_out(network: Any, config: TrainConfig, kind: str) -> list[TrainingSample]:
-    """The same crop of each held-out scene of a kind, at every call."""
-    scenes = scenes_of(config.data.scenes, kind, "val")
+def held_out(network: Any, config: TrainConfig, scenes: Sequence[LabelledCloud]) -> list[TrainingSample]:
+    """The same crop of each held-out scene, at every call."""
     found = []
     for index in range(min(config.validate_scenes, len(scenes))):
         rng = np.random.default_rng([7, index])

@@ -54,21 +54,11 @@ class EncodedCloud:
 
 
 @dataclass(frozen=True)
-class CoarseLevel:
-    """The backbone's features at the stride where masks are spread, for all clouds of the batch together."""
-
-    features: Tensor
-    parent: Tensor
-    count: Tensor
-
-
-@dataclass(frozen=True)
 class Encoded:
     """Clouds that went through the backbone together."""
 
     clouds: tuple[EncodedCloud, ...]
     maps: Maps
-    coarse: CoarseLevel | None = None
 
 
 def parents(maps: Maps, stride: int) -> Tensor:

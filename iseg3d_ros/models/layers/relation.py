@@ -105,9 +105,10 @@ class Relation(nn.Module):
         self.second = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, 1, bias=False)  # the same number for every object would change nothing
 
-    def forward(self, points: Tensor, objects: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Term (V, labels) of the logits and the hidden features (V, labels, hidden)."""
+    def forward(self, points: Tensor, objects: Tensor, pairs: Tensor) -> Tensor:
+        """The term (V, labels) of the logits."""
         hidden = self.of_pair(pairs.flatten(0, 1)).view(*pairs.shape[:2], -1)
         hidden = hidden.add_(self.of_point(points)[:, None]).add_(self.of_object(objects)).relu_()
         hidden = self.second(hidden).relu_()
-        return self.out(hidden)[..., 0].float(), hidden
+        term: Tensor = self.out(hidden)[..., 0].float()
+        return term

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import REALSET, needs_realset
+from data_layouts import ply
 
 from iseg3d_ros.cloud import Cloud, write_cloud
 from iseg3d_ros.data.folder import LabelledCloud, write_scene
@@ -17,27 +17,6 @@ from iseg3d_ros.data.sample import Sample
 
 XYZ = np.arange(36, dtype=np.float32).reshape(12, 3) / 10
 RGB = np.arange(36, dtype=np.uint8).reshape(12, 3)
-
-
-def _ply(
-    path: Path, columns: Mapping[str, tuple[str, np.ndarray]], faces: list[tuple[list[int], int]] | None = None
-) -> Path:
-    """A binary PLY with fields of the given PLY types; faces are quads or triangles with an object_id."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    count = len(next(iter(columns.values()))[1])
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
-    header += [f"property {kind} {name}" for name, (kind, _) in columns.items()]
-    if faces is not None:
-        header += [f"element face {len(faces)}", "property list uchar int vertex_indices", "property int object_id"]
-    types = {"float": "<f4", "uchar": "u1", "int": "<i4"}
-    rows = np.zeros(count, [(name, types[kind]) for name, (kind, _) in columns.items()])
-    for name, (_, values) in columns.items():
-        rows[name] = values
-    body = rows.tobytes()
-    for corners, owner in faces or []:
-        body += np.uint8(len(corners)).tobytes() + np.array([*corners, owner], "<i4").tobytes()
-    path.write_bytes("\n".join([*header, "end_header", ""]).encode() + body)
-    return path
 
 
 def _points(names: str = "red green blue") -> dict[str, tuple[str, np.ndarray]]:
@@ -52,7 +31,7 @@ def _counts(sample: Sample) -> list[int]:
 def _scannet(root: Path) -> Path:
     for name in ("scene0000_00", "scene0011_00"):
         scene = root / "scans" / name
-        _ply(scene / f"{name}_vh_clean_2.ply", _points() | {"alpha": ("uchar", RGB[:, 0])})
+        ply(scene / f"{name}_vh_clean_2.ply", _points() | {"alpha": ("uchar", RGB[:, 0])})
         segments = [7, 7, 7, 9, 9, 9, 9, 12, 12, 30, 30, 30]
         (scene / f"{name}_vh_clean_2.0.010000.segs.json").write_text(json.dumps({"segIndices": segments}))
         groups = [
@@ -147,7 +126,7 @@ def test_kitti360_windows(tmp_path: Path) -> None:
     columns = _points() | {"semantic": ("int", instance // 1000), "instance": ("int", instance)}
     columns["x"] = ("float", XYZ[:, 0] + 4000)
     for window in ("0000000002_0000000385", "0000000372_0000000610"):
-        _ply(drive / f"{window}.ply", columns | {"visible": ("uchar", RGB[:, 0]), "confidence": ("float", XYZ[:, 0])})
+        ply(drive / f"{window}.ply", columns | {"visible": ("uchar", RGB[:, 0]), "confidence": ("float", XYZ[:, 0])})
     listed = "data_3d_semantics/train/2013_05_28_drive_0000_sync/static/0000000372_0000000610.ply\n"
     (drive.parents[1] / "2013_05_28_drive_val.txt").write_text(listed)
     samples = open_data(drive.parents[1])
@@ -158,7 +137,7 @@ def test_kitti360_windows(tmp_path: Path) -> None:
 
 def test_replica_objects_come_from_faces(tmp_path: Path) -> None:
     faces = [([0, 1, 2, 3], 4), ([4, 5, 6, 7], 0), ([8, 9, 10, 11], 9)]
-    mesh = _ply(tmp_path / "room_0" / "habitat" / "mesh_semantic.ply", _points(), faces)
+    mesh = ply(tmp_path / "room_0" / "habitat" / "mesh_semantic.ply", _points(), faces)
     objects = [{"id": 4, "class_id": 20, "class_name": "chair"}, {"id": 0, "class_id": 0, "class_name": "undefined"},
                {"id": 9, "class_id": 93, "class_name": "wall"}]  # fmt: skip
     (mesh.parent / "info_semantic.json").write_text(json.dumps({"objects": objects}))
@@ -186,7 +165,7 @@ def test_partnet_stands_up(tmp_path: Path) -> None:
 
 def _agile3d(root: Path) -> Path:
     label = np.array([-1] * 3 + [4] * 3 + [9] * 6)
-    _ply(root / "scans" / "scene0011_00.ply", _points("R G B") | {"label": ("int", label)})
+    ply(root / "scans" / "scene0011_00.ply", _points("R G B") | {"label": ("int", label)})
     entry = {"obj": {"1": 9, "2": 4}, "clicks": {"1": 7, "2": 3}}
     (root / "val_list.json").write_text(json.dumps({"scene0011_00_obj_2": entry}))
     (root / "single").mkdir()
@@ -207,7 +186,7 @@ def test_agile3d_single_objects_on_scans_and_crops(tmp_path: Path) -> None:
     (sample,) = open_data(root / "single")
     assert sample.objects == (1,) and sample.cloud.classes == ("chair",) and sample.cloud.instance.sum() == 3
     crop = root / "single" / "crops" / "scene0011_00" / "scene0011_00_crop_4.ply"
-    _ply(crop, _points("R G B") | {"label": ("int", np.arange(12) % 2)})
+    ply(crop, _points("R G B") | {"label": ("int", np.arange(12) % 2)})
     (sample,) = open_data(root / "single" / "object_ids.npy")
     assert sample.cloud.instance.sum() == 6
 

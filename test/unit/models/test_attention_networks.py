@@ -20,9 +20,9 @@ BUILDS = [(name, ours) for name in NAMES for ours in (False, True)]
 
 
 def network_of(name: str, ours: bool = True, seed: int = 0, **changes: object) -> torch.nn.Module:
-    """A tiny network: as the papers have it, or with our relation term and propagation."""
+    """A tiny network: as the papers have it, or with our relation term."""
     torch.manual_seed(seed)
-    kind = {"propagation": 12} if ours else {"relation": False, "dice": "point"}
+    kind: dict[str, object] = {} if ours else {"relation": False, "dice": "point"}
     return build(settings_of(name, "tiny", **(kind | changes)))
 
 

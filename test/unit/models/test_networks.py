@@ -12,19 +12,16 @@ from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import NETWORKS, build, settings_of
 
-SPREADING = ("agile3d", "e2i3d", "npiseg3d")  # where the settings ask for it
-BUILDS = [(name, {}) for name in NETWORKS] + [(name, {"propagation": 12}) for name in SPREADING]
 
-
-def network_of(name: str, changes: dict[str, int]) -> torch.nn.Module:
+def network_of(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build(settings_of(name, "tiny", **changes))
+    return build(settings_of(name, "tiny"))
 
 
-@pytest.mark.parametrize(("name", "changes"), BUILDS)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("objects", "count"), [(64, 64), (1, 1), (3, 500)])
-def test_many_objects_and_clicks(name: str, changes: dict[str, int], objects: int, count: int) -> None:
-    network = network_of(name, changes)
+def test_many_objects_and_clicks(name: str, objects: int, count: int) -> None:
+    network = network_of(name)
     cloud, _ = boxes_on_a_table(network.settings)
     clicks = Prompts(torch.arange(count) % len(cloud), torch.arange(count) % objects + 1, objects)
     logits = logits_of(network, cloud, clicks)
@@ -32,10 +29,10 @@ def test_many_objects_and_clicks(name: str, changes: dict[str, int], objects: in
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize(("name", "changes"), BUILDS)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("training", [False, True])
-def test_a_single_voxel(name: str, changes: dict[str, int], training: bool) -> None:
-    network = network_of(name, changes).train(training)
+def test_a_single_voxel(name: str, training: bool) -> None:
+    network = network_of(name).train(training)
     cloud = VoxelCloud(torch.zeros(1, 3).int(), torch.zeros(1, 3), torch.ones(1, network.settings.in_channels), 0.05)
     clicks = Prompts(torch.tensor([0]), torch.tensor([1]), 1)
     with torch.no_grad():
@@ -44,7 +41,7 @@ def test_a_single_voxel(name: str, changes: dict[str, int], training: bool) -> N
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_an_object_without_clicks_is_never_chosen(name: str) -> None:
-    network = network_of(name, {})
+    network = network_of(name)
     cloud, label = boxes_on_a_table(network.settings)
     logits = logits_of(network, cloud, replace(first_clicks(label), objects=5))
     assert logits.isfinite().all()

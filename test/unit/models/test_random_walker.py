@@ -8,8 +8,9 @@ import torch
 from conftest import REALSET, needs_realset
 
 from iseg3d_ros.clicks import Prompts
+from iseg3d_ros.models import voxel_graph
 from iseg3d_ros.models.base import VoxelCloud
-from iseg3d_ros.models.random_walker import RandomWalker
+from iseg3d_ros.models.random_walker import RandomWalker, RandomWalkerSettings
 from iseg3d_ros.models.voxel_graph import Edges, factorised, is_single_view, nearest_pairs, supporting_surface
 from iseg3d_ros.preprocessing.features import voxel_cloud
 
@@ -150,33 +151,20 @@ def test_a_click_on_a_stray_point_holds_its_neighbours_too() -> None:
     assert len(walker._patch(walks, lone, 4.0)) >= 5
 
 
-def test_an_edge_that_the_judge_doubts_is_not_crossed() -> None:
-    cloud, truth = two_balls()
-    height, walker = cloud.points[:, 2].numpy(), RandomWalker()
-    above, below = (int(np.flatnonzero((truth == 1) & side)[50]) for side in (height > 0.5, height < -0.5))
-
-    def judge(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return np.where((height[first] > 0) == (height[second] > 0), 6.0, -6.0)
-
-    given = clicks((above, 1), (below, 2))
-    labels = walker.decode(walker.encode([cloud], [judge]), [given])[0].logits.argmax(1).numpy()
-    assert (labels[(truth == 1) & (height > 0.1)] == 1).mean() > 0.95
-    assert (labels[(truth == 1) & (height < -0.1)] == 2).mean() > 0.95
-
-
-def test_a_patch_that_is_cut_off_takes_root_beside_it() -> None:
-    """A judge parts the clicked patch from its ball: the ball is meant all the same, and stays after a correction."""
+def test_a_patch_that_is_cut_off_takes_root_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clicked patch is parted from its ball: the ball is meant all the same, and stays after a correction."""
     cloud, truth = two_balls()
     walker, left = RandomWalker(), int(np.flatnonzero(truth == 1)[300])
     (walks,) = walker.encode([cloud])
     stray = np.isin(np.arange(len(truth)), walks.tree.query(walks.geometry.means[left], 5)[1])
     cloud.features[left, 7:10] = 0  # no smooth patch
 
-    def judge(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return np.where((stray[first] == stray[second]) & (truth[first] == truth[second]), 6.0, -9.0)
+    def parted(_: object, first: np.ndarray, second: np.ndarray, distance: np.ndarray, __: object) -> np.ndarray:
+        return distance**2 / 4 + 44.0 * ((stray[first] != stray[second]) | (truth[first] != truth[second]))
 
+    monkeypatch.setattr(voxel_graph, "resistance", parted)
     corner = int(np.flatnonzero((truth == 1) & ~stray)[0])
-    (walks,) = walker.encode([cloud], [judge])
+    (walks,) = RandomWalker(RandomWalkerSettings(floor=1e-4)).encode([cloud])
     ball = (truth == 1) & ~stray
     for given, least in ((clicks((left, 1)), 0.95), (clicks((left, 1), (corner, 0)), 0.5)):
         labels = walker.decode([walks], [given])[0].logits.argmax(1).numpy()

@@ -173,7 +173,6 @@ def test_a_pruned_network_comes_back_from_its_file(name: str, tmp_path: Path) ->
 def test_stage_two_of_a_narrow_base_comes_back_from_its_file(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = with_hierarchy(copy.deepcopy(halved("agile3d")[0]), coarse_layers=2).eval()
-    network.add_affinity(8)
     for parameter in network.attention[1].parameters():
         parameter.data.add_(0.1 * torch.randn_like(parameter))  # no longer silent
     path = tmp_path / "e2i3d.safetensors"
@@ -182,11 +181,8 @@ def test_stage_two_of_a_narrow_base_comes_back_from_its_file(tmp_path: Path) -> 
     torch.testing.assert_close(logits(loaded), logits(network), rtol=2e-2, atol=2e-2)
     scales = [[m.scale for m in each.modules() if isinstance(m, Attention)] for each in (network, loaded)]
     assert scales[0] == scales[1]  # which half precision might hide
-    cloud = scene()[0]
     smaller = prune(network, [scene()], PruneConfig(round(0.7 * parameters(network)), least=4))
     assert logits(smaller).isfinite().all()
-    edges = torch.arange(20), torch.arange(1, 21)
-    assert smaller.same_object(smaller.encode([cloud]).clouds[0], *edges).isfinite().all()
 
 
 @pytest.mark.parametrize("rung", [20.4, 5.7])

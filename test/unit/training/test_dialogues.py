@@ -80,9 +80,33 @@ def test_light_and_bent_surfaces_keep_what_they_are_given_where_they_are_off() -
     rng, xyz = np.random.default_rng(0), np.random.default_rng(1).uniform(0, 5, (400, 3)).astype(np.float32)
     rgb, instance = np.full((400, 3), 128, np.uint8), np.repeat([1, 2], 200).astype(np.int32)
     still = AugmentConfig()
-    assert augment.relit(rgb, xyz, instance, still, rng) is rgb
+    assert augment.relit(rgb, xyz, instance, 0.05, still, rng) is rgb
     assert augment.bent(xyz, 0.05, still, rng) is xyz
     lively = AugmentConfig(elastic=1.0, relight=1.0)
-    lit = augment.relit(rgb, xyz, instance, lively, rng)
+    lit = augment.relit(rgb, xyz, instance, 0.05, lively, rng)
     assert lit is not None and lit.std() > 2
     assert 0 < np.abs(augment.bent(xyz, 0.05, lively, rng) - xyz).max() < 0.5
+
+
+def test_things_that_touch_are_bridged_and_nothing_else_changes() -> None:
+    """Two sheets 4 cm apart get points between them, each of the sheet it begins at; a third far away gets none."""
+    rng = np.random.default_rng(0)
+    sheet = np.random.default_rng(1).uniform(0, 0.3, (300, 3)).astype(np.float32) * np.float32([1, 1, 0])
+    xyz = np.concatenate([sheet, sheet + np.float32([0, 0, 0.04]), sheet + np.float32([0, 0, 2])])
+    instance = np.repeat([1, 2, 3], 300).astype(np.int32)
+    rgb = np.repeat(np.uint8([[200, 0, 0], [0, 200, 0], [0, 0, 200]]), 300, 0)
+    assert augment.bridged(xyz, rgb, instance, 0.05, AugmentConfig(), rng)[0] is xyz
+    points, colours, labels = augment.bridged(xyz, rgb, instance, 0.1, AugmentConfig(bridge=1.0), rng)
+    assert colours is not None and len(points) == len(colours) == len(labels) > len(xyz) + 100
+    np.testing.assert_array_equal(points[: len(xyz)], xyz)
+    new, own = points[len(xyz) :], labels[len(xyz) :]
+    assert set(own) == {1, 2} and (new[:, 2] > 0).all() and (new[:, 2] < 0.04).all()
+    assert ((new[:, 2] < 0.02) == (own == 1)).all()
+
+
+def test_ceilings_are_left_out_at_times() -> None:
+    rng, instance = np.random.default_rng(0), np.array([0, 1, 2, 2], np.int32)
+    assert augment.without_ceiling(instance, ("chair", "Ceiling"), AugmentConfig(), rng) is None
+    kept = augment.without_ceiling(instance, ("chair", "Ceiling"), AugmentConfig(drop_ceiling=1.0), rng)
+    assert kept is not None and kept.tolist() == [True, True, False, False]
+    assert augment.without_ceiling(instance, ("chair", "table"), AugmentConfig(drop_ceiling=1.0), rng) is None

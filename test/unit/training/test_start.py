@@ -31,8 +31,8 @@ def config(base: Path | str, **changes: object) -> TrainConfig:
 
 def test_a_grown_network_keeps_what_its_base_has_learned(base: Path) -> None:
     """The second stage begins where the first has ended: the coarse scale adds nothing to the sums yet."""
-    grown = first_network(config(base, options={"affinity": 8, "scale_layers": (1, 2)})).eval()
-    assert grown.settings.network == "e2i3d" and grown.settings.affinity == 8 and len(grown.attention) == 2
+    grown = first_network(config(base, options={"scale_layers": (1, 2)})).eval()
+    assert grown.settings.network == "e2i3d" and len(grown.attention) == 2
     before, after = checkpoint.load(base).eval(), dict(grown.named_parameters())
     assert all(torch.equal(value, after[name]) for name, value in before.named_parameters())
     coords = torch.cartesian_prod(torch.arange(12), torch.arange(12), torch.arange(2)).int()
@@ -52,8 +52,6 @@ def test_a_start_is_refused_where_it_does_not_fit(base: Path) -> None:
         first_network(config(base, options={"relation": False}))
     with pytest.raises(ValueError, match="holds agile3d, not npiseg3d"):
         first_network(config(base, network="npiseg3d"))
-    with pytest.raises(ValueError, match="affinity needs the features rgb"):
-        first_network(config("", options={"affinity": 8, "features": ("one",)}))
 
 
 def test_without_a_start_the_seed_decides() -> None:
