@@ -93,6 +93,7 @@ class CurrentCloud:
     up: np.ndarray | None
     receive_ms: float = math.nan
     convert_ms: float = 0.0
+    origin: np.ndarray | None = field(default_factory=lambda: np.zeros(3))  # where its sensor was; None: at many places
     fixed: str = ""  # name of the fixed frame
     to_fixed: np.ndarray = field(default_factory=lambda: np.eye(4))
     transforms: dict[str, np.ndarray] = field(default_factory=dict)  # from other frames, at this cloud's time

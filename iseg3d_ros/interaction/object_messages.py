@@ -10,7 +10,7 @@ import numpy as np
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.boxes import Box
 from iseg3d_ros.geometry.transforms import quaternion
-from iseg3d_ros.interaction.view import EMPTY, LOST, SEEN, Measures, ObjectView, View
+from iseg3d_ros.interaction.view import EMPTY, LOST, SEARCHING, SEEN, Measures, ObjectView, View
 
 OBJECTS = "iseg3d_ros/msg/Objects"
 UNKNOWN = float("nan")
@@ -56,7 +56,7 @@ class ObjectMessages:
         red, green, blue = item.colour
         classes = view.result.classes.get(item.index, ())
         return self._types["iseg3d_ros/msg/ObjectInfo"](
-            id=item.id, name=item.name, index=item.index, state=LOST if item.lost else SEEN if seen else EMPTY,
+            id=item.id, name=item.name, index=item.index, state=_state(item, seen),
             clicks=[self.click(each, header) for each in item.clicks], points=seen.count if seen else 0,
             **self._geometry(seen), confidence=seen.confidence if seen else UNKNOWN,
             uncertainty=seen.uncertainty if seen else UNKNOWN,
@@ -89,3 +89,10 @@ class ObjectMessages:
             "box_max": self.point(seen.high if seen else ZERO),
             "centroid": self.point(seen.centroid if seen else ZERO),
         }
+
+
+def _state(item: ObjectView, seen: Measures | None) -> int:
+    """ObjectInfo.state."""
+    if item.lost:
+        return SEARCHING if item.searching else LOST
+    return SEEN if seen else EMPTY

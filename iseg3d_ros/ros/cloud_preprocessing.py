@@ -40,13 +40,15 @@ class CloudPreprocessor:
         frame, stamp = frame_name(message.header.frame_id), nanoseconds(message.header.stamp)
         points = self.capped(self._cropped(points))
         wanted = self._settings().target_frame
+        origin = np.zeros(3)
         if wanted and wanted != frame:
-            points = points.moved(self.transform(wanted, frame, stamp))
-            frame = wanted
+            pose = self.transform(wanted, frame, stamp)
+            points, origin, frame = points.moved(pose), pose[:3, 3], wanted
         if len(points) == 0:
             raise ValueError(f"the cloud holds no points: all {points.total} are NaN, zero, or beyond crop_radius")
         up = self.up(frame, stamp)
-        return CurrentCloud(points, frame, stamp, up, convert_ms=1e3 * (time.perf_counter() - start))
+        ms = 1e3 * (time.perf_counter() - start)
+        return CurrentCloud(points, frame, stamp, up, convert_ms=ms, origin=origin)
 
     def _fused(self, bundle: Bundle, start: float) -> CurrentCloud:
         """Several sensors' clouds in the fixed frame, each by the transform of its own time."""
@@ -69,7 +71,8 @@ class CloudPreprocessor:
         if frame != fixed:
             points = points.moved(self.transform(frame, fixed, stamp))
         ms = 1e3 * (time.perf_counter() - start)
-        return CurrentCloud(points, frame, stamp, self.up(frame, stamp), convert_ms=ms, parts=tuple(parts))
+        up = self.up(frame, stamp)
+        return CurrentCloud(points, frame, stamp, up, convert_ms=ms, origin=None, parts=tuple(parts))
 
     def placed(self, message: CloudMessage, at: float) -> CurrentCloud:
         """The same with its transform to the fixed frame: only a frozen cloud can do without one.
@@ -100,7 +103,7 @@ class CloudPreprocessor:
 
     def finish(self, points: Points, frame: str, stamp: int) -> CurrentCloud:
         """The cloud to segment of accumulated points."""
-        return CurrentCloud(self.capped(points), frame, stamp, self.up(frame, stamp))
+        return CurrentCloud(self.capped(points), frame, stamp, self.up(frame, stamp), origin=None)
 
     def locate(self, shown: CurrentCloud, place: np.ndarray, frame: str) -> np.ndarray:
         """A point of another frame in a shown cloud's; the transform is that of the cloud's time, and remembered."""

@@ -54,8 +54,10 @@ class Health:
         self._shown.append(time.monotonic())
         missing = lost_objects(view)
         here = {item.id for item in view.objects}
+        searched = {item.id for item in view.objects if item.searching}
         for name in sorted(missing - self._missing):
-            yield f"{name} is lost: it is looked for where it was last seen"
+            why = "is hidden or out of view" if name in searched else "is lost"
+            yield f"{name} {why}: it is looked for where it was last seen"
         for name in sorted((self._missing - missing) & here):
             yield f"{name} is found again"
         self._missing = missing

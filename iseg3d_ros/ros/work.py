@@ -292,7 +292,7 @@ class Work:
             cloud=shown,
             up=shown.upwards,
             result=result,
-            objects=list_objects(self.ids, clicks, names, self._ordinals, self.stage.lost),
+            objects=list_objects(self.ids, clicks, names, self._ordinals, self.stage.lost, self.stage.searching),
             active=session.active,
             background=tuple(click for click in clicks if not click.id),
             can_undo=session.can_undo, can_redo=session.can_redo,
