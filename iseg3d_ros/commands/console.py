@@ -20,6 +20,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--export", type=Path, default=Path("out"), help="folder for saved files (default: out)")
     parser.add_argument("--model", default="", help="shipped weights by name, a weights file, or random_walker")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    parser.add_argument("--adapt", action="store_true", help="let the network learn from the clicks (InterObject3D)")
     parser.add_argument("--voxel-size", type=float, default=0.0, metavar="METRES", help="0: it follows from the cloud")
     parser.set_defaults(run=run)
 
@@ -71,7 +72,8 @@ def loader(arguments: argparse.Namespace) -> Any:
     def load(model: str, voxel_size: float) -> Any:
         from iseg3d_ros.predictor import Predictor
 
-        return Predictor.load(model or None, arguments.device, (voxel_size or arguments.voxel_size) or None)
+        size = (voxel_size or arguments.voxel_size) or None
+        return Predictor.load(model or None, arguments.device, size, adapt=arguments.adapt)
 
     return load
 

@@ -105,10 +105,8 @@ def weights_of(row: Row, trained: Path, shipped: Path) -> tuple[str, str]:
 
 def _ours(file: Path) -> str:
     """What the weights have beyond the paper, by their card."""
-    card = read_card(file)
-    settings, recipe = card["settings"], card.get("recipe", {})
-    on = [name for name in ("relation", "propagation", "affinity", "fades") if settings.get(name)]
+    settings = read_card(file)["settings"]
+    on = [name for name in ("relation", "fades") if settings.get(name)]
     on += ["another decoder"] if settings.get("decoder") == "two_way" else []
     on += ["several cubes"] if settings.get("click_map") == "cube" and len(settings.get("cubes", ())) > 1 else []
-    on += ["the random walker"] if recipe.get("walker") else []
     return f", with our own {', '.join(on)}" if on else ""

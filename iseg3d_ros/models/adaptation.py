@@ -135,17 +135,13 @@ class Adapted(Network):
             return network.decode(encoded.encoded, clicks, previous)
 
 
-def adapting(network: Any, **options: Any) -> Any:
+def adapting(network: Any, **options: float) -> Adapted:
     """The network, wrapped so that it learns from the operator's corrections while they are given."""
-    if not any(parameter.requires_grad for parameter in getattr(network, "parameters", list)()):
+    if not isinstance(network, Network) or not any(True for _ in network.parameters()):
         raise ValueError("It has no weights that could adapt: choose another model, or leave adaptation out.")
-    return Adapted(network, **options)
-
-
-def reset(network: Any, encoded: Any) -> None:
-    """Back to the shipped weights for this scene; nothing to do where the network does not adapt."""
-    if isinstance(network, Adapted):
-        network.reset(encoded)
+    if not options.get("bound", 1.0) > 0:
+        raise ValueError(f"The bound of adaptation must be above 0, but is {options['bound']}.")
+    return Adapted(network, **options)  # type: ignore[arg-type]
 
 
 def correction_loss(logits: Tensor, clicks: Prompts, first: Tensor, keep: float) -> Tensor:

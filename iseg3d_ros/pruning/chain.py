@@ -33,6 +33,9 @@ CLOSE = 0.01  # of the wanted parameters: near enough
 
 def run_chain(config: TrainConfig, *, stop_after: int | None = None) -> Path:
     """All stages; `stop_after` ends the first training at this step. Gives the last file of weights."""
+    if config.network != "agile3d":
+        raise ValueError(f"A chain begins with agile3d, to which E2I3D's attention is added, not with "
+                         f"{config.network}: leave `then` out.")  # fmt: skip
     out = Path(config.out)
     first = in_steps(replace(config, out=str(out / "backbone"), then={}))
     backbone = out / "backbone" / f"{config.network}.safetensors"

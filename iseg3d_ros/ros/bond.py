@@ -14,6 +14,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from iseg3d_ros.ros.settings import SegmenterSettings
+
 CONNECT = 10.0  # seconds that are waited for the other side, then nobody manages this node
 MISSING = (
     "the package bond is not installed, so there are no heartbeats: where Nav2's lifecycle manager manages this node, "
@@ -49,9 +51,7 @@ class Bond:
         now = self._now()
         if self.formed and not self.broken and now - self._heard > self._timeout:
             self.broken = True
-            self._lost(
-                f"the lifecycle manager has not been heard for {self._timeout:g} s: the node works on without it"
-            )
+            self._lost(f"the lifecycle manager has not been heard for {self._timeout:g} s: the node works on")
         if not self.broken and (self.formed or now - self._begun < CONNECT):
             self._send(True)
 
@@ -74,13 +74,13 @@ class Bond:
         return self._node.get_clock().now().nanoseconds / 1e9
 
 
-def bond_with_manager(node: Node, period: float, timeout: float, say: Callable[[str], object]) -> Bond | None:
-    """The bond of an active node; None where it is not wanted (`period` 0), or cannot be, which is said."""
-    if period <= 0:
+def bond_with_manager(node: Node, settings: SegmenterSettings, say: Callable[[str], object]) -> Bond | None:
+    """The bond of an active node; None where nobody manages it, or where there cannot be one, which is said."""
+    if settings.autostart or settings.bond_heartbeat_period <= 0:
         return None
     try:
         status = import_module("bond.msg").Status
     except ImportError:
         say(MISSING)
         return None
-    return Bond(node, status, period, timeout, say)
+    return Bond(node, status, settings.bond_heartbeat_period, settings.bond_timeout, say)

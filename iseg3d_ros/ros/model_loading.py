@@ -33,7 +33,8 @@ def load_model(
     wanted = str(Path(settings.weights).expanduser()) if settings.weights else settings.model or None
     predictor = Predictor.load(
         wanted, settings.device, settings.voxel_size or None, None, settings.max_voxels or None,
-        settings.precision, settings.memory_share, settings.adapt,
+        settings.precision, settings.memory_share, settings.adapt, samples=settings.samples or None,
+        seed=settings.seed if settings.samples else None,
     )  # fmt: skip
     predictor.say = warn
     _warm_up(predictor)

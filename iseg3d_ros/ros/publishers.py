@@ -110,6 +110,9 @@ class Outputs:
             table.append(
                 ("~/detections", vision.Detection3DArray, NEWEST, lambda view: markers.detections(view, vision))
             )
+        for number in range(len(settings().sensors)):
+            make = partial(point_cloud2.segmentation_of, sensor=number)
+            table.append((f"~/segmentation/input_{number}", PointCloud2, NEWEST, make))
         self._outputs = {
             name: Output(partial(node.create_publisher, kind, name, q), make, q is LATCHED, kind in SMALL)
             for name, kind, q, make in table

@@ -57,6 +57,7 @@ SUBSCRIBED = (
         "vision_msgs",
     ),
     Topic("goal_pose", "geometry_msgs/msg/PoseStamped", DEFAULT, "the same, if `goal_pose_clicks` is on"),
+    Topic("bond", "bond/msg/Status", "reliable, newest 100", "a lifecycle manager's heartbeats", "bond"),
     Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, newest 100", "transforms", "tf2_msgs"),
     Topic(
         "/tf_static", "tf2_msgs/msg/TFMessage", "reliable, transient local", "transforms that hold always", "tf2_msgs"
@@ -108,6 +109,7 @@ PUBLISHED = (
     Topic("~/markers", "visualization_msgs/msg/MarkerArray", LATCHED, "clicks, boxes, names, suggested click"),
     Topic("~/click_result", "iseg3d_ros/msg/ClickResult", CLICK, "what became of every click; why one was refused"),
     Topic("~/feedback", "std_msgs/msg/String", DEFAULT, "sentences for the operator"),
+    Topic("bond", "bond/msg/Status", "reliable, newest 5", "heartbeats, where a lifecycle manager listens", "bond"),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", DEFAULT, "state, clouds received and dropped, times"),
     Topic("~/debug/receive_ms", "std_msgs/msg/Float64", DEFAULT, "from the cloud's stamp to its arrival in the node"),
     Topic("~/debug/convert_ms", "std_msgs/msg/Float64", DEFAULT, "message to arrays, transform, caps"),

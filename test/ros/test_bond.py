@@ -20,6 +20,7 @@ if missing_ros():
 from std_msgs.msg import Header
 
 from iseg3d_ros.ros.bond import CONNECT, MISSING, Bond, bond_with_manager
+from iseg3d_ros.ros.settings import SegmenterSettings
 
 
 @dataclass
@@ -73,14 +74,8 @@ def pair() -> tuple[Wire, Any, Bond, Any, Bond, list[str]]:
     """The segmenter's side and the manager's, with the same id as Nav2 gives it: the node's name."""
     wire, said = Wire(), list[str]()
     mine, others = wire.node("segmenter"), wire.node("segmenter")
-    return (
-        wire,
-        mine,
-        Bond(mine, Status, 0.1, 4.0, said.append),
-        others,
-        Bond(others, Status, 0.1, 4.0, said.append),
-        said,
-    )
+    segmenter, manager = (Bond(node, Status, 0.1, 4.0, said.append) for node in (mine, others))
+    return wire, mine, segmenter, others, manager, said
 
 
 def test_both_sides_form_a_bond_and_keep_it() -> None:
@@ -132,10 +127,12 @@ def test_where_bond_is_missing_it_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     said: list[str] = []
     node = Wire().node("segmenter")
     monkeypatch.setitem(sys.modules, "bond.msg", None)
-    assert bond_with_manager(node, 0.1, 4.0, said.append) is None and said == [MISSING]
-    assert bond_with_manager(node, 0.0, 4.0, said.append) is None and len(said) == 1, "not wanted"
+    managed = SegmenterSettings()
+    assert bond_with_manager(node, managed, said.append) is None and said == [MISSING]
+    for alone in (SegmenterSettings(autostart=True), SegmenterSettings(bond_heartbeat_period=0.0)):
+        assert bond_with_manager(node, alone, said.append) is None and len(said) == 1, "not wanted"
     messages: Any = ModuleType("bond.msg")
     messages.Status = Status
     monkeypatch.setitem(sys.modules, "bond", ModuleType("bond"))
     monkeypatch.setitem(sys.modules, "bond.msg", messages)
-    assert isinstance(bond_with_manager(node, 0.1, 4.0, said.append), Bond) and len(said) == 1
+    assert isinstance(bond_with_manager(node, managed, said.append), Bond) and len(said) == 1
