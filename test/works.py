@@ -9,7 +9,7 @@ from iseg3d_ros.console.protocol import Command, Remove
 from iseg3d_ros.console.updates import LabelsUpdate, Message, StateUpdate
 from iseg3d_ros.predictor import Predictor
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def walker(model: str, size: float) -> Predictor:
@@ -18,11 +18,15 @@ def walker(model: str, size: float) -> Predictor:
 
 
 def told(work: LocalWork, *commands: Command) -> tuple[StateUpdate, LabelsUpdate, list[Message]]:
-    """The state after the commands: when a last, refused one has been answered."""
+    """The state after the commands.
+
+    A last one is refused; what holds is shown after that refusal, and so before that of another one sent then.
+    """
     mailbox = work.subscribe()
     for command in (*commands, Remove("the end")):
         work.send(command)
     state, labels, messages, end = StateUpdate(), None, [], time.monotonic() + PATIENCE
+    asked = False
     while time.monotonic() < end:
         for update in mailbox.take(0.2)[0]:
             match update:
@@ -32,10 +36,9 @@ def told(work: LocalWork, *commands: Command) -> tuple[StateUpdate, LabelsUpdate
                     labels = update
                 case Message():
                     messages.append(update)
-        if labels is not None and any("the end" in message.text for message in messages):
-            time.sleep(0.3)
-            for update in mailbox.take(0.2)[0]:
-                state = update if isinstance(update, StateUpdate) else state
-                labels = update if isinstance(update, LabelsUpdate) else labels
-            return state, labels, [message for message in messages if "the end" not in message.text]
+        if not asked and any("the end" in message.text for message in messages):
+            asked = True
+            work.send(Remove("the very end"))
+        if labels is not None and any("the very end" in message.text for message in messages):
+            return state, labels, [message for message in messages if " end'" not in message.text]
     raise AssertionError(f"no answer: {messages}")

@@ -20,6 +20,8 @@ from iseg3d_ros.predictor import Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
 
 ANCHORS = 8  # objects made of points that are shown to the model, those nearest to the clicks
+HELD = 5  # clicks that hold an object from which points are taken away
+DEEP = 0.7  # of the greatest depth: where such a click may be
 INWARDS = 3  # times that a mask is averaged over neighbours to find its midst
 
 
@@ -116,8 +118,9 @@ class _Composition:
         own = {int(click.object) for click in given} - set(label[taken].tolist())
         near = sorted((number for number in self._made if number not in own), key=lambda number: far[number])
         return [
-            Click(self._midst(label == number, [voxel for voxel in taken if label[voxel] == number]), number)
+            Click(place, number)
             for number in sorted(near[:ANCHORS]) if np.isfinite(far[number])
+            for place in self._midst(label == number, [voxel for voxel in taken if label[voxel] == number])
         ]  # fmt: skip
 
     def _distance(self, voxel: int) -> NDArray[np.float32]:
@@ -125,8 +128,11 @@ class _Composition:
         distance: NDArray[np.float32] = np.linalg.norm(places - places[voxel], axis=1)
         return distance
 
-    def _midst(self, mine: NDArray[np.bool_], taken: Sequence[int]) -> tuple[float, float, float]:
-        """The place deepest inside, in that half of the object that is farther from where points are taken away."""
+    def _midst(self, mine: NDArray[np.bool_], taken: Sequence[int]) -> list[tuple[float, float, float]]:
+        """The place deepest inside, in that half of the object that is farther from where points are taken away.
+
+        Where any are, further places deep inside hold the rest of the object: each as far as can be from those before.
+        """
         adjacency, scene = self._scene.refiner.adjacency, self._scene
         depth = mine.astype(np.float64)
         around = np.asarray(adjacency.sum(axis=1)).ravel() + 1
@@ -138,8 +144,12 @@ class _Composition:
         places = scene.voxels.points
         offset = np.linalg.norm(places - places[mine].mean(axis=0), axis=1)
         best = int(np.where(mine, depth - 0.01 * offset / max(float(offset[mine].max()), 1e-9), -np.inf).argmax())
-        x, y, z = (float(v) for v in places[best].astype(np.float64) @ scene.rotation + scene.origin)
-        return x, y, z
+        chosen, deep = [best], np.where(mine, depth, 0) >= DEEP * depth[best]
+        while taken and len(chosen) < HELD:
+            reach = np.minimum.reduce([self._distance(voxel) for voxel in (*taken, *chosen)])
+            chosen.append(int(np.where(deep, reach, -1).argmax()))
+        world = places[chosen].astype(np.float64) @ scene.rotation + scene.origin
+        return [(float(x), float(y), float(z)) for x, y, z in world]
 
     def _unpinned(self, found: NDArray[np.int32]) -> NDArray[np.int32]:
         """The model's labels where nothing was given; of objects made of points only what their clicks reach."""
