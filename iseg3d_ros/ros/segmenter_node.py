@@ -7,7 +7,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -16,7 +15,7 @@ from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup,
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
-from iseg3d_ros import limits, metrics
+from iseg3d_ros import limits
 from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
@@ -261,17 +260,9 @@ class Segmenter(LifecycleNode):
             )
             values["journal"] = running.store.trouble or "well"
             self._parts.outputs.diagnostics(level, sentence, values)
-            self._write_metrics(values)
-
-    def _write_metrics(self, values: dict[str, Any]) -> None:
-        if not self.settings.metrics_file:
-            return
-        values = {**values, "journal in trouble": values["journal"] != "well"}
-        text = metrics.as_text(self.get_fully_qualified_name(), values, {"answer seconds": self._health.histogram})
-        try:
-            metrics.write(Path(self.settings.metrics_file).expanduser(), text)
-        except OSError as error:
-            self.notify_operator(f"metrics_file: {error}")
+            trouble = self._health.write_metrics(self.settings.metrics_file, self.get_fully_qualified_name(), values)
+            if trouble:
+                self.notify_operator(trouble)
 
     def _changed(self, changes: list[Any]) -> SetParametersResult:
         """Takes what may change at run time; the rest is refused in words while the node is configured."""
