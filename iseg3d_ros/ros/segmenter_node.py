@@ -17,7 +17,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.timer import Timer
 from sensor_msgs.msg import PointCloud2
 
-from iseg3d_ros import limits, metrics
+from iseg3d_ros import limits
 from iseg3d_ros.geometry.transforms import ANEW
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
@@ -26,6 +26,7 @@ from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.msg import Click, ClickResult
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
+from iseg3d_ros.ros.fleet import Metrics
 from iseg3d_ros.ros.frames import Frames, frames_of
 from iseg3d_ros.ros.inference_thread import Answer, Worker
 from iseg3d_ros.ros.model_loading import load_model
@@ -86,6 +87,7 @@ class Segmenter(LifecycleNode):
         self._running: Running | None = None
         self._health = Health()
         self._log = Throttle(self.get_logger().warning)
+        self._metrics = Metrics(self.get_fully_qualified_name(), self.notify_operator)
         self._newest_stamp = 0
         self._loading: Answer[InteractiveSession] | None = None
         self._service_change_state.callback_group = ReentrantCallbackGroup()  # it waits for the model
@@ -102,6 +104,7 @@ class Segmenter(LifecycleNode):
         try:
             self.settings = read(self, SegmenterSettings)
             self._health = Health()
+            self._metrics.listen(self.settings.metrics_listen)
             session = self._loading.result() if self._loading else self._load(self.settings)
         except (ValueError, RuntimeError, OSError, ImportError) as error:
             self.get_logger().error(f"cannot configure: {error}")
@@ -167,6 +170,7 @@ class Segmenter(LifecycleNode):
             self._parts.services.close()
             self._parts.outputs.close()
             self._parts.frames.close()
+            self._metrics.close()
             self._parts = self._group = None
         return SUCCESS
 
@@ -251,17 +255,7 @@ class Segmenter(LifecycleNode):
             )
             values["journal"] = running.store.trouble or "well"
             self._parts.outputs.diagnostics(level, sentence, values)
-            self._write_metrics(values)
-
-    def _write_metrics(self, values: dict[str, Any]) -> None:
-        if not self.settings.metrics_file:
-            return
-        values = {**values, "journal in trouble": values["journal"] != "well"}
-        text = metrics.as_text(self.get_fully_qualified_name(), values, {"answer seconds": self._health.histogram})
-        try:
-            metrics.write(Path(self.settings.metrics_file).expanduser(), text)
-        except OSError as error:
-            self.notify_operator(f"metrics_file: {error}")
+            self._metrics.tell(self.settings.metrics_file, values, self._health.histogram)
 
     def _changed(self, changes: list[Any]) -> SetParametersResult:
         """Takes what may change at run time; the rest is refused in words while the node is configured."""
