@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Click", "Cloud", "Predictor", "Scene", "Segmentation", "Session", "read_cloud", "write_cloud"]
 
-# The generated message modules (iseg3d_ros.msg, iseg3d_ros.srv) may live in another folder of the same name.
+# The generated message modules (iseg3d_ros.msg, .srv, .action) may live in another folder of the same name.
 __path__ = extend_path(__path__, __name__)
 __version__ = "0.2.0"
 

@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from iseg3d_ros.clicks import Click, Numbering, Prompts
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.base import Prediction
 from iseg3d_ros.models.placement import Encoding, GivesWay, Placement, device_of, limit_memory
+from iseg3d_ros.models.vocabulary import class_names
 from iseg3d_ros.preprocessing.scene import VOXEL_SIZES, Preparation, Scene
 
 __all__ = ["Predictor", "Scene", "Segmentation", "device_of"]
@@ -28,6 +29,7 @@ __all__ = ["Predictor", "Scene", "Segmentation", "device_of"]
 DEFAULT = "e2i3d"
 TRAINING_FREE = "random_walker"
 MAX_VOXELS = 200_000
+TOP_CLASSES = 3
 SURE = 0.15  # nats: below this mean entropy over a neighbourhood no click is suggested
 
 
@@ -38,6 +40,8 @@ class Segmentation:
     `labels` int32 (N,): 0 background, otherwise the object number of the clicks; `probability` float32 (N,) of that
     label; `uncertainty` float32 (N,): entropy in nats, at most log(objects + 1); `variance` (N,) of networks that
     sample; `objects`: the largest object number. Points that took no part (NaN, cropped) have label 0, probability 0.
+    `classes`: of each object the three likeliest classes with their probabilities, the likeliest first, from networks
+    that know any (Few-Click).
     """
 
     labels: NDArray[np.int32]
@@ -47,6 +51,7 @@ class Segmentation:
     suggested_click: Click | None
     objects: int
     milliseconds: float
+    classes: Mapping[int, tuple[tuple[str, float], ...]] = field(default_factory=dict)
 
 
 class Predictor:
@@ -89,6 +94,10 @@ class Predictor:
         max_voxels: int | None = None,
         precision: str = "auto",
         memory_share: float = 0.0,
+        adapt: bool = False,
+        adapt_bound: float = 0.05,
+        samples: int | None = None,
+        seed: int | None = None,
     ) -> Predictor:
         """Load shipped weights by name, a weights file by path, "random_walker" (no weights), or the best there is.
 
@@ -96,7 +105,9 @@ class Predictor:
         (`preprocessing.scene.kind_of`) and the sizes that the network was trained at. `crop_radius` leaves out points
         farther than that from the cloud's origin; with more than `max_voxels` the voxels become larger. Both say so in
         a warning and in `Scene.notes`. `precision`: full, half (float16; bfloat16 on a CPU), or auto, which is half on
-        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all).
+        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all). `adapt`: learn from
+        the corrections while they are given (InterObject3D's online adaptation; `reset` forgets them), at most
+        `adapt_bound` of the weights' norm away from them. `samples` and `seed` of networks that sample (NPISeg3D).
         """
         place = device_of(device)
         limit_memory(place, memory_share)
@@ -105,11 +116,18 @@ class Predictor:
         if str(name) == TRAINING_FREE:
             from iseg3d_ros.models.random_walker import RandomWalker
 
+            if adapt:
+                raise ValueError(f"{TRAINING_FREE} has no weights that could adapt: choose another model.")
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
         from iseg3d_ros.models.checkpoint import load
 
         path = weights_file(name)
-        return cls(load(path, place), path.stem, place, voxel_size, crop_radius, max_voxels, precision)
+        network = _sampling(load(path, place), samples, seed)
+        if adapt:
+            from iseg3d_ros.models.adaptation import adapting
+
+            network = adapting(network, bound=adapt_bound)
+        return cls(network, path.stem, place, voxel_size, crop_radius, max_voxels, precision)
 
     @property
     def device(self) -> torch.device:
@@ -193,6 +211,13 @@ class Predictor:
         chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays
         return self._at_points(scene, chance, dict(zip(voxels, label, strict=True)), prediction, numbering, start)
 
+    def reset(self, scene: Scene) -> None:
+        """Forget what the network has learned from this scene's corrections (`load(adapt=True)`)."""
+        placement = self._way.placement
+        network = self._way.network(self.network, placement)
+        if hasattr(network, "reset"):
+            network.reset(scene.encoded.on(network, placement))
+
     def show(self, scene: Scene, result: Segmentation, *names: Any, **options: Any) -> Any:
         """A picture and a table of the result for a notebook (`io.notebook.show`, which says what can be given)."""
         from iseg3d_ros.io.notebook import show
@@ -261,7 +286,35 @@ class Predictor:
             _suggestion(scene, label, unsure, clicked, numbering),
             int(numbering.used.max()),
             1e3 * (time.perf_counter() - start),
+            self._classes(prediction, numbering),
         )
+
+    def _classes(self, prediction: Prediction, numbering: Numbering) -> dict[int, tuple[tuple[str, float], ...]]:
+        """The likeliest classes of each object by its number."""
+        if prediction.classes is None:
+            return {}
+        chance = prediction.classes.float().softmax(1).cpu()
+        names = class_names(getattr(self.network, "card", None) or {}, chance.shape[1])
+        values, places = chance.topk(min(TOP_CLASSES, len(names)), dim=1)
+        given = numbering.given()
+        return {
+            int(given[k]): tuple((names[place], value) for place, value in zip(row, likely, strict=True))
+            for k, (row, likely) in enumerate(zip(places.tolist(), values.tolist(), strict=True), 1)
+        }
+
+
+def _sampling(network: Any, samples: int | None, seed: int | None) -> Any:
+    """A network that samples, with so many samples and that seed; a sentence where it does not sample."""
+    if samples is None and seed is None:
+        return network
+    if not hasattr(network.settings, "samples"):
+        raise ValueError(f"{network.settings.network} draws no samples; only npiseg3d does.")
+    if samples is not None:
+        if not 1 <= samples <= 1000:
+            raise ValueError(f"Samples must be 1 to 1000, but are {samples}.")
+        network.settings = dataclasses.replace(network.settings, samples=samples)
+    network.seed = network.seed if seed is None else seed
+    return network
 
 
 def weights_file(name: str | os.PathLike[str]) -> Path:

@@ -7,6 +7,9 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -164,6 +167,23 @@ class Page:
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
         self.page.wait_for_timeout(500)
         self.page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+class Program:
+    """`iseg3d console` as a process of its own."""
+
+    def __init__(self, port: int, folder: Path, *more: str) -> None:
+        command = [sys.executable, "-m", "iseg3d_ros.commands", "console", *more, "--port", str(port)]
+        command += ["--model", "random_walker", "--export", str(folder)]
+        environment = {**os.environ, "ISEG3D_CONSOLE_TOKEN": "operator"}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().partition("The console is at ")[2].split()[0]
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Ends it."""
+        self.process.send_signal(how)
+        self.process.wait(30)
 
 
 class Remembering:

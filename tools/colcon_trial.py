@@ -15,8 +15,8 @@ from pathlib import Path
 from progress import Failed, environment, run
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = "CMakeLists.txt package.xml setup.py pyproject.toml README.md LICENSE msg srv iseg3d_ros launch config weights "
-PARTS += "examples test tools"
+PARTS = "CMakeLists.txt package.xml setup.py pyproject.toml README.md LICENSE msg srv action iseg3d_ros launch "
+PARTS += "config weights examples test tools"
 
 # What a user of the installed workspace does, with nothing of the source tree on the path.
 CHECK = """

@@ -34,6 +34,7 @@ from iseg3d_ros.evaluation.user import error_regions, largest  # noqa: E402
 from iseg3d_ros.predictor import Predictor  # noqa: E402
 
 OBJECTS, ENOUGH = 5, 0.85
+WALL = 0.08  # of a scene's points
 SAMPLE = 20_000  # points at which he looks for errors
 PATIENCE = 90.0
 WIDTH = 680  # of the film, in pixels
@@ -143,7 +144,7 @@ class Operator:
                 page.page.wait_for_timeout(250)
             x, y = page.pixel((where[0], where[1], where[2]))
             hit = page.tells(f"page.pick({x}, {y})?.place ?? null")
-            inside = 20 < x < page.tells("page.camera.width") - 20 and 70 < y < page.tells("page.camera.height") - 60
+            inside = 70 < x < page.tells("page.camera.width") - 20 and 70 < y < page.tells("page.camera.height") - 60
             if inside and hit is not None and np.linalg.norm(np.array(hit) - place) < 0.03:
                 return x, y
         self.wrong += 1
@@ -165,11 +166,13 @@ class Operator:
 
 
 def targets(scene: DemoScene) -> list[int]:
-    """The largest movable things."""
+    """The largest movable things; without names, what is not so large that it will be a wall or the floor."""
     assert scene.cloud.labels is not None
     count = np.bincount(scene.cloud.labels)
-    names = ["", *scene.names]
-    return [int(label) for label in np.argsort(-count) if label and names[label] not in SURFACES][:OBJECTS]
+    largest_first = [int(label) for label in np.argsort(-count) if label]
+    if not scene.names:
+        return [label for label in largest_first if count[label] < WALL * count.sum()][:OBJECTS]
+    return [label for label in largest_first if scene.names[label - 1] not in SURFACES][:OBJECTS]
 
 
 def load(model: str, voxel_size: float) -> Predictor:
@@ -192,7 +195,8 @@ def play(scene: DemoScene, model: str = "", most: int = 4, gif: Path | None = No
         for number in targets(scene):
             before = operator.clicks
             overlap = operator.label(number, most)
-            rows.append(Row(scene.names[number - 1], operator.clicks - before, overlap))
+            name = scene.names[number - 1] if scene.names else f"thing {number}"
+            rows.append(Row(name, operator.clicks - before, overlap))
         page.tells("(page.touched = false, page.frame(), 1)")
         page.page.wait_for_timeout(600)
         film.take(4)

@@ -58,7 +58,7 @@ def parameters(node: str) -> str:
 def interfaces() -> str:
     """Messages and services with the first line of their files."""
     lines = ["| file | what it is |", "|---|---|"]
-    for path in [*sorted(ROOT.glob("msg/*.msg")), *sorted(ROOT.glob("srv/*.srv"))]:
+    for path in [path for kind in ("msg", "srv", "action") for path in sorted(ROOT.glob(f"{kind}/*.{kind}"))]:
         first = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
         lines.append(f"| [{path.stem}](../{path.relative_to(ROOT)}) | {first} |")
     return "\n".join(lines)
@@ -69,6 +69,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "subscribed topics": lambda: topics.markdown_topics(topics.SUBSCRIBED),
     "published topics": lambda: topics.markdown_topics(topics.PUBLISHED),
     "services": lambda: topics.markdown_services(topics.SERVICES),
+    "actions": lambda: topics.markdown_services(topics.ACTIONS),
     "messages": interfaces,
     **{f"parameters {node}": partial(parameters, node) for node in FILES},
 }

@@ -90,10 +90,12 @@ def packages(extras: list[str]) -> None:
 def set_up_ros() -> None:
     """Messages, on the ROS wheels; without a compiler a sentence, for the library works without them."""
     try:
-        sources = [*sorted(ROOT.glob("msg/*.msg")), *sorted(ROOT.glob("srv/*.srv")), ROOT / "CMakeLists.txt"]
+        kinds = ("msg", "srv", "action")
+        sources = [path for kind in kinds for path in sorted(ROOT.glob(f"{kind}/*.{kind}"))]
         transforms = ROOT / ".ci" / "tf2_msgs"
         with Step("tf2_msgs", (transforms / "CMakeLists.txt").read_text(encoding="utf-8")) as step:
             build(step, transforms)
+        sources.append(ROOT / "CMakeLists.txt")
         with Step("messages", *(path.read_text(encoding="utf-8") for path in sources)) as step:
             build(step, ROOT)
     except Failed as failure:

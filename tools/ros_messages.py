@@ -13,7 +13,7 @@ from pathlib import Path
 
 from progress import environment, run
 
-FOLDER = "lib/iseg3d_ros_messages"  # of the environment; iseg3d_ros.__path__ takes in its `msg` and `srv`
+FOLDER = "lib/iseg3d_ros_messages"  # of the environment; iseg3d_ros.__path__ takes in its `msg`, `srv` and `action`
 
 
 def build(source: Path, venv: Path) -> None:

@@ -26,6 +26,7 @@ COMMANDS = (
     ("train", "train a network"),
     ("prune", "prune a trained network"),
     ("evaluate", "measure a network with simulated clicks"),
+    ("tables", "make the papers' tables and figures"),
     ("bag", "segment a whole rosbag offline"),
     ("console", "open the operator's console in a browser"),
     ("demo", "show the whole system on a made scene"),

@@ -23,6 +23,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--rule", choices=("agile3d", "interobject3d", "fewclick", "random_positive"),
                         default="agile3d", help="where the simulated user clicks")  # fmt: skip
     parser.add_argument("--temperature", type=float, help="scatter the clicks by ClickEnhance's Eq. 5, from 0 to 1")
+    parser.add_argument("--adapt", action="store_true", help="let networks learn from the corrections (InterObject3D)")
+    parser.add_argument("--samples", type=int, metavar="N", help="of networks that sample (NPISeg3D); the file's own")
     parser.add_argument("--voxel-size", type=_sizes, default=(None,), metavar="METRES[,METRES...]",
                         help="instead of the model's own choice: one, or one for each DATA")  # fmt: skip
     parser.add_argument("--least-points", type=int, default=50, help="smaller objects are no targets")
@@ -37,7 +39,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--json", type=Path, help="write {model: {figure: value}}; an interrupted run goes on")
     parser.add_argument("--report", type=Path, metavar="FILE.md",
                         help="write figures by data and by kind of object, with intervals, and the worst corrections")
-    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, errors and uncertainty")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, confidence, errors, doubt")
     parser.add_argument("--maps", type=int, default=3, metavar="N", help="scenes that --plot draws, the worst first")
     parser.add_argument("--worst", type=int, default=0, metavar="N", help="corrections that --plot draws, likewise")
     parser.set_defaults(run=run)
@@ -90,7 +92,7 @@ def _configs(arguments: argparse.Namespace) -> dict[str, Any]:
         path: EvaluationConfig(
             arguments.protocol, arguments.budget, arguments.rule, arguments.temperature, arguments.least_points,
             arguments.most_objects, size, arguments.limit, arguments.seed, arguments.device,
-            arguments.split, arguments.objects,
+            arguments.split, arguments.adapt, arguments.samples, arguments.objects,
         )
         for path, size in zip(data, sizes, strict=True)
     }  # fmt: skip
@@ -110,7 +112,7 @@ def _models(text: str, config: Any, alone: bool = False) -> dict[str, tuple[str,
 
     device_of(config.device)
     given = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if TRAINING_FREE not in given and not (given and alone):
+    if TRAINING_FREE not in given and not (given and (alone or config.adapt or config.samples)):
         given.append(TRAINING_FREE)
     loaded = [Predictor.load(model, "cpu", config.voxel_size) for model in given]
     names = [predictor.name for predictor in loaded]
@@ -153,12 +155,13 @@ def _draw(
 ) -> None:
     """Curves of all models; of each, its worst scenes after one click and its worst corrections."""
     from iseg3d_ros.evaluation.metrics import iou_at
-    from iseg3d_ros.evaluation.plots import draw_curves, draw_maps
+    from iseg3d_ros.evaluation.plots import draw_confidence, draw_curves, draw_maps
     from iseg3d_ros.evaluation.report import worst_corrections
     from iseg3d_ros.evaluation.worker import rule_of, seed_of, task_of
     from iseg3d_ros.predictor import Predictor
 
     print(draw_curves(found, arguments.plot / "iou_over_clicks.png"))
+    print(draw_confidence(found, arguments.plot / "confidence.png"))
     parts = {part.name: (part, configs[path]) for path, of_data in plans.items() for part in of_data}
     for name, (model, _) in models.items():
         first = {outcome.name: iou_at([outcome.rows], 1) for outcome in found[name]}

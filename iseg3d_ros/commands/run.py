@@ -39,7 +39,7 @@ def main_of(node: str) -> Callable[[list[str]], int | None]:
 
 
 def _missing(module: str) -> str:
-    if module.startswith(("iseg3d_ros.msg", "iseg3d_ros.srv")):
+    if module.startswith(("iseg3d_ros.msg", "iseg3d_ros.srv", "iseg3d_ros.action")):
         return (
             "The messages of iseg3d_ros are not built: run `make setup` in its repository, "
             "or build it with colcon and source its workspace."

@@ -62,6 +62,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--voxel-size", type=metres, metavar="METRES", help="by default it follows from the cloud's size"
     )
     parser.add_argument("--crop-radius", type=metres, metavar="METRES", help="leave out points farther from the origin")
+    parser.add_argument("--adapt", action="store_true", help="let the network learn from the clicks (InterObject3D)")
+    parser.add_argument("--adapt-bound", type=float, default=0.05, metavar="SHARE",
+                        help="how far its weights may drift, of their norm (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--samples", type=int, metavar="N", help="of a network that samples (npiseg3d); the file's own")
+    parser.add_argument("--seed", type=int, help="of a network that samples")
     parser.add_argument("--up", type=triple, metavar="X,Y,Z", help="the up direction in the cloud's frame, if known")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS",
@@ -128,7 +133,10 @@ def load(arguments: argparse.Namespace) -> Any:
     """The predictor that the arguments ask for."""
     from iseg3d_ros.predictor import Predictor
 
-    return Predictor.load(arguments.model, arguments.device, arguments.voxel_size, arguments.crop_radius)
+    return Predictor.load(
+        arguments.model, arguments.device, arguments.voxel_size, arguments.crop_radius, adapt=arguments.adapt,
+        adapt_bound=arguments.adapt_bound, samples=arguments.samples, seed=arguments.seed,
+    )  # fmt: skip
 
 
 def read(path: Path) -> Cloud:
@@ -236,6 +244,7 @@ def summary(predictor: Any, scene: Any, result: Any, encode_ms: float, given: Cl
         "encode_ms": round(encode_ms, 1),
         "segment_ms": round(result.milliseconds, 1),
         "objects": {str(label): int(counts[label]) for label in range(1, result.objects + 1)},
+        "classes": {str(label): {name: round(p, 4) for name, p in row} for label, row in result.classes.items()},
         "names": {str(name.label): name.name for name in given.names},
         "suggested_click": None if suggested is None else {"point": suggested.point, "object": suggested.object},
         "notes": list(scene.notes),
@@ -254,6 +263,8 @@ def _report(figures: dict[str, Any], arguments: argparse.Namespace) -> None:
     for label, count in figures["objects"].items():
         name = figures["names"].get(label, label)
         lines.append(f"  object {label}{'' if name == label else f' ({name})'}: {count} points")
+    for label, classes in figures["classes"].items():
+        lines.append(f"  object {label} is likely {', '.join(f'{name} ({p:.0%})' for name, p in classes.items())}")
     if figures["suggested_click"]:
         where = ",".join(f"{value:.3f}" for value in figures["suggested_click"]["point"])
         owner = figures["suggested_click"]["object"]

@@ -24,7 +24,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--steps", type=int, help="optimiser steps, instead of the file's `steps`")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="any setting: data.workers=8")
     parser.add_argument(
-        "--parameters", metavar="SIZE", help="of a chain's pruned network, 5.7M for example, instead of the file's"
+        "--parameters", metavar="SIZE", help="of a chain's pruned network: 5.7M, or whole; not the file's"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and for how long")
     parser.add_argument("--stop-after", type=int, metavar="STEP", help="stop early at this step, to go on later")

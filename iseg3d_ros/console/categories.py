@@ -2,6 +2,7 @@
 
     - chair
     - {name: table, colour: [255, 170, 0], key: t}
+    - {name: car, attributes: {moving: [no, yes], seen: [wholly, partly]}}
 """
 
 from __future__ import annotations
@@ -36,13 +37,28 @@ def _category(path: Path, number: int, entry: Any) -> Category:
     match entry:
         case str(name) if name:
             return Category(name, (red, green, blue))
-        case {"name": str(name), **rest} if name and not set(rest) - {"colour", "key"}:
+        case {"name": str(name), **rest} if name and not set(rest) - {"colour", "key", "attributes"}:
             colour: Any = rest.get("colour", [red, green, blue])
             key = rest.get("key", "")
-            if isinstance(key, str) and _is_colour(colour):
-                return Category(name, (colour[0], colour[1], colour[2]), key)
-    raise ValueError(f"{path}: entry {number + 1} is neither a name nor {{name, colour: [r, g, b], key}}: {entry!r}.")
+            attributes: Any = rest.get("attributes", {})
+            if isinstance(key, str) and _is_colour(colour) and _are_attributes(attributes):
+                values = ((str(each), tuple(_word(word) for word in words)) for each, words in attributes.items())
+                return Category(name, (colour[0], colour[1], colour[2]), key, tuple(values))
+    known = "{name, colour: [r, g, b], key, attributes: {name: [value, value]}}"
+    raise ValueError(f"{path}: entry {number + 1} is neither a name nor {known}: {entry!r}.")
 
 
 def _is_colour(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in value)
+
+
+def _are_attributes(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(words, list) and words and all(isinstance(word, str | int | float) for word in words)
+        for words in value.values()
+    )
+
+
+def _word(value: object) -> str:
+    """YAML reads yes and no as truth values."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -9,25 +9,31 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from iseg3d_ros.cloud import Cloud
 from iseg3d_ros.console.exporting import result_of
+from iseg3d_ros.console.label_import import GivenLabels, is_labels, labels_of
+from iseg3d_ros.console.local_state import StateMaker, up_of
 from iseg3d_ros.console.protocol import (
     Abilities,
     AddClick,
     Capture,
+    Carry,
     Category,
     Classify,
     Clear,
     Command,
+    Describe,
+    Lock,
     Merge,
     Open,
     OpenScan,
+    Paint,
     Redo,
     Remove,
     Rename,
@@ -35,9 +41,21 @@ from iseg3d_ros.console.protocol import (
     Save,
     Select,
     Setup,
+    Split,
+    TakeLabels,
     Undo,
 )
-from iseg3d_ros.console.session_edits import merge, read_categories, take_up, write_categories
+from iseg3d_ros.console.session_edits import (
+    lock,
+    merge,
+    paint,
+    refuse_locked,
+    refuse_locked_place,
+    set_attribute,
+    split,
+    take_labels,
+    take_up,
+)
 from iseg3d_ros.console.updates import (
     Board,
     BusyUpdate,
@@ -46,18 +64,13 @@ from iseg3d_ros.console.updates import (
     LinkUpdate,
     Mailbox,
     Message,
-    ObjectState,
-    StateUpdate,
-    Suggestion,
 )
-from iseg3d_ros.geometry.boxes import oriented_box
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.storage import inside, save_session
 from iseg3d_ros.interaction.work_store import FixedCloud, WorkStore
 from iseg3d_ros.io.exports import FORMATS, export
 from iseg3d_ros.io.package_files import weights_dir
-from iseg3d_ros.io.picture import PALETTE
 from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.predictor import TRAINING_FREE, Predictor, Segmentation
 
@@ -73,9 +86,10 @@ class LocalWork:
 
     def __init__(
         self, cloud: Cloud, load: Callable[[str, float], Predictor], model: str, folder: Path,
-        categories: Sequence[Category] = (),
+        categories: Sequence[Category] = (), given: GivenLabels | None = None,
     ) -> None:  # fmt: skip
-        """`categories`: classes that objects may have."""
+        """`categories`: classes that objects may have; `given`: labels to begin with, where nothing is kept yet."""
+        self._given = given
         self._cloud, self._load, self._folder, self._offered = cloud, load, folder, tuple(categories)
         self._board = Board()
         points = Points(cloud.xyz, cloud.rgb, cloud.intensity, None, (1, len(cloud.xyz)))
@@ -83,8 +97,7 @@ class LocalWork:
         self._update = CloudUpdate(next_serial(), cloud.xyz, cloud.rgb, intensity=cloud.intensity)
         self._session: InteractiveSession | None = None
         self._encode_ms = 0.0
-        self._ordinals: dict[str, int] = {}
-        self._categories: dict[str, str] = {}  # of the objects, by id
+        self._states = StateMaker(cloud.xyz)
         self._commands: queue.Queue[Command | None] = queue.Queue()
         self._commands.put(Setup(model))
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
@@ -96,6 +109,11 @@ class LocalWork:
     def _store(self) -> WorkStore:
         folder = self._folder / ".work" / digest_of(self._cloud)
         return WorkStore(folder, FixedCloud(self._current, {}), self._say, keeps_clouds=False)
+
+    @property
+    def cloud(self) -> Cloud:
+        """The one that is worked on."""
+        return self._cloud
 
     @property
     def abilities(self) -> Abilities:
@@ -141,16 +159,33 @@ class LocalWork:
         session = self._ready()
         match command:
             case AddClick(click, new):
+                if click.id and not new:
+                    refuse_locked(session, click.id)
+                refuse_locked_place(session, self._labels_now(session), click)
                 with session.step():
                     session.click(click.point, session.add(id=click.id) if new else click.id)
             case Select(id):
                 session.select(id)
             case Remove(id):
+                refuse_locked(session, id)
                 session.remove(id)
             case Rename(id, name):
                 session.rename(id, name)
             case Classify(id, category):
-                self._classify(session, id, category)
+                session.describe(id, category=category)
+            case Describe(id, attribute, value):
+                set_attribute(session, id, attribute, value)
+            case Lock(id, locked):
+                lock(session, self._labels_now(session), id, locked)
+            case Split(id):
+                count = split(session, self._labels_now(session), id)
+                self._board.publish(Message(f"Split into {count} parts."))
+            case Paint(region, id, takes, hidden):
+                labels = self._labels_now(session)
+                shown = self._there & ~np.isin(labels, hidden) if hidden else self._there
+                paint(session, labels, region.points(self._cloud.xyz, shown), id, takes)
+            case TakeLabels(given):
+                self._begin_with(session, given)
             case Merge(into, id):
                 merge(session, into, id)
             case Undo():
@@ -159,14 +194,42 @@ class LocalWork:
                 session.redo()
             case Clear():
                 session.clear()
-            case OpenScan() | Review():
+            case OpenScan() | Review() | Carry():
                 raise ValueError("There is one scan only: open a folder to go through several.")
             case Save(name, kind):
                 self._board.publish(Message(f"Saved {self._save(session, name, kind)}."))
             case Open(name):
-                take_up(session, inside(self._folder, name, "json"), len(self._cloud))
+                self._open(session, name)
             case Capture():
                 raise ValueError("The cloud comes from a file: there is none to capture.")
+
+    def _begin_with(self, session: InteractiveSession, given: GivenLabels) -> None:
+        """Labels for work that has not begun yet."""
+        if session.objects or session.clicks or session.can_undo or session.can_redo:
+            return
+        take_labels(session, given)
+        self._board.publish(Message(f"Took {len(given.objects)} objects from {given.source}: clicks correct them."))
+
+    def _open(self, session: InteractiveSession, name: str) -> None:
+        """A session, or the labels of a file that has another suffix than a session's."""
+        path = self._folder / name
+        if not is_labels(path):
+            take_up(session, inside(self._folder, name, "json"), len(self._cloud))
+            return
+        path = inside(self._folder, name, path.suffix.removeprefix("."))
+        given = labels_of(self._cloud, path, path)
+        if given is None:
+            raise ValueError(f"{path} labels no object.")
+        take_labels(session, given)
+
+    def _labels_now(self, session: InteractiveSession) -> np.ndarray:
+        return session.segment().labels
+
+    @cached_property
+    def _there(self) -> NDArray[np.bool_]:
+        """The points that can be touched."""
+        there: NDArray[np.bool_] = np.isfinite(self._cloud.xyz).all(axis=1)
+        return there
 
     def _ready(self) -> InteractiveSession:
         if self._session is None:
@@ -187,9 +250,10 @@ class LocalWork:
             session.take_up(self._session)
         else:
             self._store.resume(session)
-            self._categories = read_categories(self._store.folder)
         self._store.follow(session)
         self._session = session
+        if self._given is not None:
+            self._begin_with(session, self._given)
         for note in notes:
             if issubclass(note.category, UserWarning):
                 self._board.publish(Message(str(note.message)))
@@ -210,55 +274,10 @@ class LocalWork:
         if not_kept := self._store.wait(PATIENCE):
             self._board.publish(Message(not_kept, refused=True))
         self._store.rest(session)
-        self._board.publish(self._state(session, result))
-        self._board.publish(self._labels(result))
-
-    def _state(self, session: InteractiveSession, result: Segmentation) -> StateUpdate:
-        suggested = result.suggested_click
-        ids = ["", *(item.id for item in session.objects)]
-        return StateUpdate(
-            objects=tuple(
-                self._object(session, result, item.id, item.name, k) for k, item in enumerate(session.objects, 1)
-            ),
-            active=session.active,
-            background=tuple(click.point for click in session.clicks if not click.id),
-            suggestion=None if suggested is None else Suggestion(suggested.point, ids[int(suggested.object)]),
-            can_undo=session.can_undo,
-            can_redo=session.can_redo,
-            mode="file",
-            model=session.predictor.name,
-            encode_ms=self._encode_ms,
-            segment_ms=result.milliseconds,
-        )
+        self._board.publish(self._states.state(session, result, self._encode_ms), self._labels(result))
 
     def _labels(self, result: Segmentation) -> LabelsUpdate:
         return LabelsUpdate(self._update.serial, result.labels, result.probability, result.uncertainty)
-
-    def _object(self, session: InteractiveSession, result: Segmentation, id: str, name: str, label: int) -> ObjectState:
-        chosen = np.flatnonzero(result.labels == label)
-        ordinal = self._ordinals.setdefault(id, len(self._ordinals))
-        red, green, blue = (int(value) for value in PALETTE[ordinal % len(PALETTE)])
-        clicks = tuple(click.point for click in session.clicks if click.id == id)
-        item = ObjectState(
-            id, name, label, (red, green, blue), len(chosen), clicks=clicks, category=self._categories.get(id, "")
-        )
-        points = self._cloud.xyz[chosen]
-        points = points[np.isfinite(points).all(axis=1)]
-        if len(points) == 0:
-            return item
-        sure = float(result.probability[chosen].mean())
-        return replace(item, confidence=sure, box=oriented_box(points, self._up(session)))
-
-    @staticmethod
-    def _up(session: InteractiveSession) -> np.ndarray:
-        assert session.scene is not None
-        return session.scene.rotation[2]  # it turns up into z
-
-    def _classify(self, session: InteractiveSession, id: str, category: str) -> None:
-        if id not in session.ids:
-            raise ValueError(f"There is no object {id!r} to give a class to.")
-        self._categories[id] = category
-        write_categories(self._store.folder, self._categories)
 
     def _save(self, session: InteractiveSession, name: str, kind: str) -> Path:
         """Write to a new file or folder: what is there stays."""
@@ -274,8 +293,8 @@ class LocalWork:
             save_session(target, session, self._current, {click: click for click in session.clicks})
             return target
         result = session.segment()
-        state = self._state(session, result)
-        export(target, kind, result_of(self._update, state, self._labels(result), self._up(session)))
+        state = self._states.state(session, result, self._encode_ms)
+        export(target, kind, result_of(self._update, state, self._labels(result), up_of(session)))
         return target
 
     def _say(self, sentence: str) -> None:

@@ -56,7 +56,7 @@ class Console:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._thread.start()
-        server.handle(self._talk)
+        server.handle(self._talk, getattr(work, "picture", None))
 
     def close(self) -> None:
         """Stop serving; the work is its owner's."""
@@ -122,8 +122,12 @@ class Console:
             return None
         return self._labels if len(self._labels.labels) == len(self._tiles.cloud.xyz) else None
 
+    @property
+    def _origin(self) -> np.ndarray:
+        return np.zeros(3) if self._tiles is None else self._tiles.origin
+
     def _state_message(self) -> dict[str, Any]:
-        return wire.state_message(self._state, np.zeros(3) if self._tiles is None else self._tiles.origin)
+        return wire.state_message(self._state, self._origin)
 
     def _tell(self, content: dict[str, Any]) -> None:
         for viewer in self._viewers:
@@ -177,7 +181,7 @@ class Console:
 
     def _obey(self, viewer: Viewer, request: dict[str, Any]) -> None:
         try:
-            command = command_of(request, self._state, self._place)
+            command = command_of(request, self._state, self._place, self._origin)
         except ValueError as error:
             viewer.add({"kind": "say", "text": str(error), "refused": True})
             return

@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from iseg3d_ros.clicks import Click
+from iseg3d_ros.console.label_import import GivenLabels
 from iseg3d_ros.console.updates import Mailbox
 
 EXPORTS = ("ply", "pcd", "npz", "label")
@@ -61,6 +65,50 @@ class Merge:
 
 
 @dataclass(frozen=True)
+class Describe:
+    """Give an object's attribute a value; "" for none."""
+
+    id: str
+    attribute: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Keep an object's points as they are: it takes no clicks and loses none; or let go of them again."""
+
+    id: str
+    locked: bool
+
+
+@dataclass(frozen=True)
+class Split:
+    """Make the connected parts of an object objects of their own."""
+
+    id: str
+
+
+@dataclass(frozen=True, eq=False)
+class Paint:
+    """Give the points of a region to an object ("": to one that begins with it), or take them away from it.
+
+    `hidden`: labels whose points are not shown, and so not meant.
+    """
+
+    region: Region
+    id: str
+    takes: bool = False
+    hidden: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class TakeLabels:
+    """Begin with given labels; where something has been done already they are left alone."""
+
+    given: GivenLabels
+
+
+@dataclass(frozen=True)
 class Undo:
     """Take the last step back."""
 
@@ -102,7 +150,7 @@ class Save:
 
 @dataclass(frozen=True)
 class Open:
-    """Take up a session that was saved under a name; can be undone."""
+    """Take up a session, or the labels of a cloud, saved under a name; can be undone."""
 
     name: str
 
@@ -121,26 +169,44 @@ class Review:
     state: str
 
 
+@dataclass(frozen=True)
+class Carry:
+    """Whether the objects of the scan before are found again in one that is opened for the first time."""
+
+    on: bool
+
+
 Command = (
-    AddClick | Select | Remove | Rename | Classify | Merge | Undo | Redo | Clear | Capture | Setup | Save
-    | Open | OpenScan | Review
+    AddClick | Select | Remove | Rename | Classify | Describe | Merge | Lock | Split | Paint | TakeLabels | Undo | Redo
+    | Clear | Capture | Setup | Save | Open | OpenScan | Review | Carry
 )  # fmt: skip
+
+
+class Region(Protocol):
+    """Something that was drawn, and the points that it means."""
+
+    def points(self, xyz: np.ndarray, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Indices of those of the shown points that it means."""
 
 
 @dataclass(frozen=True)
 class Category:
-    """A class that objects may have: its name, its colour (red, green, blue in 0..255), and the key that gives it."""
+    """A class that objects may have: its name, its colour (red, green, blue in 0..255), and the key that gives it.
+
+    `attributes`: names, and the values that each may have.
+    """
 
     name: str
     colour: tuple[int, int, int]
     key: str = ""
+    attributes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
 class Abilities:
     """What a work can do: its models, ways of taking clouds (none: the cloud is a file's), where it saves and how.
 
-    `edits`: objects may be merged and given classes, of which `categories` are offered.
+    `edits`: objects may be merged, split, locked, painted and given classes, of which `categories` are offered.
     """
 
     models: tuple[str, ...]

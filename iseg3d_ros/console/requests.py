@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.protocol import (
     AddClick,
     Capture,
+    Carry,
     Classify,
     Clear,
     Command,
+    Describe,
+    Lock,
     Merge,
     Open,
     OpenScan,
+    Paint,
     Redo,
     Remove,
     Rename,
@@ -23,15 +29,22 @@ from iseg3d_ros.console.protocol import (
     Save,
     Select,
     Setup,
+    Split,
     Undo,
 )
+from iseg3d_ros.console.regions import region_of
 from iseg3d_ros.console.updates import Place, StateUpdate
 
 SIMPLE: dict[str, Command] = {"undo": Undo(), "redo": Redo(), "clear": Clear(), "capture": Capture()}
 
 
-def command_of(request: dict[str, Any], state: StateUpdate, place: Callable[[dict[str, Any]], Place]) -> Command | None:
-    """The command that a request means, None where it means none; `place` finds the point that was clicked on."""
+def command_of(
+    request: dict[str, Any], state: StateUpdate, place: Callable[[dict[str, Any]], Place], origin: np.ndarray
+) -> Command | None:
+    """The command that a request means, None where it means none.
+
+    `place` finds the point that was clicked on, `origin` is what the page's coordinates are less than the cloud's.
+    """
     match request:
         case {"do": "click", "id": str(id), "new": bool(new)}:
             return AddClick(Click(place(request), id), new)
@@ -47,6 +60,16 @@ def command_of(request: dict[str, Any], state: StateUpdate, place: Callable[[dic
             return Classify(id, category[:limits.NAME])
         case {"do": "merge", "into": str(into), "id": str(id)}:
             return Merge(into, id)
+        case {"do": "describe", "id": str(id), "attribute": str(attribute), "value": str(value)}:
+            return Describe(id, attribute[: limits.NAME], value[: limits.NAME])
+        case {"do": "lock", "id": str(id), "on": bool(on)}:
+            return Lock(id, on)
+        case {"do": "split", "id": str(id)}:
+            return Split(id)
+        case {"do": "paint", "id": str(id), "takes": bool(takes), "region": region, "hidden": list(hidden)}:
+            return Paint(region_of(region, origin), id, takes, tuple(each for each in hidden if type(each) is int))
+        case {"do": "carry", "on": bool(on)}:
+            return Carry(on)
         case {"do": "setup", "model": str(model), "voxel": int() | float() as voxel, "mode": str(mode)}:
             return Setup(model, float(voxel), mode)
         case {"do": "save", "name": str(name), "format": str(kind)}:

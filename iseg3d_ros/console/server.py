@@ -9,6 +9,7 @@ import gzip
 import http
 import logging
 import os
+import re
 import secrets
 import socket
 import threading
@@ -24,6 +25,8 @@ PORT = 8080
 TRIED = 100  # ports that are tried where the first is taken
 TOKEN_VARIABLE = "ISEG3D_CONSOLE_TOKEN"  # an argument, or a parameter of a node, would be shown to everybody
 LONGEST_MESSAGE = 1 << 16  # bytes from a page; it sends hundreds
+DIGITS = re.compile("[0-9]{1,9}")
+SCAN = "/scan/"  # before the number of a scan whose picture is asked for
 FILES = Path(__file__).with_name("web")
 KINDS = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -35,6 +38,7 @@ _TAKEN = (errno.EADDRINUSE, errno.EACCES)
 QUIET = logging.getLogger("iseg3d_ros.console.connections")
 QUIET.setLevel(logging.CRITICAL)
 Handler = Callable[[Any, bool], Awaitable[None]]
+Picture = Callable[[int], bytes | None]  # the PNG file of a scan, by its number in the list
 
 
 class Server:
@@ -50,6 +54,7 @@ class Server:
         self.address, self.view_address = page + quote(self.token), page + gate.tokens["view"]
         self._gate, self._listening = gate, listening
         self._handler: Future[Handler] = Future()
+        self._files = Files()
         self._loop = asyncio.new_event_loop()
         self._started: Future[None] = Future()
         self._ended = asyncio.Event()
@@ -57,8 +62,9 @@ class Server:
         self._thread.start()
         self._started.result()
 
-    def handle(self, handler: Handler) -> None:
-        """Who talks to the pages."""
+    def handle(self, handler: Handler, picture: Picture | None = None) -> None:
+        """Who talks to the pages, and who has the pictures of scans."""
+        self._files.picture = picture
         self._handler.set_result(handler)
 
     def stop(self) -> None:
@@ -76,7 +82,7 @@ class Server:
             import websockets.asyncio.server as websockets
 
             serving = websockets.serve(
-                self._talk, sock=self._listening, process_request=self._gate.guard(Files()), compression=None,
+                self._talk, sock=self._listening, process_request=self._gate.guard(self._files), compression=None,
                 max_size=LONGEST_MESSAGE, ping_interval=20, ping_timeout=60, close_timeout=2, logger=QUIET,
             )  # fmt: skip
             async with serving:
@@ -93,9 +99,10 @@ class Server:
 
 
 class Files:
-    """Answers requests for the page and its parts, which are kept packed; a web socket passes."""
+    """Answers requests for the page, its parts, which are kept packed, and pictures of scans; a web socket passes."""
 
     def __init__(self, folder: Path = FILES) -> None:
+        self.picture: Picture | None = None
         files = [path for path in folder.iterdir() if path.suffix in KINDS]
         self._files = {f"/{path.name}": (KINDS[path.suffix], gzip.compress(path.read_bytes())) for path in files}
         self._files["/"] = self._files["/index.html"]
@@ -104,11 +111,22 @@ class Files:
         """The file, or None for a web socket."""
         if "websocket" in request.headers.get("Upgrade", "").lower():
             return None
-        found = self._files.get(urlsplit(request.path).path)
+        path = urlsplit(request.path).path
+        if path.startswith(SCAN):
+            return self._scan(path.removeprefix(SCAN))
+        found = self._files.get(path)
         if found is None:
             return respond(http.HTTPStatus.NOT_FOUND, "There is no such page.")
         kind, packed = found
         return respond(http.HTTPStatus.OK, packed, {"Content-Type": kind, "Content-Encoding": "gzip"})
+
+    def _scan(self, number: str) -> Any:
+        """The picture of a scan; its address has its version, so that a browser may keep it."""
+        content = self.picture(int(number)) if self.picture and DIGITS.fullmatch(number) else None
+        if content is None:
+            return respond(http.HTTPStatus.NOT_FOUND, "There is no picture of this scan.")
+        kept = {"Content-Type": "image/png", "Cache-Control": "private, max-age=86400"}
+        return respond(http.HTTPStatus.OK, content, kept)
 
 
 def serve(host: str = "127.0.0.1", port: int = PORT, token: str = "") -> Server:

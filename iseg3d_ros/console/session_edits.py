@@ -1,32 +1,40 @@
-"""What an operator does to a session beyond its own verbs, each as one step to undo; and the classes of its objects."""
+"""What an operator does to a session beyond its own verbs, each as one step to undo."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.console.label_import import GivenLabels
 from iseg3d_ros.interaction.session import InteractiveSession
-from iseg3d_ros.io.atomic_write import replacing
+from iseg3d_ros.interaction.session_states import SessionObject
 
-CATEGORIES = "classes.json"  # beside the journal: object to class
+FEWEST = 10  # points of a part that becomes an object
+PARTS = 50  # of an object, the largest ones
 
 
 def merge(session: InteractiveSession, into: str, id: str) -> None:
-    """The clicks of one object on another, as one step."""
+    """The clicks and points of one object on another, as one step."""
     if into == id:
         raise ValueError("An object cannot be merged with itself: choose another one first.")
+    for each in (into, id):
+        refuse_locked(session, each)
     clicks = [click.point for click in session.clicks if click.id == id]
+    edits = [edit.points for edit in session.edits if edit.id == id]
     with session.step():
         session.remove(id)
         for point in clicks:
             session.click(point, into)
+        for points in edits:
+            session.edit(into, points)
         session.select(into)
 
 
 def take_up(session: InteractiveSession, path: Path, points: int) -> None:
-    """The objects and clicks of a saved session instead of the present ones, as one step."""
+    """The objects, clicks and edits of a saved session instead of the present ones, as one step."""
     if not path.is_file():
         raise ValueError(f"There is no saved session {path}: give the name that it was saved under.")
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
@@ -37,23 +45,116 @@ def take_up(session: InteractiveSession, path: Path, points: int) -> None:
     with session.step():
         session.clear()
         for item in saved.objects:
-            session.add(item.name, item.id)
-        for click in saved.clicks:
-            session.click(click.point, click.id)
+            session.add(item.name, item.id, **item.details())
+        for place in range(len(saved.clicks) + 1):
+            for edit in (edit for edit in saved.edits if edit.after == place):
+                session.edit(edit.id, edit.points)
+            if place < len(saved.clicks):
+                session.click(saved.clicks[place].point, saved.clicks[place].id)
         session.select(saved.active)
 
 
-def read_categories(folder: Path) -> dict[str, str]:
-    """The classes of the objects as they were kept; none where there is no such file, or a damaged one."""
-    try:
-        content = json.loads((folder / CATEGORIES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(id): str(name) for id, name in content.items()} if isinstance(content, dict) else {}
+def take_labels(session: InteractiveSession, given: GivenLabels) -> None:
+    """The objects of given labels instead of the present ones, with their points as they are, as one step."""
+    order = np.argsort(given.labels, kind="stable")
+    begins = np.searchsorted(given.labels[order], [item.label for item in given.objects])
+    ends = np.searchsorted(given.labels[order], [item.label for item in given.objects], side="right")
+    rest = np.ones(len(given.labels), bool)
+    with session.step():
+        if session.objects or session.clicks:
+            session.clear()
+        for item, begin, end in zip(given.objects, begins, ends, strict=True):
+            chosen = order[begin:end]
+            details = {"category": item.category, "attributes": dict(item.attributes)}
+            id = session.add(item.name, item.id, **{name: value for name, value in details.items() if value})
+            if len(chosen):
+                session.edit(id, chosen)
+                rest[chosen] = False
+        if rest.any():
+            session.edit("", np.flatnonzero(rest))
+        session.select("")
 
 
-def write_categories(folder: Path, categories: dict[str, str]) -> None:
-    """Keep the classes of the objects."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / CATEGORIES) as stream:
-        stream.write(json.dumps(categories).encode())
+def paint(session: InteractiveSession, labels: np.ndarray, chosen: np.ndarray, id: str, takes: bool) -> None:
+    """Points for an object (a new one with ""), or away from it (from any with ""); those of locked ones stay."""
+    number = {each: index for index, each in enumerate(session.ids, 1)}
+    if id:
+        refuse_locked(session, id)
+    locked = [number[item.id] for item in session.objects if item.locked]
+    chosen = chosen[~np.isin(labels[chosen], locked)]
+    now = labels[chosen]
+    if takes:
+        chosen = chosen[now == number.get(id, 0)] if id else chosen[now > 0]
+    else:
+        chosen = chosen[now != number[id]] if id else chosen
+    if not len(chosen):
+        raise ValueError("Nothing changes here: no point of it was touched, or what was is locked.")
+    with session.step():
+        session.edit("" if takes else id or session.add(), chosen)
+
+
+def lock(session: InteractiveSession, labels: np.ndarray, id: str, locked: bool) -> None:
+    """Keep an object's points as they are, or let go of them again."""
+    mine = np.flatnonzero(labels == _number(session, id))
+    with session.step():
+        if locked and len(mine):
+            session.edit(id, mine)
+        session.describe(id, locked=locked)
+
+
+def split(session: InteractiveSession, labels: np.ndarray, id: str) -> int:
+    """The connected parts of an object as objects, the largest remains it; how many there are now."""
+    refuse_locked(session, id)
+    item = _item(session, id)
+    scene = session.scene
+    assert scene is not None  # there is a result
+    mine = np.flatnonzero(labels == _number(session, id))
+    voxel = np.full(scene.points, -1, np.int64)
+    voxel[slice(None) if scene.kept is None else scene.kept] = scene.voxels.inverse
+    mine = mine[voxel[mine] >= 0]
+    there, inverse = np.unique(voxel[mine], return_inverse=True)
+    part = connected_components(scene.refiner.adjacency[there][:, there], directed=False)[1][inverse]
+    sizes = np.bincount(part)
+    others = [each for each in np.argsort(-sizes, kind="stable")[1:PARTS] if sizes[each] >= FEWEST]
+    if not others:
+        raise ValueError(f"{item.name} hangs together: there is nothing to split. Take points away between its parts.")
+    with session.step():
+        for count, each in enumerate(others, 2):
+            made = session.add(f"{item.name} {count}", **{k: v for k, v in item.details().items() if k != "locked"})
+            session.edit(made, mine[part == each])
+        session.select(id)
+    return len(others) + 1
+
+
+def set_attribute(session: InteractiveSession, id: str, attribute: str, value: str) -> None:
+    """One attribute of an object; "" takes it away."""
+    said = {**dict(_item(session, id).attributes), attribute: value}
+    session.describe(id, attributes={name: each for name, each in said.items() if each})
+
+
+def refuse_locked(session: InteractiveSession, id: str) -> None:
+    """ValueError where an object is locked."""
+    item = _item(session, id)
+    if item.locked:
+        raise ValueError(f"{item.name} is locked: unlock it first.")
+
+
+def refuse_locked_place(session: InteractiveSession, labels: np.ndarray, click: Click) -> None:
+    """ValueError where a click is on the points of a locked object."""
+    if session.scene is None or not any(item.locked for item in session.objects):
+        return
+    label = int(labels[session.scene.voxels.representative[session.scene.voxel_of(Click(click.point))]])
+    if label and label <= len(session.objects):
+        refuse_locked(session, session.ids[label - 1])
+
+
+def _item(session: InteractiveSession, id: str) -> SessionObject:
+    for item in session.objects:
+        if item.id == id:
+            return item
+    raise ValueError(f"There is no object {id!r}: choose one of the list.")
+
+
+def _number(session: InteractiveSession, id: str) -> int:
+    _item(session, id)
+    return session.ids.index(id) + 1

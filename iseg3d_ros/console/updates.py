@@ -55,6 +55,8 @@ class ObjectState:
     clicks: tuple[Place, ...] = ()
     box: Box | None = None
     category: str = ""
+    locked: bool = False
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,19 +104,24 @@ class BusyUpdate:
 
 @dataclass(frozen=True)
 class Job:
-    """One scan of a list: the file's name, what was found in it, and how far it is ("", "done" or "skipped")."""
+    """One scan of a list: its name, what was found in it, how far it is ("", "done", "skipped"), its picture's version.
+
+    0: there is no picture of it yet.
+    """
 
     name: str
     objects: int = 0
     review: str = ""
+    picture: int = 0
 
 
 @dataclass(frozen=True)
 class JobsUpdate:
-    """The list of scans, and which of them is open."""
+    """The list of scans, which of them is open, and whether objects are carried over into the next one."""
 
     jobs: tuple[Job, ...]
     current: int
+    carries: bool = False
 
 
 @dataclass(frozen=True)

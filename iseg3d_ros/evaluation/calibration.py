@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -14,6 +16,14 @@ def expected_calibration_error(probability: NDArray[np.float32], correct: NDArra
     confidence = np.bincount(index, probability, minlength=bins)
     accuracy = np.bincount(index, correct, minlength=bins)
     return float(np.abs(confidence - accuracy).sum() / max(count.sum(), 1))
+
+
+def rank_correlation(confidence: Sequence[float], quality: Sequence[float]) -> float:
+    """Spearman's: whether the masks that are thought good are the good ones; NaN for fewer than three, or all alike."""
+    first, second = rankdata(confidence), rankdata(quality)
+    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def auroc(uncertainty: NDArray[np.float32], wrong: NDArray[np.bool_]) -> float:

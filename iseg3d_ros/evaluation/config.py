@@ -24,6 +24,8 @@ class EvaluationConfig:
     seed: int = 42
     device: str = "auto"
     split: str | None = None
+    adapt: bool = False  # InterObject3D's online adaptation
+    samples: int | None = None  # of networks that sample
     objects: str = "largest"  # which of a scene's objects are targets where there are more than most_objects
 
     @property

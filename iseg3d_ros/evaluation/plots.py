@@ -15,9 +15,10 @@ from matplotlib.figure import Figure  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from iseg3d_ros.clicks import Click  # noqa: E402
-from iseg3d_ros.evaluation.calibration import auroc  # noqa: E402
-from iseg3d_ros.evaluation.metrics import object_ious  # noqa: E402
+from iseg3d_ros.evaluation.calibration import auroc, rank_correlation  # noqa: E402
+from iseg3d_ros.evaluation.metrics import noc_at, object_ious  # noqa: E402
 from iseg3d_ros.evaluation.protocol import Outcome, Task, evaluate  # noqa: E402
+from iseg3d_ros.evaluation.table import masks_at  # noqa: E402
 from iseg3d_ros.evaluation.user import Rule, error_regions  # noqa: E402
 from iseg3d_ros.io.atomic_write import replacing  # noqa: E402
 from iseg3d_ros.io.picture import picture  # noqa: E402
@@ -42,6 +43,34 @@ def draw_curves(models: Mapping[str, Sequence[Outcome]], path: Path) -> Path:
     axes.set(xlabel="clicks per object", ylabel="IoU", ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+    return _write(figure, path)
+
+
+def draw_confidence(models: Mapping[str, Sequence[Outcome]], path: Path) -> Path:
+    """A point for every object after every click: how good its mask is, against how good the model thinks it is."""
+    figure, axes = plt.subplots(figsize=(5, 4.5))
+    for name, outcomes in models.items():
+        pairs = masks_at(outcomes)
+        ious, scores = [iou for iou, _ in pairs], [score for _, score in pairs]
+        axes.scatter(scores, ious, s=8, alpha=0.5, label=f"{name}: Spearman {rank_correlation(scores, ious):.2f}")
+    axes.set(xlabel="mean probability of the mask's points", ylabel="IoU", xlim=(0, 1), ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return _write(figure, path)
+
+
+def draw_both(models: Mapping[str, Sequence[Outcome]], path: Path) -> Path:
+    """Side by side: mean IoU against clicks an object, and the clicks that an IoU takes (NoC)."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    qualities = np.linspace(0.5, 0.95, 19)
+    for name, outcomes in models.items():
+        left.plot(*curve(outcomes), marker=".", label=name)
+        right.plot(qualities, [noc_at([o.rows for o in outcomes], float(q)) for q in qualities], label=name)
+    left.set(xlabel="clicks per object", ylabel="IoU", ylim=(0, 1))
+    right.set(xlabel="IoU", ylabel="clicks per object until then")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    left.legend(fontsize=7)
     return _write(figure, path)
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iseg3d_ros.evaluation.calibration import rank_correlation
 from iseg3d_ros.evaluation.corrections import corrections, interval_over_scenes
 from iseg3d_ros.evaluation.protocol import Outcome
 from iseg3d_ros.evaluation.strata import NAMES
+from iseg3d_ros.evaluation.table import masks_at
 
 CLICKS = (1, 2, 3, 4, 5)
 ANY = "all"
@@ -48,7 +50,7 @@ def worst_corrections(outcomes: Sequence[Outcome], count: int = 10) -> list[Corr
 
 def report(models: Mapping[str, Mapping[str, Sequence[Outcome]]]) -> str:
     """Markdown of `{model: {data set: outcomes}}`: a row a model and data set, one a stratum, the worst corrections."""
-    lines = [_heading(("model", "data", "objects")), "|" + "---|" * (len(CLICKS) + 10)]
+    lines = [_heading(("model", "data", "objects")), "|" + "---|" * (len(CLICKS) + 11)]
     for model, sets in models.items():
         lines += [_row((model, data, str(sum(o.objects for o in found))), found) for data, found in sets.items()]
     lines += ["", "By strata (an object may be of several; IoU@k is the mean over objects):", ""]
@@ -67,7 +69,7 @@ def report(models: Mapping[str, Mapping[str, Sequence[Outcome]]]) -> str:
 
 def _heading(first: Sequence[str]) -> str:
     columns = [*first, *(f"IoU@{k}" for k in CLICKS), "harm > 2", "harm > 10", "gain", "never .5", "never .8",
-               "AUROC@1", "ECE@1"]  # fmt: skip
+               "AUROC@1", "ECE@1", "Spearman"]  # fmt: skip
     return "| " + " | ".join(columns) + " |"
 
 
@@ -80,6 +82,9 @@ def _row(first: Sequence[str], outcomes: Sequence[Outcome]) -> str:
     for name in ("AUROC@1", "ECE@1"):
         values = [o.calibration[name] for o in outcomes if np.isfinite(o.calibration.get(name, np.nan))]
         cells.append(_percent(float(np.mean(values)) if values else np.nan))
+    pairs = masks_at(outcomes)
+    trust = rank_correlation([score for _, score in pairs], [iou for iou, _ in pairs])
+    cells.append("–" if np.isnan(trust) else f"{trust:.2f}")
     return "| " + " | ".join([*first, *cells]) + " |"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from iseg3d_ros.evaluation.calibration import rank_correlation
 from iseg3d_ros.evaluation.corrections import corrections
 from iseg3d_ros.evaluation.metrics import average_precision, figures, mean_average_precision
 from iseg3d_ros.evaluation.protocol import Outcome
@@ -34,21 +35,27 @@ def _precision(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """
     table = {}
     for k in AP_AT:
-        pairs = [pair for outcome in outcomes for pair in _masks(outcome, k)]
+        pairs = masks_at(outcomes, k)
         ious, scores = [iou for iou, _ in pairs], [score for _, score in pairs]
         if pairs:
             table[f"AP@{k}"] = mean_average_precision(ious, scores)
             table[f"AP50@{k}"] = average_precision(ious, scores, 0.5)
             table[f"AP25@{k}"] = average_precision(ious, scores, 0.25)
             table[f"mIoU@{k}"] = float(np.mean(ious))
+    pairs = masks_at(outcomes)
+    table["Spearman"] = rank_correlation([score for _, score in pairs], [iou for iou, _ in pairs])
     return table
 
 
-def _masks(outcome: Outcome, clicks: int) -> list[tuple[float, float]]:
-    for row, scores in zip(outcome.rows[1:], outcome.scores, strict=False):
-        if row.clicks == clicks:
-            return list(zip(row.ious, scores, strict=True))
-    return []
+def masks_at(outcomes: Sequence[Outcome], clicks: int = 0) -> list[tuple[float, float]]:
+    """IoU and confidence of every object's mask after so many clicks an object; 0: after each whole number of them."""
+    return [
+        pair
+        for outcome in outcomes
+        for row, scores in zip(outcome.rows[1:], outcome.scores, strict=False)
+        if (row.clicks == clicks if clicks else row.clicks % 1 == 0)
+        for pair in zip(row.ious, scores, strict=True)
+    ]
 
 
 def _times(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -61,7 +61,7 @@ def evaluated(model: str, part: Part, config: EvaluationConfig) -> dict[str, Any
 
 @lru_cache(maxsize=1)
 def _predictor(model: str, config: EvaluationConfig) -> Predictor:
-    return Predictor.load(model, device=config.device, voxel_size=config.voxel_size)
+    return Predictor.load(model, config.device, config.voxel_size, adapt=config.adapt, samples=config.samples)
 
 
 @lru_cache(maxsize=8)

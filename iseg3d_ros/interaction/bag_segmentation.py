@@ -101,7 +101,7 @@ class Offline:
         cloud.masks, model = (result.labels, session.ids), session.model
         view = View(
             serial=number, cloud=cloud, up=cloud.up, result=result,
-            objects=list_objects(session.ids, clicks, lost=source.lost), active="",
+            objects=list_objects(session.ids, clicks, lost=source.lost, searching=source.searching), active="",
             background=tuple(click for click in clicks if not click.id), can_undo=False, can_redo=False, mode="live",
             model=model.name, encode_ms=model.encode_ms, segment_ms=model.segment_ms, message="",
         )  # fmt: skip

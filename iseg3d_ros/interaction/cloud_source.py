@@ -49,6 +49,7 @@ class CloudSource:
         self._merged = self._taken = 0.0
         self.held = False
         self.lost: frozenset[str] = frozenset()
+        self.searching: frozenset[str] = frozenset()  # those of them that may be there, hidden or out of view
 
     @property
     def places(self) -> dict[Click, Click]:
@@ -109,10 +110,10 @@ class CloudSource:
             if self.shown is not None:
                 self._remember(self.shown)
             followed = self._follower.follow(cloud, cloud.to_fixed, ids, self.settings.lost_after)
-            cloud.places, self.lost = followed.places, followed.lost
+            cloud.places, self.lost, self.searching = followed.places, followed.lost, followed.searching
             cloud.carried = Carried(tuple(number_clicks(cloud.placed(clicks), ids)), followed.labels)
         else:
-            self._follower, self.lost = Follower(), frozenset()
+            self._follower, self.lost, self.searching = Follower(), frozenset(), frozenset()
         self.shown = cloud
         self._recent = [*self._recent[1 - REMEMBERED_CLOUDS :], cloud]
 

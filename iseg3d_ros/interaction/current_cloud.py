@@ -62,6 +62,27 @@ class Layouts:
         return clouds.plain(self.points.xyz, self.points.rgb)
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One sensor's share of a cloud: its number, frame and time, its own points, and where they begin in the cloud."""
+
+    sensor: int
+    frame: str
+    stamp: int
+    points: Points
+    begin: int
+
+    @cached_property
+    def layouts(self) -> Layouts:
+        """Its bytes in the published layouts."""
+        return Layouts(self.points)
+
+    @property
+    def rows(self) -> slice:
+        """Its points' rows in the cloud."""
+        return slice(self.begin, self.begin + len(self.points))
+
+
 @dataclass(eq=False)
 class CurrentCloud:
     """A cloud as it is segmented and shown, with where it is in the fixed frame and all that is derived from it."""
@@ -72,6 +93,7 @@ class CurrentCloud:
     up: np.ndarray | None
     receive_ms: float = math.nan
     convert_ms: float = 0.0
+    origin: np.ndarray | None = field(default_factory=lambda: np.zeros(3))  # where its sensor was; None: at many places
     fixed: str = ""  # name of the fixed frame
     to_fixed: np.ndarray = field(default_factory=lambda: np.eye(4))
     transforms: dict[str, np.ndarray] = field(default_factory=dict)  # from other frames, at this cloud's time
@@ -80,6 +102,7 @@ class CurrentCloud:
     carried: Carried | None = None  # what a network that uses previous masks starts from in this cloud
     masks: tuple[np.ndarray, list[str]] | None = None  # the labels that were computed last, and whose they are
     found_up: np.ndarray | None = None  # as the library found it when it encoded the cloud
+    parts: tuple[Part, ...] = ()  # of several sensors
     _asked: int = 0
 
     @property

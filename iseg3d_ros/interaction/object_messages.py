@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+import numpy as np
+
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.boxes import Box
 from iseg3d_ros.geometry.transforms import quaternion
-from iseg3d_ros.interaction.view import EMPTY, LOST, SEEN, Measures, ObjectView, View
+from iseg3d_ros.interaction.view import EMPTY, LOST, SEARCHING, SEEN, Measures, ObjectView, View
 
 OBJECTS = "iseg3d_ros/msg/Objects"
 UNKNOWN = float("nan")
@@ -52,12 +54,15 @@ class ObjectMessages:
         """iseg3d_ros/ObjectInfo: one object, with its geometry in the view's frame."""
         seen = view.measures(item.index)
         red, green, blue = item.colour
+        classes = view.result.classes.get(item.index, ())
         return self._types["iseg3d_ros/msg/ObjectInfo"](
-            id=item.id, name=item.name, index=item.index, state=LOST if item.lost else SEEN if seen else EMPTY,
+            id=item.id, name=item.name, index=item.index, state=_state(item, seen),
             clicks=[self.click(each, header) for each in item.clicks], points=seen.count if seen else 0,
             **self._geometry(seen), confidence=seen.confidence if seen else UNKNOWN,
             uncertainty=seen.uncertainty if seen else UNKNOWN,
             color=self._types["std_msgs/msg/ColorRGBA"](r=red, g=green, b=blue, a=1.0),
+            classes=[name for name, _ in classes],
+            class_probabilities=np.array([chance for _, chance in classes], np.float32),
         )  # fmt: skip
 
     def click(self, click: Click, header: Any) -> Any:
@@ -84,3 +89,10 @@ class ObjectMessages:
             "box_max": self.point(seen.high if seen else ZERO),
             "centroid": self.point(seen.centroid if seen else ZERO),
         }
+
+
+def _state(item: ObjectView, seen: Measures | None) -> int:
+    """ObjectInfo.state."""
+    if item.lost:
+        return SEARCHING if item.searching else LOST
+    return SEEN if seen else EMPTY

@@ -10,19 +10,23 @@ from scipy.spatial import cKDTree
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.transforms import SECOND, apply
+from iseg3d_ros.geometry.visibility import seen_through
 from iseg3d_ros.interaction.association import BACKGROUND, Track, carry, moving, remember
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 
+LOOKED_THROUGH = 0.4  # share of an object's place that is looked through, from which on it is not there
 BACKGROUND_METRES = 0.1  # metres from its place within which a background click finds background again, or rests
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Where each click is in the new cloud, labels carried over (indices into `ids`, from 1), and who is lost."""
+    """Where each click is in the new cloud, labels carried over (indices into `ids`, from 1), who is lost, and of whom
+    it cannot be said whether they are still there."""
 
     places: dict[Click, Click]
     labels: np.ndarray
     lost: frozenset[str]
+    searching: frozenset[str] = frozenset()  # of the lost ones
 
 
 @dataclass
@@ -76,7 +80,16 @@ class Follower:
         self._move(dict(zip(known, carried.motion, strict=True)), lost, time)
         labels = table[carried.labels]
         places = self._places(shown, to_fixed, labels, {name: ids.index(name) + 1 for name in ids}, lost)
-        return Followed(places, labels, frozenset(lost))
+        searching = frozenset(name for name in lost if self._may_be_there(name, shown, to_fixed))
+        return Followed(places, labels, frozenset(lost), searching)
+
+    def _may_be_there(self, name: str, shown: CurrentCloud, to_fixed: np.ndarray) -> bool:
+        """Whether the sensor has not looked through the place where an object was: hidden, or out of view."""
+        if shown.origin is None:
+            return False
+        track = self.tracks[name]
+        points = apply(np.linalg.inv(to_fixed), track.points)
+        return seen_through(shown.points.xyz, shown.origin, points, track.tolerance) < LOOKED_THROUGH
 
     def _move(self, motions: Mapping[str, np.ndarray], lost: set[str], time: float) -> None:
         for name, motion in motions.items():

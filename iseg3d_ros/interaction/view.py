@@ -18,7 +18,7 @@ from iseg3d_ros.predictor import Segmentation
 
 GOLDEN = 0.61803398875  # hues that far apart stay distinct however many there are
 FEW_OBJECTS = 8  # objects for which looking through all labels each time is quicker than sorting them once
-EMPTY, SEEN, LOST = 0, 1, 2  # ObjectInfo.state
+EMPTY, SEEN, LOST, SEARCHING = 0, 1, 2, 3  # ObjectInfo.state
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class ObjectView:
     ordinal: int
     clicks: tuple[Click, ...]
     lost: bool = False
+    searching: bool = False  # lost, but perhaps only hidden or out of view
 
     @property
     def colour(self) -> tuple[float, float, float]:
@@ -144,6 +145,7 @@ def list_objects(
     names: Mapping[str, str] = MappingProxyType({}),
     ordinals: Mapping[str, int] = MappingProxyType({}),
     lost: Collection[str] = (),
+    searching: Collection[str] = (),
 ) -> tuple[ObjectView, ...]:
     """The objects with their clicks; label k is the k-th of `ids`."""
     return tuple(
@@ -154,6 +156,7 @@ def list_objects(
             ordinal=ordinals.get(id, index - 1),
             clicks=tuple(click for click in clicks if click.id == id),
             lost=id in lost,
+            searching=id in searching,
         )
         for index, id in enumerate(ids, 1)
     )

@@ -69,10 +69,10 @@ class Bag:
             raise ValueError(f"{self.path} has no topic of {CLOUD}")
         return wanted or sorted(topics)[0]
 
-    def messages(self, *topics: str) -> Iterator[Record]:
-        """The messages of these topics (all of them if none is named), in order of time."""
+    def messages(self, *topics: str, since: int | None = None) -> Iterator[Record]:
+        """The messages of these topics (all of them if none is named), in order of time, from a time (ns) on."""
         chosen = [c for c in self._reader.connections if not topics or c.topic in topics]
-        messages = iter(self._reader.messages(connections=chosen))
+        messages = iter(self._reader.messages(connections=chosen, start=since))
         while (found := self._read(next, messages, None)) is not None:
             connection, time, raw = found
             yield Record(connection.topic, connection.msgtype, int(time), bytes(raw))

@@ -34,6 +34,7 @@ class ExportedObject:
     label: int
     name: str
     category: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ class LabelledResult:
                 "name": item.name,
                 "class": item.category,
                 "points": int((self.labels == item.label).sum()),
+                **({"attributes": dict(item.attributes)} if item.attributes else {}),
                 **_box(self.boxes.get(item.label)),
             }
             for item in self.objects

@@ -44,6 +44,7 @@ class Adapted(Network):
     """Any network, adapting at test time.
 
     `learning_rate` is the paper's for its 37.9 M parameters; smaller networks move enough only at larger rates.
+    `bound` is how far the weights may drift from the shipped ones, as a share of their norm.
     The wrapped network is never changed: each encoded scene owns a copy, which lives as long as the scene does.
     What depends on clicks adapts; what `encode` keeps stays. Clicks that do not continue those seen before (an undo,
     another object set) start over from the shipped weights, so that an answer depends on the scene and the clicks
@@ -51,12 +52,12 @@ class Adapted(Network):
     """
 
     def __init__(
-        self, network: Network, *, learning_rate: float = 5e-5, keep: float = 0.1, steps: int = 10
+        self, network: Network, *, learning_rate: float = 5e-5, keep: float = 0.1, steps: int = 10, bound: float = 0.05
     ) -> None:
         super().__init__(network.settings, network.card)
         self.network = network
         self.uses_previous = network.uses_previous
-        self.learning_rate, self.keep, self.steps = learning_rate, keep, steps
+        self.learning_rate, self.keep, self.steps, self.bound = learning_rate, keep, steps, bound
 
     def encode(self, clouds: Sequence[VoxelCloud]) -> AdaptedScene:
         """As the wrapped network, which has learned nothing about these clouds yet."""
@@ -109,6 +110,19 @@ class Adapted(Network):
                 memory.optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 memory.optimiser.step()
+                self._bind(memory.network)
+
+    @torch.no_grad()
+    def _bind(self, network: Network) -> None:
+        """Draw weights that drifted beyond the bound back towards the shipped ones, to the bound."""
+        shipped: list[Tensor] = list(self.network.parameters())
+        own: list[Tensor] = list(network.parameters())
+        drift = [new - old for new, old in zip(own, shipped, strict=True)]
+        far = torch.stack(torch._foreach_norm(drift)).norm()
+        most = self.bound * torch.stack(torch._foreach_norm(shipped)).norm()
+        if far > most:
+            for new, old, by in zip(own, shipped, drift, strict=True):
+                new.copy_(old + by * (most / far))
 
     @staticmethod
     def _answer(
@@ -119,6 +133,15 @@ class Adapted(Network):
     ) -> list[Prediction]:
         with torch.inference_mode(False), torch.no_grad():
             return network.decode(encoded.encoded, clicks, previous)
+
+
+def adapting(network: Any, **options: float) -> Adapted:
+    """The network, wrapped so that it learns from the operator's corrections while they are given."""
+    if not isinstance(network, Network) or not any(True for _ in network.parameters()):
+        raise ValueError("It has no weights that could adapt: choose another model, or leave adaptation out.")
+    if not options.get("bound", 1.0) > 0:
+        raise ValueError(f"The bound of adaptation must be above 0, but is {options['bound']}.")
+    return Adapted(network, **options)  # type: ignore[arg-type]
 
 
 def correction_loss(logits: Tensor, clicks: Prompts, first: Tensor, keep: float) -> Tensor:

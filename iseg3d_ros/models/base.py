@@ -41,7 +41,7 @@ class Prediction:
 
     `variance` (V,) is the epistemic variance of networks that sample; `extras` is what the network's own loss needs.
     The probabilities that are shown are those of the logits raised to the power `sharpness`, for calibration: labels do
-    not depend on it.
+    not depend on it. `classes` (M, C): logits of each object's class, of networks that know any.
     """
 
     logits: Tensor
@@ -49,6 +49,7 @@ class Prediction:
     variance: Tensor | None = None
     extras: dict[str, Any] = field(default_factory=dict)
     sharpness: float = 1.0
+    classes: Tensor | None = None
 
 
 class Network(nn.Module, ABC):

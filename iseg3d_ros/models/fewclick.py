@@ -180,7 +180,8 @@ class FewClick(Network):
         """Masks of all objects from all clicks in one pass; no memory of earlier masks."""
         check_clicks(encoded, clicks)
         each = zip(encoded.clouds, clicks, strict=True)
-        return [Prediction(merge(self.answer(scene, click)[-1].masks, click)) for scene, click in each]
+        answers = [(self.answer(scene, click)[-1], click) for scene, click in each]
+        return [Prediction(merge(a.masks, click), classes=of_objects(a.classes, click)) for a, click in answers]
 
     def answer(self, scene: EncodedScene, clicks: Prompts) -> list[StageMasks]:
         """Every stage's masks and classes of one cloud's clicks; without gradient the last stage's alone."""
@@ -297,6 +298,12 @@ def merge(masks: Tensor, clicks: Prompts) -> Tensor:
     """Scores (V, M + 1) from masks (K, V): an object's best click; background 0, or its own clicks' where higher."""
     scores = best_of_clicks(masks, clicks.label, clicks.objects + 1)
     return torch.cat([scores[:1].clamp(min=0), scores[1:]]).T
+
+
+def of_objects(classes: Tensor, clicks: Prompts) -> Tensor:
+    """Class scores (M, C) of each object: the log of the mean over its own clicks of their probabilities."""
+    mean = mean_of_clicks(classes.float().softmax(1), clicks.label, clicks.objects + 1)[1:]
+    return mean.clamp(min=1e-9).log()
 
 
 def class_loss(logits: Tensor, clicks: Prompts, classes: Tensor | None) -> Tensor:

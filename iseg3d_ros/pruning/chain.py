@@ -27,11 +27,15 @@ from iseg3d_ros.training.sources import in_steps
 from iseg3d_ros.training.start import first_network
 
 LADDER = ("40.5M", "36.9M", "32.8M", "28.0M", "24.2M", "20.4M", "16.4M", "13.0M", "8.6M", "5.7M")  # Tabs. 1 and 2
+WHOLE = "whole"  # the size without pruning
 CLOSE = 0.01  # of the wanted parameters: near enough
 
 
 def run_chain(config: TrainConfig, *, stop_after: int | None = None) -> Path:
     """All stages; `stop_after` ends the first training at this step. Gives the last file of weights."""
+    if config.network != "agile3d":
+        raise ValueError(f"A chain begins with agile3d, to which E2I3D's attention is added, not with "
+                         f"{config.network}: leave `then` out.")  # fmt: skip
     out = Path(config.out)
     first = in_steps(replace(config, out=str(out / "backbone"), then={}))
     backbone = out / "backbone" / f"{config.network}.safetensors"
@@ -40,7 +44,7 @@ def run_chain(config: TrainConfig, *, stop_after: int | None = None) -> Path:
         train(first, stop_after=stop_after)
         if stop_after is not None and stop_after < first.steps:
             return backbone
-    size = config.prune.parameters or "whole"
+    size = config.prune.parameters or WHOLE
     pruned = out / f"pruned_{size}" / backbone.name
     if not pruned.is_file():
         _say(f"stage 2: pruning to {size}, in {pruned.parent}")
@@ -57,7 +61,8 @@ def run_chain(config: TrainConfig, *, stop_after: int | None = None) -> Path:
 def _prune(backbone: Path, target: Path, config: TrainConfig) -> None:
     network: Any = checkpoint.load(backbone)
     layers = _coarse_layers(config)
-    wanted = count_of(config.prune.parameters) if config.prune.parameters else parameters(network) * 2
+    size = config.prune.parameters
+    wanted = 2 * parameters(network) if size in ("", WHOLE) else count_of(size)
     small = pruned_to(network, wanted, layers, config)
     recipe = {**network.card.get("recipe", {}), "pruned": f"from {parameters(network):,} to {parameters(small):,}"}
     checkpoint.save(target, small, voxel=network.card.get("voxel"), recipe=recipe)
@@ -97,7 +102,7 @@ def chain_outlook(config: TrainConfig) -> Iterator[str]:
     yield "stage 1: the backbone with AGILE3D's decoder"
     yield from outlook(replace(config, then={}), base)
     whole = parameters(with_hierarchy(copy.deepcopy(base), _coarse_layers(config)))
-    size = config.prune.parameters or f"{whole / 1e6:.1f}M, the whole"
+    size = config.prune.parameters or WHOLE
     yield f"stage 2: pruned so that {size} of {whole:,} parameters remain; the paper's sizes are {', '.join(LADDER)}"
     yield "stage 3: with hierarchical click-aware attention, all fine-tuned"
     second = followed_by(config)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from geometry_msgs.msg import Point
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
+from iseg3d_ros.interaction.fusion import Bundle
 from iseg3d_ros.msg import Click
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.node_support import nanoseconds
+
+CloudMessage: TypeAlias = PointCloud2 | Bundle  # what is handed to the inference thread as one cloud
 
 
 @dataclass
 class HeldCloud:
     """A cloud that clicks refer to, and when it came; let go, it stands for the one after it."""
 
-    message: PointCloud2 | None
+    message: CloudMessage | None
     at: float
     after: HeldCloud | None = None
 
@@ -39,7 +42,7 @@ class ClickRequest:
     held: HeldCloud
 
     @property
-    def newest(self) -> PointCloud2 | None:
+    def newest(self) -> CloudMessage | None:
         """The newest cloud when the click came."""
         return self.held.there().message
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 from rclpy.clock import Clock
-from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.geometry.transforms import apply
-from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.current_cloud import CurrentCloud, Part
+from iseg3d_ros.interaction.fusion import Bundle, fused
 from iseg3d_ros.io.pointcloud2_read import Points, read_points
 from iseg3d_ros.msg import Click
+from iseg3d_ros.ros.click_request import CloudMessage
 from iseg3d_ros.ros.frames import Frames, Patience, frame_name
 from iseg3d_ros.ros.node_support import nanoseconds
 from iseg3d_ros.ros.point_cloud2 import STRUCTURED
@@ -28,24 +29,52 @@ class CloudPreprocessor:
         self._settings, self._frames, self._warn, self._clock = settings, frames, warn, clock
         self.patience = Patience(frames, lambda: settings().tf_timeout)
         self.transform = self.patience.transform
-        self._made: tuple[PointCloud2, SegmenterSettings, CurrentCloud] | None = None
+        self._made: tuple[CloudMessage, SegmenterSettings, CurrentCloud] | None = None
 
-    def process(self, message: PointCloud2) -> CurrentCloud:
+    def process(self, message: CloudMessage) -> CurrentCloud:
         """The cloud to segment; ValueError or LookupError says in words why there is none."""
         start = time.perf_counter()
+        if isinstance(message, Bundle):
+            return self._fused(message, start)
         points = read_points(message, structured=STRUCTURED)
         frame, stamp = frame_name(message.header.frame_id), nanoseconds(message.header.stamp)
         points = self.capped(self._cropped(points))
         wanted = self._settings().target_frame
+        origin = np.zeros(3)
         if wanted and wanted != frame:
-            points = points.moved(self.transform(wanted, frame, stamp))
-            frame = wanted
+            pose = self.transform(wanted, frame, stamp)
+            points, origin, frame = points.moved(pose), pose[:3, 3], wanted
         if len(points) == 0:
             raise ValueError(f"the cloud holds no points: all {points.total} are NaN, zero, or beyond crop_radius")
         up = self.up(frame, stamp)
-        return CurrentCloud(points, frame, stamp, up, convert_ms=1e3 * (time.perf_counter() - start))
+        ms = 1e3 * (time.perf_counter() - start)
+        return CurrentCloud(points, frame, stamp, up, convert_ms=ms, origin=origin)
 
-    def placed(self, message: PointCloud2, at: float) -> CurrentCloud:
+    def _fused(self, bundle: Bundle, start: float) -> CurrentCloud:
+        """Several sensors' clouds in the fixed frame, each by the transform of its own time."""
+        wanted, parts, clouds, begin = self._settings(), list[Part](), list[Points](), 0
+        fixed, failed = wanted.fixed_frame or wanted.target_frame, ""
+        for sensor, stamp, message in bundle.parts:
+            frame = frame_name(message.header.frame_id)
+            points = self.capped(self._cropped(read_points(message, structured=STRUCTURED)), len(bundle.parts))
+            try:
+                clouds.append(points.moved(self.transform(fixed, frame, stamp)))
+            except LookupError as error:
+                failed = f"a cloud of {wanted.sensors[sensor][-1]} is left out: {error}"
+                self._warn(failed)
+                continue
+            parts.append(Part(sensor, frame, stamp, points, begin))
+            begin += len(points)
+        if begin == 0:
+            raise ValueError(failed or "the clouds hold no points: all are NaN, zero, or beyond crop_radius")
+        stamp, points, frame = max(part.stamp for part in parts), fused(clouds), wanted.target_frame or fixed
+        if frame != fixed:
+            points = points.moved(self.transform(frame, fixed, stamp))
+        ms = 1e3 * (time.perf_counter() - start)
+        up = self.up(frame, stamp)
+        return CurrentCloud(points, frame, stamp, up, convert_ms=ms, origin=None, parts=tuple(parts))
+
+    def placed(self, message: CloudMessage, at: float) -> CurrentCloud:
         """The same with its transform to the fixed frame: only a frozen cloud can do without one.
 
         `at`: when the message came, by time.perf_counter(). The last one is made once, until it is remembered.
@@ -56,7 +85,7 @@ class CloudPreprocessor:
         self._made = message, self._settings(), cloud
         return cloud
 
-    def _placed(self, message: PointCloud2, at: float) -> CurrentCloud:
+    def _placed(self, message: CloudMessage, at: float) -> CurrentCloud:
         now, waited = self._clock.now().nanoseconds, time.perf_counter() - at
         cloud, wanted = self.process(message), self._settings()
         if cloud.stamp:
@@ -74,7 +103,7 @@ class CloudPreprocessor:
 
     def finish(self, points: Points, frame: str, stamp: int) -> CurrentCloud:
         """The cloud to segment of accumulated points."""
-        return CurrentCloud(self.capped(points), frame, stamp, self.up(frame, stamp))
+        return CurrentCloud(self.capped(points), frame, stamp, self.up(frame, stamp), origin=None)
 
     def locate(self, shown: CurrentCloud, place: np.ndarray, frame: str) -> np.ndarray:
         """A point of another frame in a shown cloud's; the transform is that of the cloud's time, and remembered."""
@@ -144,9 +173,9 @@ class CloudPreprocessor:
         near = x * x + y * y + z * z <= np.float32(radius) ** 2
         return points if near.all() else points.only(near)
 
-    def capped(self, points: Points) -> Points:
-        """The points, thinned evenly where there are more than max_points."""
-        largest = self._settings().max_points
+    def capped(self, points: Points, sensors: int = 1) -> Points:
+        """The points, thinned evenly where there are more than max_points, or than a sensor's share of them."""
+        largest = self._settings().max_points // sensors
         if len(points) <= largest:
             return points
         self._warn(

@@ -54,8 +54,10 @@ class Health:
         self._shown.append(time.monotonic())
         missing = lost_objects(view)
         here = {item.id for item in view.objects}
+        searched = {item.id for item in view.objects if item.searching}
         for name in sorted(missing - self._missing):
-            yield f"{name} is lost: it is looked for where it was last seen"
+            why = "is hidden or out of view" if name in searched else "is lost"
+            yield f"{name} {why}: it is looked for where it was last seen"
         for name in sorted((self._missing - missing) & here):
             yield f"{name} is found again"
         self._missing = missing
@@ -95,7 +97,7 @@ class Health:
         self, worker: Worker[Any], inputs: Inputs, node: Node, settings: SegmenterSettings
     ) -> tuple[int, str]:
         now = time.monotonic()
-        topic = node.resolve_topic_name("~/points")
+        topic = inputs.sensors.topics[0] if inputs.sensors else node.resolve_topic_name("~/points")
         if not worker.enabled:
             return WARN, "disabled: clouds and clicks are ignored until ~/enable is called"
         if now - self._failure[0] < RECENT:
@@ -108,6 +110,8 @@ class Health:
         if worker.newest is not None and (silence := time.perf_counter() - worker.newest_at) > SILENT:
             level = WARN if settings.scene != "frozen" or worker.received >= STREAM else OK
             return level, f"no new cloud on {topic} for {silence:.0f} s"
+        if inputs.sensors and worker.newest is not None and (silent := inputs.sensors.silent(SILENT)):
+            return WARN, f"no cloud on {', '.join(silent)} for more than {SILENT:g} s: the others are segmented without"
         if self._missing:
             return WARN, f"lost: {', '.join(sorted(self._missing))}"
         if settings.scene == "live" and (words := self._behind(settings)):

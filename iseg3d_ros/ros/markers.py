@@ -57,11 +57,13 @@ def detections(view: View, types: Any) -> Any:
         detection = types.Detection3D(header=out.header, id=item.id)
         detection.bbox.center = pose_of(measures.box)
         detection.bbox.size = _vector(*measures.box.size)
-        hypothesis = types.ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = item.name
-        hypothesis.hypothesis.score = measures.confidence
-        hypothesis.pose.pose = detection.bbox.center
-        detection.results = [hypothesis]
+        guesses = view.result.classes.get(item.index, ())
+        for name, score in ((item.name, measures.confidence), *guesses):  # the operator's name first
+            hypothesis = types.ObjectHypothesisWithPose()
+            hypothesis.hypothesis.class_id = name
+            hypothesis.hypothesis.score = score
+            hypothesis.pose.pose = detection.bbox.center
+            detection.results.append(hypothesis)
         out.detections.append(detection)
     return out
 

@@ -7,11 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.scene_model import SceneModel
@@ -35,25 +33,15 @@ def load_model(
     wanted = str(Path(settings.weights).expanduser()) if settings.weights else settings.model or None
     predictor = Predictor.load(
         wanted, settings.device, settings.voxel_size or None, None, settings.max_voxels or None,
-        settings.precision, settings.memory_share,
+        settings.precision, settings.memory_share, settings.adapt, samples=settings.samples or None,
+        seed=settings.seed if settings.samples else None,
     )  # fmt: skip
     predictor.say = warn
-    if settings.adapt:
-        predictor.network = adapting(predictor)
     _warm_up(predictor)
     say(f"model {predictor.name} is ready after {time.perf_counter() - start:.1f} s")
     session = InteractiveSession(predictor)
     session.model = SceneModel(predictor, warn)
     return session
-
-
-def adapting(predictor: Predictor) -> Any:
-    """The predictor's network, wrapped so that it learns from the operator's corrections while they are given."""
-    from iseg3d_ros.models.adaptation import Adapted
-
-    if not predictor.parameters:
-        raise ValueError(f"{predictor.name} has no weights that could adapt: choose another model, or adapt:=false")
-    return Adapted(predictor.network)
 
 
 def _warm_up(predictor: Predictor) -> None:

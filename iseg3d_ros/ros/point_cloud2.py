@@ -8,6 +8,7 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from iseg3d_ros.interaction.current_cloud import Layouts
 from iseg3d_ros.interaction.safe_sets import Safety, removable, sure_points
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.io import pointcloud2_write as clouds
@@ -86,12 +87,23 @@ def labelled(view: View) -> PointCloud2:
 
 def segmentation_cloud(view: View) -> PointCloud2:
     """PointXYZCPE, in the source's order and shape."""
-    points, masks = view.points, view.result
-    labels = points.at_message_places(masks.labels, -1)
-    probability = points.at_message_places(masks.probability, 0.0)
-    entropy = points.at_message_places(masks.uncertainty, np.nan)
-    buffer = clouds.classified(view.layouts.cpe, labels, probability, entropy)
-    message = cloud_message(buffer, header(view), points.shape[0])
+    return _segmentation(view, slice(None), view.layouts, header(view))
+
+
+def segmentation_of(view: View, sensor: int) -> PointCloud2 | None:
+    """The same for one of several sensors, in its own frame, at its own time; None where it has no part in the view."""
+    part = next((each for each in view.cloud.parts if each.sensor == sensor), None)
+    if part is None:
+        return None
+    return _segmentation(view, part.rows, part.layouts, Header(frame_id=part.frame, stamp=stamp_of(part.stamp)))
+
+
+def _segmentation(view: View, rows: slice, layouts: Layouts, head: Header) -> PointCloud2:
+    points, masks = layouts.points, view.result
+    labels = points.at_message_places(masks.labels[rows], -1)
+    probability = points.at_message_places(masks.probability[rows], 0.0)
+    entropy = points.at_message_places(masks.uncertainty[rows], np.nan)
+    message = cloud_message(clouds.classified(layouts.cpe, labels, probability, entropy), head, points.shape[0])
     message.is_dense = points.kept is None
     return message
 

@@ -1,4 +1,4 @@
-"""The active object's pose, over and over, in a frame and at a time at which it is true while the robot drives."""
+"""The active object's pose and the robot's goal before it, in a frame and at a time at which they are true."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import Header
 
+from iseg3d_ros.geometry.approach import Robot, approach
 from iseg3d_ros.geometry.boxes import Box
+from iseg3d_ros.geometry.transforms import apply
+from iseg3d_ros.interaction.safe_sets import sure_points
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.ros import conversion as messages
 from iseg3d_ros.ros.frames import Frames
@@ -36,16 +39,41 @@ class PoseStream:
         """The pose at `now` or shortly before; None without an object that is seen, or while TF does not tell yet."""
         active = view.active_object
         measures = view.measures(active.index) if active else None
-        if measures is None:
+        return None if measures is None else self._placed(view, now, measures.box.centre, measures.box.rotation)
+
+    def approach(self, view: View, now: int) -> PoseStamped | None:
+        """A goal for the robot before the active object; where there is none the operator is told why."""
+        active, settings = view.active_object, self._settings()
+        if active is None or active.lost or view.measures(active.index) is None:
             return None
+        try:
+            if view.up is None:
+                raise ValueError("nobody says which way is up: set up_frame or target_frame")
+            sure = sure_points(view, active, settings.grasp_probability)
+            if len(sure) == 0:
+                raise ValueError("no point of it is certain enough (grasp_probability): click on it again")
+            start, robot = self._robot(view, settings.robot_frame), Robot(settings.robot_radius, settings.robot_height)
+            found = approach(view.points.xyz, sure, view.up, start, settings.approach_distance, robot)
+        except (ValueError, LookupError) as error:
+            self._warn(f"~/approach_pose of {active.id}: {error}")
+            return None
+        return self._placed(view, now, found.place, found.rotation)
+
+    def _robot(self, view: View, frame: str) -> np.ndarray:
+        """Where the robot is now, in the view's frame."""
+        if not frame:
+            return np.zeros(3)
+        fixed = self._settings().fixed_frame or self._frames.root(view.frame)
+        return apply(np.linalg.inv(self._anchor(view, fixed)) @ self._frames.newest(fixed, frame)[0], np.zeros(3))
+
+    def _placed(self, view: View, now: int, place: np.ndarray, rotation: np.ndarray) -> PoseStamped | None:
         try:
             frame, stamp, placed = self._place(view, now)
         except LookupError as error:
             self._refused(error)
             return None  # a transform that is late: the next repetition asks again
         self._refusals = 0
-        box = measures.box
-        moved = Box(placed[:3, :3] @ box.centre + placed[:3, 3], placed[:3, :3] @ box.rotation, box.size)
+        moved = Box(apply(placed, place), placed[:3, :3] @ rotation, np.zeros(3))
         return PoseStamped(header=Header(frame_id=frame, stamp=stamp_of(stamp)), pose=messages.pose_of(moved))
 
     def _place(self, view: View, now: int) -> tuple[str, int, np.ndarray]:

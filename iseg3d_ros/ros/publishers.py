@@ -92,6 +92,7 @@ class Outputs:
             ("~/segmentation", PointCloud2, NEWEST, point_cloud2.segmentation_cloud),
             ("~/objects", Objects, LATCHED, messages.objects),
             ("~/object_pose", PoseStamped, NEWEST, self._pose),
+            ("~/approach_pose", PoseStamped, NEWEST, self._approach),
             ("~/object_points", PointCloud2, clouds, self._object_points),
             (
                 "~/scene_without_object",
@@ -109,6 +110,9 @@ class Outputs:
             table.append(
                 ("~/detections", vision.Detection3DArray, NEWEST, lambda view: markers.detections(view, vision))
             )
+        for number in range(len(settings().sensors)):
+            make = partial(point_cloud2.segmentation_of, sensor=number)
+            table.append((f"~/segmentation/input_{number}", PointCloud2, NEWEST, make))
         self._outputs = {
             name: Output(partial(node.create_publisher, kind, name, q), make, q is LATCHED, kind in SMALL)
             for name, kind, q, make in table
@@ -162,6 +166,9 @@ class Outputs:
 
     def _pose(self, view: View) -> PoseStamped | None:
         return self._poses.message(view, self._node.get_clock().now().nanoseconds)
+
+    def _approach(self, view: View) -> PoseStamped | None:
+        return self._poses.approach(view, self._node.get_clock().now().nanoseconds)
 
     def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator."""

@@ -15,7 +15,6 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
-from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros import limits
 from iseg3d_ros.geometry.transforms import ANEW
@@ -24,6 +23,8 @@ from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.msg import Click, ClickResult
+from iseg3d_ros.ros.bond import Bond, bond_with_manager
+from iseg3d_ros.ros.click_request import CloudMessage
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.fleet import Metrics
@@ -35,6 +36,7 @@ from iseg3d_ros.ros.parameters import declare, read, refusal
 from iseg3d_ros.ros.pointing import Pointing
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
+from iseg3d_ros.ros.segment_action import SegmentAction
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
@@ -57,6 +59,7 @@ class Parts:
     work: Work
     store: WorkStore
     services: Services
+    action: SegmentAction
 
 
 @dataclass
@@ -64,13 +67,14 @@ class Running:
     """What exists from activate to deactivate; the services work with it."""
 
     work: Work
-    worker: Worker[PointCloud2]
+    worker: Worker[CloudMessage]
     inputs: Inputs
     store: WorkStore
     intake: CloudPreprocessor
     stateless: StatelessSegmentation
     settings: SegmenterSettings
     timers: list[Timer]
+    bond: Bond | None
 
 
 class Segmenter(LifecycleNode):
@@ -116,10 +120,10 @@ class Segmenter(LifecycleNode):
         outputs = Outputs(self, lambda: self.settings, poses, self._shown)
         work = Work(session, lambda: self.settings, intake, outputs, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
-        folder = session_folder(self.settings, self.get_fully_qualified_name())
+        folder = self.settings.folder(self.get_fully_qualified_name())
         store = WorkStore(folder, work.stage, self.notify_operator, lambda: self.settings.autosave)
-        services = Services(self, self._active)
-        self._parts = Parts(frames, outputs, intake, stateless, work, store, services)
+        services, action = Services(self, self._active), SegmentAction(self, self._active)
+        self._parts = Parts(frames, outputs, intake, stateless, work, store, services, action)
         if self.settings.resume:
             found = store.resume(session)
             if found is not None:
@@ -135,7 +139,7 @@ class Segmenter(LifecycleNode):
         """Begins to listen and to work."""
         assert self._parts is not None  # a lifecycle node is configured before it is activated
         parts, work = self._parts, self._parts.work
-        worker: Worker[PointCloud2] = Worker(
+        worker: Worker[CloudMessage] = Worker(
             work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
         )
         pointing = Pointing(work, parts.intake, lambda: self.settings, self)
@@ -146,7 +150,10 @@ class Segmenter(LifecycleNode):
         ]
         if self.settings.pose_rate > 0:
             timers.append(self.create_timer(1.0 / self.settings.pose_rate, self._repeat_pose))
-        self._running = Running(work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers)
+        bond = bond_with_manager(self, self.settings, self.get_logger().info)
+        self._running = Running(
+            work, worker, inputs, parts.store, parts.intake, parts.stateless, self.settings, timers, bond
+        )
         worker.start()
         worker.call(work.refresh)
         self.get_logger().info(f"ready: clouds on {self.resolve_topic_name('~/points')}, mode {self.settings.scene}")
@@ -157,6 +164,8 @@ class Segmenter(LifecycleNode):
         if self._running is not None:
             for timer in self._running.timers:
                 self.destroy_timer(timer)
+            if self._running.bond is not None:
+                self._running.bond.close()
             self._running.inputs.close()
             self._running.worker.stop()
             self._running.store.rest(self._running.work.session, now=True)
@@ -168,6 +177,7 @@ class Segmenter(LifecycleNode):
         if self._parts is not None:
             self._parts.store.close(self._parts.work.session)
             self._parts.services.close()
+            self._parts.action.close()
             self._parts.outputs.close()
             self._parts.frames.close()
             self._metrics.close()
@@ -322,11 +332,6 @@ class Segmenter(LifecycleNode):
         if executor is not None:
             with contextlib.suppress(AttributeError):  # it is being shut down meanwhile, and has forgotten its guard
                 executor.wake()
-
-
-def session_folder(settings: SegmenterSettings, node: str) -> Path:
-    """Where a node's files are."""
-    return Path(settings.session_directory).expanduser() / node.strip("/").replace("/", "_")
 
 
 def main(args: Sequence[str] | None = None) -> int:

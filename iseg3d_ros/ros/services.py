@@ -7,44 +7,22 @@ from __future__ import annotations
 
 import threading
 import time
-from array import array
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.service import Service
 from std_srvs.srv import SetBool, Trigger
 
-from iseg3d_ros.interaction.safe_sets import sure_points
-from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.ros import conversion as messages
-from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
-from iseg3d_ros.ros.frames import frame_name
-from iseg3d_ros.ros.inference_thread import Worker
-from iseg3d_ros.ros.point_cloud2 import full_cloud, header
-from iseg3d_ros.ros.settings import SegmenterSettings
-from iseg3d_ros.ros.stateless import StatelessSegmentation, view_in
-from iseg3d_ros.ros.subscriptions import Inputs
+from iseg3d_ros.ros.object_answer import Active, answer_with_object, sentence
 from iseg3d_ros.ros.work import Work
 from iseg3d_ros.srv import AddObjects, GetObject, RemoveObject, SaveSession, SegmentCloud, SelectObject
 
 PATIENCE = 2.0  # seconds that an answer waits for the disk
 REFUSALS = (ValueError, RuntimeError, OSError, LookupError)
-
-
-class Active(Protocol):
-    """What the services need of the node while it is active; `None` stands for a node that is not."""
-
-    work: Work
-    worker: Worker[Any]
-    inputs: Inputs
-    store: WorkStore
-    intake: CloudPreprocessor
-    stateless: StatelessSegmentation
-    settings: SegmenterSettings
 
 
 class Written:
@@ -172,27 +150,7 @@ class Services:
     async def _get_object(self, request: Any, response: Any) -> str:
         active = self._active()
 
-        def find() -> tuple[View, Any]:
-            active.work.update_masks()
-            if active.work.view is None:
-                raise ValueError("nothing has been segmented yet: click on a cloud first")
-            view = view_in(active.work.view, frame_name(request.target_frame), active.intake)
-            item = view.object(request.id or view.active)
-            if item is None:
-                raise ValueError(_unknown(request.id, view))
-            if view.measures(item.index) is None:
-                raise ValueError(f"the object '{item.id}' has no points in the present cloud")
-            response.cloud = full_cloud(view)
-            response.indices = messages.unsigned(view.indices(item.index))
-            sure = sure_points(view, item, active.settings.grasp_probability)
-            response.sure_indices = messages.unsigned(sure)
-            probabilities = view.result.probability[view.indices(item.index)]
-            response.probabilities = array("f", probabilities.astype(np.float32).tobytes())
-            response.object = messages.object_info(view, item)
-            response.pose.header, response.pose.pose = header(view), response.object.pose
-            return view, item
-
-        await active.worker.call(find)
+        await active.worker.call(lambda: answer_with_object(active, request.id, request.target_frame, response))
         return ""
 
     async def _save(self, request: Any, response: Any) -> str:
@@ -204,15 +162,3 @@ class Services:
     async def _enable(self, request: Any, _response: Any) -> str:
         self._active().worker.enabled = bool(request.data)
         return "clouds and clicks are taken" if request.data else "clouds and clicks are ignored until enabled again"
-
-
-def _unknown(wanted: str, view: View) -> str:
-    known = ", ".join(item.id for item in view.objects) or "none yet"
-    return f"there is no object '{wanted}': the objects are {known}" if wanted else "no object is active: give an id"
-
-
-def sentence(error: BaseException) -> str:
-    """An error as the operator reads it."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)

@@ -40,8 +40,19 @@ class SegmenterSettings:
         False,
         "Adapt the network to the operator's clicks while they are given (networks that can only); slower per click.",
     )
+    samples: int = parameter(
+        0, "Samples of a network that samples (npiseg3d); 0: as many as its weights say.", low=0, high=1000
+    )
     seed: int = parameter(0, "Seed of everything that is random, so that a run can be repeated.", low=0)
     # The scene.
+    inputs: str = parameter(
+        "",
+        "Several sensors in place of ~/points, fused in fixed_frame: topics of clouds, separated by commas; an RGB-D "
+        "camera is COLOUR+DEPTH+CAMERA_INFO. Empty: ~/points alone.",
+    )
+    fuse_window: float = parameter(
+        0.1, "Seconds within which clouds of several sensors belong together.", low=0.0, high=10.0, live=True
+    )
     scene: str = parameter(
         "frozen",
         "frozen: the cloud at the first click or capture is kept until cleared; live: every new cloud is segmented "
@@ -126,6 +137,20 @@ class SegmenterSettings:
         high=1.0,
         live=True,
     )
+    approach_distance: float = parameter(
+        0.8, "How far from the object's nearest point ~/approach_pose is, metres.", low=0.05, high=20.0, live=True
+    )
+    robot_radius: float = parameter(
+        0.35, "Radius of the free ground that ~/approach_pose needs, metres.", low=0.05, high=5.0, live=True
+    )
+    robot_height: float = parameter(
+        1.5, "Height up to which things stand in the robot's way, metres.", low=0.2, high=5.0, live=True
+    )
+    robot_frame: str = parameter(
+        "",
+        "The robot's frame (base_link), from whose side objects are approached; empty: from where the cloud was taken.",
+        live=True,
+    )
     tf_timeout: float = parameter(
         0.5,
         "Seconds that a click or cloud waits for its transform before it is refused.",
@@ -149,6 +174,16 @@ class SegmenterSettings:
         high=100.0,
         live=True,
     )
+    bond_heartbeat_period: float = parameter(
+        0.1,
+        "Seconds between heartbeats to Nav2's lifecycle manager on `bond`, where bond is installed and autostart is "
+        "off; 0: none.",
+        low=0.0,
+        high=10.0,
+    )
+    bond_timeout: float = parameter(
+        4.0, "Seconds without a heartbeat of the lifecycle manager after which the node says so.", low=0.1, high=60.0
+    )
     diagnostics_period: float = parameter(1.0, "Seconds between messages on /diagnostics.", low=0.1, high=60.0)
     metrics_file: str = parameter(
         "",
@@ -165,6 +200,24 @@ class SegmenterSettings:
     )
     autosave: bool = parameter(True, "Save clicks, names and cloud after every change.", live=True)
     resume: bool = parameter(False, "Begin with the work that was saved last.")
+
+    def __post_init__(self) -> None:
+        if self.sensors and not (self.fixed_frame or self.target_frame):
+            raise ValueError("inputs are fused in fixed_frame: set it to a frame that does not move (odom, map)")
+        if wrong := [names for names in self.sensors if len(names) not in (1, 3) or not all(names)]:
+            raise ValueError(
+                f"inputs names '{'+'.join(wrong[0])}': give a topic of clouds, or COLOUR+DEPTH+CAMERA_INFO"
+            )
+
+    @property
+    def sensors(self) -> tuple[tuple[str, ...], ...]:
+        """The topics of every sensor in `inputs`: one of clouds, or a camera's three."""
+        entries = (entry.strip() for entry in self.inputs.split(","))
+        return tuple(tuple(part.strip() for part in entry.split("+")) for entry in entries if entry)
+
+    def folder(self, node: str) -> Path:
+        """Where a node's files are."""
+        return Path(self.session_directory).expanduser() / node.strip("/").replace("/", "_")
 
     @property
     def source(self) -> SourceSettings:

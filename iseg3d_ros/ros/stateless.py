@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.transforms import apply
@@ -16,6 +15,7 @@ from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.view import View, list_objects
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult
+from iseg3d_ros.ros.click_request import CloudMessage
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.frames import frame_name
@@ -31,7 +31,7 @@ class StatelessSegmentation:
         self._last: tuple[bytes, CurrentCloud] | None = None
 
     def segment(
-        self, cloud: PointCloud2, clicks: Sequence[ClickMessage], largest_snap: float
+        self, cloud: CloudMessage, clicks: Sequence[ClickMessage], largest_snap: float
     ) -> tuple[View, list[ClickResult]]:
         """A cloud segmented from clicks; objects are named by the clicks' ids, the first one seen gets label 1."""
         shown = self._shared(self._preprocessing.process(cloud))

@@ -16,11 +16,12 @@ from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros import limits
 from iseg3d_ros.msg import Click
-from iseg3d_ros.ros.click_request import ClickRequest, HeldCloud, click_at
+from iseg3d_ros.ros.click_request import ClickRequest, CloudMessage, HeldCloud, click_at
 from iseg3d_ros.ros.image_subscriptions import ImageInputs
 from iseg3d_ros.ros.inference_thread import Worker
 from iseg3d_ros.ros.node_support import CLICKS, mismatch_in_words, quality
 from iseg3d_ros.ros.pointing import Pointing
+from iseg3d_ros.ros.sensor_inputs import SensorInputs
 from iseg3d_ros.ros.settings import SegmenterSettings
 
 
@@ -31,7 +32,7 @@ class Inputs:
         self,
         node: Node,
         settings: Callable[[], SegmenterSettings],
-        worker: Worker[PointCloud2],
+        worker: Worker[CloudMessage],
         on_click: Callable[[ClickRequest], object],
         pointing: Pointing,
         refuse: Callable[[Click, str], object],
@@ -42,10 +43,9 @@ class Inputs:
         self.lost = 0
         reliability = settings().points_reliability
         self.reliable = reliability == "reliable"
-        events = mismatch_in_words(node, "~/points", "points_reliability", self._lost)
-        quality_of_points = quality(reliability)
+        self.sensors: SensorInputs | None = None
         self._subscriptions: list[Subscription] = [
-            node.create_subscription(PointCloud2, "~/points", worker.offer, quality_of_points, event_callbacks=events),
+            *self._clouds(quality(reliability)),
             node.create_subscription(Click, "~/click", self._click, CLICKS),
             self._points("clicked_point", Click.POSITIVE),
             self._points("~/click/positive", Click.POSITIVE),
@@ -55,6 +55,15 @@ class Inputs:
             node.create_subscription(PoseStamped, "goal_pose", self._shared_goal, QoSProfile(depth=10)),
         ]
         self._subscriptions += ImageInputs(node, pointing, self._hand, refuse).subscriptions
+
+    def _clouds(self, qos: QoSProfile) -> list[Subscription]:
+        """Those of ~/points, or of all sensors that `inputs` names."""
+        if self._settings().sensors:
+            self.sensors = SensorInputs(self._node, self._settings, qos, self._worker.offer, self._lost)
+            return self.sensors.subscriptions
+        events = mismatch_in_words(self._node, "~/points", "points_reliability", self._lost)
+        offer = self._worker.offer
+        return [self._node.create_subscription(PointCloud2, "~/points", offer, qos, event_callbacks=events)]
 
     def close(self) -> None:
         """Ends the subscriptions."""

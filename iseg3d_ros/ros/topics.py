@@ -57,6 +57,7 @@ SUBSCRIBED = (
         "vision_msgs",
     ),
     Topic("goal_pose", "geometry_msgs/msg/PoseStamped", DEFAULT, "the same, if `goal_pose_clicks` is on"),
+    Topic("bond", "bond/msg/Status", "reliable, newest 100", "a lifecycle manager's heartbeats", "bond"),
     Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, newest 100", "transforms", "tf2_msgs"),
     Topic(
         "/tf_static", "tf2_msgs/msg/TFMessage", "reliable, transient local", "transforms that hold always", "tf2_msgs"
@@ -96,12 +97,19 @@ PUBLISHED = (
     ),
     Topic("~/detections", "vision_msgs/msg/Detection3DArray", RELIABLE, "the objects' oriented boxes", "vision_msgs"),
     Topic("~/object_pose", "geometry_msgs/msg/PoseStamped", RELIABLE, "centre of the active object's box, streamed"),
+    Topic(
+        "~/approach_pose",
+        "geometry_msgs/msg/PoseStamped",
+        RELIABLE,
+        "a goal on free ground before the active object, facing it",
+    ),
     Topic("~/uncertainty", "sensor_msgs/msg/PointCloud2", LATCHED, "x y z rgb, coloured by entropy (yellow: unsure)"),
     Topic("~/coloured", "sensor_msgs/msg/PointCloud2", LATCHED, "x y z rgb, every object in its colour of ~/objects"),
     Topic("~/suggested_click", "geometry_msgs/msg/PointStamped", LATCHED, "where the next click would help most"),
     Topic("~/markers", "visualization_msgs/msg/MarkerArray", LATCHED, "clicks, boxes, names, suggested click"),
     Topic("~/click_result", "iseg3d_ros/msg/ClickResult", CLICK, "what became of every click; why one was refused"),
     Topic("~/feedback", "std_msgs/msg/String", DEFAULT, "sentences for the operator"),
+    Topic("bond", "bond/msg/Status", "reliable, newest 5", "heartbeats, where a lifecycle manager listens", "bond"),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", DEFAULT, "state, clouds received and dropped, times"),
     Topic("~/debug/receive_ms", "std_msgs/msg/Float64", DEFAULT, "from the cloud's stamp to its arrival in the node"),
     Topic("~/debug/convert_ms", "std_msgs/msg/Float64", DEFAULT, "message to arrays, transform, caps"),
@@ -125,6 +133,14 @@ SERVICES = (
     Service("~/enable", "std_srvs/srv/SetBool", "false: clouds and clicks are ignored until true"),
 )
 
+ACTIONS = (
+    Service(
+        "~/segment_object",
+        "iseg3d_ros/action/SegmentObject",
+        "clicks to an object's cloud, pose and boxes, with progress; can be cancelled, a newer goal pre-empts it",
+    ),
+)
+
 
 def markdown_topics(topics: tuple[Topic, ...]) -> str:
     """A table for the documentation."""
@@ -136,7 +152,10 @@ def markdown_topics(topics: tuple[Topic, ...]) -> str:
 
 
 def markdown_services(services: tuple[Service, ...]) -> str:
-    """A table for the documentation."""
-    lines = ["| service | type | meaning |", "|---|---|---|"]
-    lines += [f"| `{s.name}` | {s.type.replace('/srv/', '/')} | {s.meaning} |" for s in services]
+    """A table of services, or of actions, for the documentation."""
+    what = "action" if services is ACTIONS else "service"
+    lines = [f"| {what} | type | meaning |", "|---|---|---|"]
+    for each in services:
+        package, _, kind = each.type.split("/")
+        lines.append(f"| `{each.name}` | {package}/{kind} | {each.meaning} |")
     return "\n".join(lines)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from iseg3d_ros import limits
@@ -23,7 +22,7 @@ from iseg3d_ros.interaction.work_store import Resumed
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult
 from iseg3d_ros.predictor import Segmentation
-from iseg3d_ros.ros.click_request import ClickRequest
+from iseg3d_ros.ros.click_request import ClickRequest, CloudMessage
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.inference_thread import Answer, NotYet
@@ -61,7 +60,7 @@ class Work:
         """The objects' ids in the order of their labels."""
         return self.session.ids
 
-    def turn(self, newest: PointCloud2 | None, at: float, calls: Sequence[Answer[Any]]) -> bool:
+    def turn(self, newest: CloudMessage | None, at: float, calls: Sequence[Answer[Any]]) -> bool:
         """All that waits for the inference thread: the newest cloud, then calls, then masks, once for all of it.
 
         Whether the cloud's transform may still come: then it is to be handed over again.
@@ -91,14 +90,14 @@ class Work:
 
     # Clouds
 
-    def _cloud(self, message: PointCloud2, at: float) -> None:
+    def _cloud(self, message: CloudMessage, at: float) -> None:
         self.stage.settings = self._settings().source
         if self.stage.wants(at):
             cloud = self._intake.placed(message, at)
             if self.stage.on_cloud(cloud, at, self.session.clicks, self.ids):
                 self._change("", at)
 
-    def capture(self, newest: PointCloud2 | None, at: float) -> str:
+    def capture(self, newest: CloudMessage | None, at: float) -> str:
         """Takes the newest cloud; objects and clicks that are found in it again stay."""
         if self._settings().scene == "live":
             return "live mode takes every cloud by itself: there is nothing to capture"
@@ -107,7 +106,7 @@ class Work:
         self.session.record({"action": "capture", "frame": shown.frame, "stamp": shown.stamp})
         return self._change(f"captured a cloud of {len(shown.points)} points")
 
-    def _candidate(self, newest: PointCloud2 | None, at: float) -> CurrentCloud:
+    def _candidate(self, newest: CloudMessage | None, at: float) -> CurrentCloud:
         self.stage.settings = self._settings().source
         wanted = None if newest is None or self.stage.accumulates() else self._intake.placed(newest, at)
         return self.stage.candidate(wanted)
@@ -293,7 +292,7 @@ class Work:
             cloud=shown,
             up=shown.upwards,
             result=result,
-            objects=list_objects(self.ids, clicks, names, self._ordinals, self.stage.lost),
+            objects=list_objects(self.ids, clicks, names, self._ordinals, self.stage.lost, self.stage.searching),
             active=session.active,
             background=tuple(click for click in clicks if not click.id),
             can_undo=session.can_undo, can_redo=session.can_redo,

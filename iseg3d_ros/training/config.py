@@ -101,7 +101,7 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class PruneStage:
-    """E²I3D's first stage: to how many parameters (of the finished network, "5.7M"; empty: none go), and on what."""
+    """E²I3D's first stage: to how many parameters (of the finished network, "5.7M"; "whole": all stay), and on what."""
 
     parameters: str = ""
     scenes: int = 32

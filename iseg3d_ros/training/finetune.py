@@ -20,7 +20,6 @@ def finetuning(weights: str, **changes: Any) -> TrainConfig:
     card = read_card(file)
     values: dict[str, Any] = {
         "network": card["network"], "preset": card["preset"], "start": str(file),
-        "walker": float(card.get("recipe", {}).get("walker", 0.0)),
         "out": f"runs/finetuned_{Path(file).stem}", "steps": 3000, "max_seconds": 3600.0, "patience": 5,
         "validate_steps": 100, "validate_scenes": 12,
         "data": {"min_voxels": 4000, "max_voxels": 16000, "min_points": 8, "workers": 1},

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from console_page import (
     RED,
     RED_EDGE,
     Page,
+    Program,
     Remembering,
     chromium,
     needs_browser,
@@ -40,23 +38,6 @@ pytestmark = [needs_browser, pytest.mark.timeout(600)]
 def browser() -> Iterator[Any]:
     with chromium() as browser:
         yield browser
-
-
-class Program:
-    """`iseg3d console` as a process of its own."""
-
-    def __init__(self, port: int, folder: Path, *more: str) -> None:
-        command = [sys.executable, "-m", "iseg3d_ros.commands", "console", *more, "--port", str(port)]
-        command += ["--model", "random_walker", "--export", str(folder)]
-        environment = {**os.environ, "ISEG3D_CONSOLE_TOKEN": "operator"}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        assert self.process.stdout is not None
-        self.address = self.process.stdout.readline().partition("The console is at ")[2].split()[0]
-
-    def end(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Ends it."""
-        self.process.send_signal(how)
-        self.process.wait(30)
 
 
 @pytest.fixture

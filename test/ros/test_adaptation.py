@@ -21,11 +21,10 @@ from std_srvs.srv import Trigger
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.io.pointcloud2_read import read_field
-from iseg3d_ros.models.adaptation import Adapted
+from iseg3d_ros.models.adaptation import Adapted, adapting
 from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.checkpoint import save
 from iseg3d_ros.predictor import Predictor, Segmentation
-from iseg3d_ros.ros.model_loading import adapting
 
 RED, TABLE = (0.0, 0.0, 0.105), (-0.4, -0.4, 0.0)
 VOXEL = 0.06
@@ -83,7 +82,7 @@ def test_corrections_teach_and_a_new_scene_forgets(robot: Operator, weights: Pat
     assert second is not None and second.accepted
     fixed = Predictor.load(weights, "cpu", VOXEL)
     learning = Predictor.load(weights, "cpu", VOXEL)
-    learning.network = adapting(learning)
+    learning.network = adapting(learning.network)
     places = [first.point, second.point]
     (before, _), (same, taught) = library(fixed, places), library(learning, places)
     unadapted = library(fixed, places)[1]
@@ -103,7 +102,7 @@ def test_corrections_teach_and_a_new_scene_forgets(robot: Operator, weights: Pat
 
 def test_the_loaded_network_stays_as_it_is(weights: Path) -> None:
     predictor = Predictor.load(weights, "cpu", VOXEL)
-    predictor.network = adapting(predictor)
+    predictor.network = adapting(predictor.network)
     wrapped = getattr(predictor.network, "walker", None) and predictor.network.network or predictor.network
     assert isinstance(wrapped, Adapted)
     before = {name: value.clone() for name, value in wrapped.network.state_dict().items()}

@@ -19,6 +19,7 @@ from ros_operator import node_process, operator
 from sensor_msgs.msg import PointCloud2
 
 from iseg3d_ros.cloud import Cloud, write_cloud
+from iseg3d_ros.interaction.view import ObjectView
 from iseg3d_ros.io.package_files import config_dir
 from iseg3d_ros.ros import diagnostics
 from iseg3d_ros.ros.diagnostics import CLOUD, OK, WARN, Health
@@ -52,8 +53,9 @@ def inputs(received: int = 0, lost: int = 0, silent: float = 0.0, reliable: bool
     """What the subscriptions and the inference thread know of clouds."""
     newest, at = PointCloud2() if received else None, time.perf_counter() - silent
     return SimpleNamespace(
-        enabled=True, newest=newest, newest_at=at, received=received, dropped=0, lost=lost, reliable=reliable
-    )
+        enabled=True, newest=newest, newest_at=at, received=received, dropped=0, lost=lost, reliable=reliable,
+        sensors=None,
+    )  # fmt: skip
 
 
 def state(health: Health, what: Any, graph: Graph | None = None, scene: str = "frozen") -> tuple[int, str]:
@@ -106,8 +108,9 @@ def test_clouds_that_are_lost_now_and_then_are_a_warning() -> None:
 
 
 def test_lost_objects_are_told_and_warned_of() -> None:
-    def view(*lost: str) -> Any:
-        return SimpleNamespace(objects=[SimpleNamespace(id=name, lost=name in lost) for name in ("cup", "box")])
+    def view(*lost: str, hidden: str = "") -> Any:
+        objects = [ObjectView(name, name, 1, 0, (), name in lost, name == hidden) for name in ("cup", "box")]
+        return SimpleNamespace(objects=objects)
 
     health = Health()
     assert not list(health.shown(1.0, view()))
@@ -115,6 +118,8 @@ def test_lost_objects_are_told_and_warned_of() -> None:
     assert not list(health.shown(1.0, view("box")))
     assert state(health, inputs(5), scene="live") == (WARN, "lost: box")
     assert list(health.shown(1.0, view())) == ["box is found again"]
+    assert list(health.shown(1.0, view("cup", hidden="cup")))[0].startswith("cup is hidden or out of view")
+    assert list(health.shown(1.0, view())) == ["cup is found again"]
     assert state(health, inputs(5))[0] == OK
 
 

@@ -22,9 +22,9 @@ sys.path.insert(0, str(REPOSITORY / "tools"))
 import architecture  # noqa: E402
 
 PACKAGE = Path(iseg3d_ros.__file__).parent
-INTERFACES = sorted([*REPOSITORY.glob("msg/*.msg"), *REPOSITORY.glob("srv/*.srv")])
+INTERFACES = [path for kind in ("msg", "srv", "action") for path in sorted(REPOSITORY.glob(f"{kind}/*.{kind}"))]
 ROS_MODULES = re.compile(
-    r"(rclpy|rosidl_\w+|tf2_ros|sensor_msgs_py|tf_transformations|launch|launch_ros|ament_index_python|iseg3d_ros\.(msg|srv)|\w+_(msgs|srvs|interfaces))(\.|$)"
+    r"(rclpy|rosidl_\w+|tf2_ros|sensor_msgs_py|tf_transformations|launch|launch_ros|ament_index_python|iseg3d_ros\.(msg|srv|action)|\w+_(msgs|srvs|interfaces))(\.|$)"
 )
 
 
@@ -77,7 +77,7 @@ def test_only_the_ros_folder_imports_ros() -> None:
     guilty = [
         f"{path.relative_to(PACKAGE)} imports {module}"
         for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0] not in ("ros", "msg", "srv")
+        if path.relative_to(PACKAGE).parts[0] not in ("ros", "msg", "srv", "action")
         for module in _imports(path)
         if ROS_MODULES.match(module) or (_is_library(path) and module.startswith("iseg3d_ros.ros."))
     ]

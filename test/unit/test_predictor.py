@@ -263,3 +263,72 @@ def test_a_network_from_its_file(tmp_path: Path) -> None:
 def test_kind_of_scene_by_size(size: tuple[float, float, float], kind: str) -> None:
     xyz = np.random.default_rng(0).uniform(-0.5, 0.5, (5000, 3)) * size
     assert kind_of(xyz) == kind
+
+
+def test_few_click_says_what_its_objects_may_be(tmp_path: Path) -> None:
+    from iseg3d_ros.models import checkpoint
+    from iseg3d_ros.models.build import build, settings_of
+    from iseg3d_ros.models.vocabulary import PROTOTYPES, class_names
+
+    checkpoint.save(tmp_path / "few.safetensors", build(settings_of("fewclick", "tiny")))
+    few = Predictor.load(tmp_path / "few.safetensors", "cpu", 0.03)
+    xyz, rgb, _ = table_top()
+    scene = few.encode(xyz, rgb)
+    result = few.segment(scene, [Click(CUBE, 7), Click(BALL, 3), Click(TABLE, 0)])
+    assert set(result.classes) == {3, 7}  # by the numbers of the clicks
+    names = {words[0] for words in PROTOTYPES}
+    for rows in result.classes.values():
+        assert len(rows) == 3 and {name for name, _ in rows} <= names
+        assert 1 >= rows[0][1] >= rows[1][1] >= rows[2][1] > 0
+    assert few.segment(scene, []).classes == {}
+    assert class_names({"classes": ["mug", "pen"]}, 2) == ["mug", "pen"]
+    assert class_names({}, 2) == ["class 0", "class 1"]
+
+
+def test_networks_that_sample_take_a_number_and_a_seed(tmp_path: Path) -> None:
+    from iseg3d_ros.models import checkpoint
+    from iseg3d_ros.models.build import build, settings_of
+
+    for name in ("npiseg3d", "agile3d"):
+        checkpoint.save(tmp_path / f"{name}.safetensors", build(settings_of(name, "tiny")))
+    xyz, rgb, _ = table_top()
+
+    def variance(**options: int) -> np.ndarray:
+        predictor = Predictor.load(tmp_path / "npiseg3d.safetensors", "cpu", 0.03, **options)
+        found = predictor.segment(predictor.encode(xyz, rgb), [Click(BALL, 1), Click(TABLE, 0)]).variance
+        assert found is not None
+        return found
+
+    first = variance(samples=4, seed=1)
+    np.testing.assert_array_equal(variance(samples=4, seed=1), first)
+    assert not np.array_equal(variance(samples=4, seed=2), first)
+    assert not np.array_equal(variance(samples=8, seed=1), first) and not variance(samples=1).any()
+    with pytest.raises(ValueError, match="draws no samples"):
+        Predictor.load(tmp_path / "agile3d.safetensors", "cpu", samples=3)
+    with pytest.raises(ValueError, match="1 to 1000"):
+        Predictor.load(tmp_path / "npiseg3d.safetensors", "cpu", samples=0)
+
+
+def test_adaptation_is_bounded_and_can_be_reset(tmp_path: Path) -> None:
+    from iseg3d_ros.models import checkpoint
+    from iseg3d_ros.models.build import build, settings_of
+
+    checkpoint.save(tmp_path / "inter.safetensors", build(settings_of("interobject3d", "tiny")))
+    xyz, rgb, _ = table_top()
+    clicks = [Click(BALL, 1), Click(TABLE, 0), Click(CUBE, 0)]
+    plain = Predictor.load(tmp_path / "inter.safetensors", "cpu", 0.03)
+    adapted = Predictor.load(tmp_path / "inter.safetensors", "cpu", 0.03, adapt=True, adapt_bound=0.02)
+    scene = adapted.encode(xyz, rgb)
+    fixed = plain.segment(plain.encode(xyz, rgb), clicks).probability
+    learned = adapted.segment(scene, clicks).probability
+    assert adapted.network.bound == 0.02 and not np.array_equal(learned, fixed)
+    adapted.reset(scene)
+    np.testing.assert_allclose(adapted.segment(scene, clicks).probability, learned, atol=1e-5)  # learned anew, alike
+    adapted.reset(scene)
+    first = plain.segment(plain.encode(xyz, rgb), clicks[:1]).probability
+    np.testing.assert_allclose(adapted.segment(scene, clicks[:1]).probability, first, atol=1e-5)
+    for options, words in (({"adapt_bound": 0.0}, "above 0"),):
+        with pytest.raises(ValueError, match=words):
+            Predictor.load(tmp_path / "inter.safetensors", "cpu", adapt=True, **options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no weights that could adapt"):
+        Predictor.load("random_walker", adapt=True)

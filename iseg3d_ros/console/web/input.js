@@ -1,4 +1,5 @@
 // Mouse, pen and fingers: a drag turns, a right drag moves, wheel and pinch zoom; only what has not moved is a click.
+// With a tool a drag draws, and a right drag takes away; then Space and drag turns, the middle button moves.
 
 const SLACK = { mouse: 4, touch: 10, pen: 6 }; // pixels that a click may move
 const LONG = 500; // milliseconds of a long press
@@ -26,12 +27,17 @@ export class Input {
     this.surface.setPointerCapture(event.pointerId);
     const place = this.place(event);
     this.fingers.set(event.pointerId, { ...place, from: place });
-    if (this.fingers.size === 1) {
+    if (this.fingers.size === 1 && this.app.tools.on && event.button !== 1 && !this.app.turning) {
+      this.painting = this.moved = true;
+      this.app.tools.begin(place, { ...keysOf(event), ...(event.button === 2 ? { control: true } : {}) });
+    } else if (this.fingers.size === 1) {
       this.moved = false;
       this.button = event.button;
       if (event.pointerType !== "mouse") this.timer = setTimeout(() => this.long(place), LONG);
     } else {
-      this.moved = true; // two fingers never click
+      this.moved = true; // two fingers never click, nor draw
+      if (this.painting) this.app.tools.cancel();
+      this.painting = false;
       clearTimeout(this.timer);
     }
   }
@@ -46,6 +52,10 @@ export class Input {
     const finger = this.fingers.get(event.pointerId), place = this.place(event);
     if (!finger) {
       if (event.pointerType === "mouse") this.app.hover(place.x, place.y, keysOf(event));
+      return;
+    }
+    if (this.painting) {
+      this.app.tools.extend(place);
       return;
     }
     const before = { ...finger };
@@ -74,6 +84,8 @@ export class Input {
   up(event) {
     const finger = this.fingers.get(event.pointerId);
     const clicks = finger && !this.moved;
+    if (this.painting) this.app.tools.end();
+    this.painting = false;
     this.end(event);
     if (!clicks) return;
     const { x, y } = finger.from;
@@ -83,6 +95,8 @@ export class Input {
 
   end(event) {
     clearTimeout(this.timer);
+    if (this.painting) this.app.tools.cancel();
+    this.painting = false;
     this.fingers.delete(event.pointerId);
     if (this.fingers.size === 0 && this.moved) this.app.still();
   }

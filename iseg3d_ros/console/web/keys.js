@@ -4,6 +4,7 @@ import { say } from "./words.js";
 
 export function shortcuts(app) {
   const active = () => app.state.active;
+  const tool = (name) => app.abilities.edits && app.tools.choose(app.tools.tool === name ? "click" : name);
   return [
     ["O", "auto", () => app.clicks.choose("auto")], ["A", "add", () => app.clicks.choose("add")],
     ["B", "background", () => app.clicks.choose("background")], ["E", "fresh", () => app.clicks.choose("fresh")],
@@ -16,6 +17,9 @@ export function shortcuts(app) {
     ["F", "frame", () => app.frame()], ["T", "top", () => app.lookFrom("top")], ["G", "front", () => app.lookFrom("front")],
     ["S", "side", () => app.lookFrom("side")], ["M", "measure", () => app.startMeasuring()],
     ["N", "next", () => app.scan(1)], ["P", "previous", () => app.scan(-1)], ["X", "done", () => app.review("done")],
+    ["D", "brush", () => tool("brush")], ["J", "lasso", () => tool("lasso")], ["K", "box", () => tool("box")],
+    ["[ ]", "brushSize", () => {}],
+    ["Y", "lock", () => active() && app.lock(active())],
     ["?", "help", () => app.dialogs.help()], ["L", "panel", () => app.togglePanel()],
   ];
 }
@@ -34,7 +38,13 @@ export function listen(app) {
     event.preventDefault();
     call();
   });
-  for (const kind of ["keydown", "keyup"]) addEventListener(kind, (event) => app.heldKeys(event));
+  table.set("[", () => app.tools.resize(0.8)).set("]", () => app.tools.resize(1.25));
+  for (const kind of ["keydown", "keyup"]) {
+    addEventListener(kind, (event) => {
+      if (event.key === " " && !event.target.matches("input, select, button, summary")) app.turning = kind === "keydown";
+      app.heldKeys(event);
+    });
+  }
 }
 
 function named(event) {

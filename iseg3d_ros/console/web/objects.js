@@ -15,8 +15,13 @@ export class Objects {
     this.name = el("input", { type: "text", maxLength: 200, onchange: () => this.rename(), autocomplete: "off" });
     this.named = field(say("name"), this.name);
     this.categories = el("div");
+    this.attributes = el("div");
+    this.lock = button(say("lock"), () => app.lock(app.state.active), { picture: "lock", hint: say("lockHint") });
+    this.split = button(say("split"), () => app.send({ do: "split", id: app.state.active }), { picture: "split", hint: say("splitHint") });
+    this.edits = el("div", { class: "row" }, this.lock, this.split);
     this.element = el("section", {}, el("h2", {}, say("objects"), (this.count = el("span", { class: "count" }))),
-      this.find, this.none, this.list, this.named, this.categories);
+      this.find, this.none, this.list, this.named, this.categories,
+      this.attributes, this.edits);
   }
 
   // The choice of a class, once it is known which there are.
@@ -47,9 +52,27 @@ export class Objects {
     this.find.hidden = state.objects.length < 12;
     this.count.textContent = state.objects.length ? thousands(state.objects.length) : "";
     const active = state.objects.find(({ id }) => id === state.active);
-    this.named.hidden = this.categories.hidden = !active;
+    this.named.hidden = this.categories.hidden = this.attributes.hidden = !active;
+    this.edits.hidden = !active || !this.app.abilities.edits || !this.app.works;
+    this.lock.lastChild.textContent = say(active?.locked ? "unlock" : "lock");
+    this.lock.classList.toggle("on", active?.locked ?? false);
+    this.split.disabled = active?.locked ?? false;
+    this.describe(active);
     if (active && document.activeElement !== this.name) this.name.value = active.name;
     if (active && this.category) this.category.value = active.category;
+  }
+
+  // The attributes that the active object's class has.
+  describe(active) {
+    const known = this.app.abilities.categories.find(({ name }) => name === active?.category)?.attributes ?? [];
+    const told = JSON.stringify([active?.id, active?.category, active?.attributes]);
+    if (told === this.described) return;
+    this.described = told;
+    this.attributes.replaceChildren(...known.map(([attribute, values]) => {
+      const options = [["", "–"], ...values.map((value) => [value, value])];
+      return field(attribute, choice(options, active.attributes[attribute] ?? "", (value) =>
+        this.app.send({ do: "describe", id: active.id, attribute, value })));
+    }));
   }
 
   row(item) {
@@ -59,12 +82,15 @@ export class Objects {
     if (row.parentNode !== this.list) this.list.append(row);
     const active = item.id === app.state.active;
     row.classList.toggle("active", active);
+    row.bin.disabled = item.locked;
     row.setAttribute("aria-selected", active);
     row.swatch.style.background = css(item.colour);
     row.title_.textContent = `${item.index} · ${item.name}`;
     const facts = [thousands(item.points)];
     if (item.sure !== null) facts.push(say("sure", { percent: Math.round(100 * item.sure) }));
     if (item.category) facts.push(item.category);
+    for (const value of Object.values(item.attributes ?? {})) facts.push(value);
+    if (item.locked) facts.push(say("locked"));
     if (!app.shows(item)) facts.push(say("hidden"));
     else if (item.lost) facts.push(say("lost"));
     row.facts.textContent = facts.join(" · ");

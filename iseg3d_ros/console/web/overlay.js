@@ -2,6 +2,7 @@
 
 import { add, length, sub } from "./math.js";
 import { css } from "./parts.js";
+import { outline } from "./tools.js";
 import { say } from "./words.js";
 
 const SIGNS = [-0.5, 0.5];
@@ -32,7 +33,9 @@ export class Overlay {
     pen.lineJoin = "round";
     if (app.look.boxes) for (const item of app.state.objects) this.box(item);
     for (const click of app.clicks.pending) this.ring(click);
-    this.cursor();
+    if (app.tools.on) this.brush();
+    else this.cursor();
+    for (const drawn of [app.tools.drawn, app.tools.waiting]) if (drawn) this.drawing(drawn);
     this.suggestion();
     this.ruler();
     this.scaleBar();
@@ -118,6 +121,42 @@ export class Overlay {
       }
       pen.stroke();
     }
+  }
+
+  // The brush at the cursor, as large as it paints.
+  brush() {
+    const { pen, app } = this, { wanted, tools } = app;
+    if (!wanted || tools.tool !== "brush") return;
+    pen.strokeStyle = css(tools.meaning(app.keysHeld).colour);
+    pen.lineWidth = 2;
+    pen.beginPath();
+    pen.arc(wanted.x, wanted.y, tools.size, 0, 7);
+    pen.stroke();
+  }
+
+  // What is being drawn, or was and waits for its answer.
+  drawing(drawn) {
+    const { pen, app } = this, brush = drawn.tool === "brush";
+    const path = brush ? drawn.path : outline(drawn);
+    if (!path.length) return;
+    pen.strokeStyle = pen.fillStyle = css(drawn.colour);
+    pen.lineCap = "round";
+    pen.beginPath();
+    for (const [x, y] of path) pen.lineTo(x, y);
+    if (path.length === 1) pen.lineTo(path[0][0] + 0.1, path[0][1]);
+    if (!brush) pen.closePath();
+    pen.globalAlpha = brush ? 0.4 : 0.18;
+    pen.lineWidth = brush ? 2 * app.tools.size : 2;
+    if (brush) pen.stroke();
+    else {
+      pen.fill();
+      pen.globalAlpha = 1;
+      pen.setLineDash(drawn.takes ? [6, 5] : []);
+      pen.stroke();
+      pen.setLineDash([]);
+    }
+    pen.globalAlpha = 1;
+    pen.lineCap = "butt";
   }
 
   // Seen through everything; where it is outside of the window an arrow points to it.

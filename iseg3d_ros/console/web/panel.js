@@ -2,6 +2,7 @@
 
 import { Objects } from "./objects.js";
 import { button, choice, el, field, folder, tick } from "./parts.js";
+import { scansOf } from "./scans.js";
 import { say, thousands } from "./words.js";
 
 const LINES = 8;
@@ -36,6 +37,7 @@ export class Panel {
     this.model.replaceChildren(this.source(abilities));
     this.saving.replaceChildren(this.save(abilities));
     this.element.classList.toggle("looks", !abilities.works);
+    this.app.tools.show(document.getElementById("tools"));
   }
 
   view() {
@@ -88,22 +90,12 @@ export class Panel {
       el("div", { class: "row" }, save, load, open));
   }
 
-  showScans({ jobs, current }) {
-    const { app } = this;
-    this.scans.hidden = !jobs.length;
-    if (!jobs.length) return;
-    const found = jobs.reduce((sum, job) => sum + job.objects, 0), ready = jobs.filter((job) => job.review).length;
-    const go = (step, picture, name) => button(say(name), () => app.scan(step), { picture, bare: true, hint: say(name) });
-    const rows = jobs.map((job, number) => {
-      const row = el("button", { type: "button", class: number === current ? "active" : "", onclick: () => app.send({ do: "scan", number }) },
-        el("span", { class: `mark ${job.review}` }), el("strong", {}, job.name), el("small", {}, job.objects ? say("found", { count: job.objects }) : ""));
-      return el("li", {}, row);
-    });
-    const marks = ["done", "skipped"].map((state) => button(say(state), () => app.review(state), {
-      kind: jobs[current].review === state ? "on" : "", picture: state === "done" ? "check" : "right" }));
-    this.scans.replaceChildren(
-      el("h2", {}, say("scans"), el("span", { class: "count" }, `${say("scanOf", { number: current + 1, count: jobs.length })} · ${ready} ✓ · ${say("found", { count: found })}`)),
-      el("div", { class: "row" }, go(-1, "left", "previous"), ...marks, go(1, "right", "next")), el("ol", { class: "scans" }, ...rows));
+  showScans(told) {
+    this.scans.hidden = !told.jobs.length;
+    if (!told.jobs.length) return;
+    const before = this.scans.querySelector(".scans")?.scrollTop ?? 0;
+    this.scans.replaceChildren(...scansOf(this.app, told));
+    this.scans.querySelector(".scans").scrollTop = before;
     this.scans.querySelector("li .active")?.scrollIntoView({ block: "nearest" });
   }
 

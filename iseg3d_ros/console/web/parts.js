@@ -20,6 +20,8 @@ const PATHS = {
   merge: "M6 4v4c0 5 6 4 6 9v3m6-16v4c0 5-6 4-6 9", panel: "M4 5h16v14H4zM14 5v14", target: "M12 2v5m0 10v5M2 12h5m10 0h5",
   plus: "M12 5v14M5 12h14", minus: "M5 12h14", pointer: "m5 3 14 8-6 2-3 6z", star: "M12 3v18M3 12h18M6 6l12 12M18 6 6 18",
   help: "M9 9a3 3 0 1 1 4 3c-1 .5-1 1-1 2m0 4v.1", ruler: "m3 17 14-14 4 4L7 21zM7 13l2 2m1-5 2 2m1-5 2 2",
+  brush: "M20 4 10 14m-2 0a4 4 0 0 0-4 4c0 1-1 2-1 2h5a4 4 0 0 0 2-6l-2 0", lasso: "M12 4c5 0 9 2 9 6s-4 6-9 6-9-2-9-6 4-6 9-6zM7 15c-2 1-2 4 1 4 1 0 1 2 0 3",
+  box: "M4 8V4h4m8 0h4v4m0 8v4h-4m-8 0H4v-4M9 12h6", lock: "M6 11h12v9H6zM9 11V8a3 3 0 0 1 6 0v3", split: "M12 20v-7M12 13 6 5m6 8 6-8M6 5v4m0-4h4m8 0v4m0-4h-4",
   left: "m15 5-7 7 7 7", right: "m9 5 7 7-7 7", check: "m5 12 5 5 9-11", frame: "M4 9V4h5m6 0h5v5m0 6v5h-5m-6 0H4v-5",
 };
 

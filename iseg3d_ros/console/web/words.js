@@ -34,7 +34,16 @@ const ENGLISH = {
   already: "That click is on its way.", session: "session (work to go on with)", camera: "Drag turns, right drag moves, wheel zooms",
   first: "Three things to know", first1: "Click on a thing: it becomes an object. Click the next thing: another one.",
   first2: "Add what is missing: Add, or Shift and click.", first3: "Take away what is too much: right click or long press.",
-  start: "Start", take: "Open", takeHint: "Take up the session that was saved under this name; can be undone",
+  start: "Start", take: "Open",
+  takeHint: "Take up the session of this name, or the labels of a file (name.ply, .npz, .label) in this folder; can be undone",
+  tools: "Tools", click: "Click", clickHint: "A click says what belongs together; a drag turns the view",
+  brush: "Brush", brushHint: "Paint points of the active object; right drag takes away (key D)", brushSize: "Size of the brush",
+  lasso: "Outline", lassoHint: "Draw around the points of the active object; right drag takes away (key J)",
+  box: "Box", boxHint: "Drag a box over the points of the active object; right drag takes away (key K)",
+  paintAdd: "Drag adds to {name}, right drag takes away, Space turns", paintNew: "Drag begins a new object, Space turns",
+  paintAway: "Drag takes away from {name}", paintAwayAny: "Drag takes away from any object", lock: "Lock", unlock: "Unlock", locked: "locked",
+  lockHint: "It takes no clicks and loses no points (key Y)", split: "Split", splitHint: "Its connected parts become objects",
+  carry: "Carry objects over", carryHint: "A scan that is opened for the first time begins with the objects of the one before it",
 };
 
 const GERMAN = {
@@ -70,7 +79,17 @@ const GERMAN = {
   already: "Dieser Klick ist unterwegs.", session: "Sitzung (zum Weiterarbeiten)", camera: "Ziehen dreht, rechts ziehen schiebt, Rad zoomt",
   first: "Drei Dinge vorweg", first1: "Ein Ding anklicken: es wird ein Objekt. Das nächste anklicken: noch eines.",
   first2: "Was fehlt, dazunehmen: „Dazu“, oder Umschalt und Klick.", first3: "Was zu viel ist, wegnehmen: Rechtsklick oder lange drücken.",
-  start: "Los", take: "Öffnen", takeHint: "Die unter diesem Namen gesicherte Sitzung aufnehmen; lässt sich zurücknehmen",
+  start: "Los", take: "Öffnen",
+  takeHint: "Die Sitzung dieses Namens aufnehmen, oder die Labels einer Datei (name.ply, .npz, .label) in diesem Ordner; lässt sich zurücknehmen",
+  tools: "Werkzeuge", click: "Klicken", clickHint: "Ein Klick sagt, was zusammengehört; Ziehen dreht die Ansicht",
+  brush: "Pinsel", brushHint: "Punkte des aktiven Objekts malen; rechts ziehen nimmt weg (Taste D)", brushSize: "Größe des Pinsels",
+  lasso: "Umriss", lassoHint: "Die Punkte des aktiven Objekts umfahren; rechts ziehen nimmt weg (Taste J)",
+  box: "Rahmen", boxHint: "Einen Rahmen über die Punkte des aktiven Objekts ziehen; rechts ziehen nimmt weg (Taste K)",
+  paintAdd: "Ziehen erweitert {name}, rechts ziehen nimmt weg, Leertaste dreht",
+  paintNew: "Ziehen beginnt ein neues Objekt, Leertaste dreht", paintAway: "Ziehen nimmt von {name} weg",
+  paintAwayAny: "Ziehen nimmt von jedem Objekt weg", lock: "Sperren", unlock: "Entsperren", locked: "gesperrt",
+  lockHint: "Es nimmt keine Klicks an und verliert keine Punkte (Taste Y)", split: "Teilen", splitHint: "Seine getrennten Teile werden Objekte",
+  carry: "Objekte mitnehmen", carryHint: "Ein Scan, der zum ersten Mal geöffnet wird, beginnt mit den Objekten des vorigen",
 };
 
 const asked = new URLSearchParams(location.search).get("lang") || navigator.language || "en";

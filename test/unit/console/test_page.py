@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tables import table
+from works import told
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, read_cloud
@@ -20,7 +21,6 @@ from iseg3d_ros.console.protocol import (
     AddClick,
     Classify,
     Clear,
-    Command,
     Merge,
     Open,
     Redo,
@@ -31,7 +31,7 @@ from iseg3d_ros.console.protocol import (
     Setup,
     Undo,
 )
-from iseg3d_ros.console.updates import Board, CloudUpdate, LabelsUpdate, LinkUpdate, Message, StateUpdate
+from iseg3d_ros.console.updates import Board, CloudUpdate, LinkUpdate, Message, StateUpdate
 from iseg3d_ros.interaction.storage import inside
 from iseg3d_ros.predictor import Predictor
 
@@ -75,30 +75,6 @@ def work(tmp_path: Path) -> Iterator[LocalWork]:
     work = LocalWork(Cloud(xyz, rgb), load, "", tmp_path)
     yield work
     work.close()
-
-
-def told(work: LocalWork, *commands: Command) -> tuple[StateUpdate, LabelsUpdate, list[Message]]:
-    """The state after the commands: when a last, refused one has been answered."""
-    mailbox = work.subscribe()
-    for command in (*commands, Remove("the end")):
-        work.send(command)
-    state, labels, messages, end = StateUpdate(), None, [], time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        for update in mailbox.take(0.2)[0]:
-            match update:
-                case StateUpdate():
-                    state = update
-                case LabelsUpdate():
-                    labels = update
-                case Message():
-                    messages.append(update)
-        if labels is not None and any("the end" in message.text for message in messages):
-            time.sleep(0.3)
-            for update in mailbox.take(0.2)[0]:
-                state = update if isinstance(update, StateUpdate) else state
-                labels = update if isinstance(update, LabelsUpdate) else labels
-            return state, labels, [message for message in messages if "the end" not in message.text]
-    raise AssertionError(f"no answer: {messages}")
 
 
 def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Path) -> None:

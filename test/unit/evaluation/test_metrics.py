@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
+from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error, rank_correlation
 from iseg3d_ros.evaluation.metrics import (
     Row,
     average_precision,
@@ -81,3 +81,10 @@ def test_auroc_of_a_known_ranking() -> None:
     assert auroc(np.float32([0.9, 0.1, 0.2, 0.8]), wrong) == 1.0
     assert auroc(np.float32([0.5, 0.5, 0.5, 0.5]), wrong) == 0.5
     assert np.isnan(auroc(np.float32([0.5, 0.5]), np.array([False, False])))
+
+
+def test_rank_correlation_of_known_rankings() -> None:
+    assert rank_correlation([0.1, 0.5, 0.9], [0.2, 0.3, 0.7]) == pytest.approx(1)
+    assert rank_correlation([0.9, 0.5, 0.1], [0.2, 0.3, 0.7]) == pytest.approx(-1)
+    assert rank_correlation([1, 2, 3, 4], [10, 30, 20, 40]) == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
+    assert np.isnan(rank_correlation([1, 2], [1, 2])) and np.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))

@@ -14,7 +14,17 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 from evaluation_cases import Nearest, row_of_blocks
 
 from iseg3d_ros.evaluation.metrics import Row
-from iseg3d_ros.evaluation.plots import MISSED, OTHER, TOO_MUCH, curve, draw_curves, draw_maps, errors, heat
+from iseg3d_ros.evaluation.plots import (
+    MISSED,
+    OTHER,
+    TOO_MUCH,
+    curve,
+    draw_confidence,
+    draw_curves,
+    draw_maps,
+    errors,
+    heat,
+)
 from iseg3d_ros.evaluation.protocol import Outcome, Task
 
 
@@ -32,6 +42,13 @@ def test_the_curve_is_the_mean_at_whole_counts() -> None:
 
 def test_curves_are_written_as_a_picture(tmp_path: Path) -> None:
     path = draw_curves({"one": [outcome(0.0, 0.7)], "two": [outcome(0.0, 0.9)]}, tmp_path / "new" / "c.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_confidence_against_iou_is_written_as_a_picture(tmp_path: Path) -> None:
+    one = outcome(0.0, 0.7, 0.9)
+    one.scores = [(0.6,), (0.8,)]
+    path = draw_confidence({"one": [one], "none": [outcome(0.0)]}, tmp_path / "new" / "c.png")
     assert path.read_bytes().startswith(b"\x89PNG")
 
 

@@ -197,7 +197,7 @@ def test_the_command_prints_the_table_and_writes_figures_and_pictures(
     walker = figures["random_walker"]
     assert {"IoU@1", "IoU@2", "NoC@80", "NoC@90", "parameters", "peak_mb", "AP50@1", "ECE@1"} <= set(walker)
     assert 0 < walker["IoU@1"] <= 1
-    assert {path.name for path in plots.iterdir()} == {"iou_over_clicks.png", "random_walker_s0.png"}
+    assert {path.name for path in plots.iterdir()} == {"confidence.png", "iou_over_clicks.png", "random_walker_s0.png"}
 
 
 def test_the_command_says_what_is_wrong(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

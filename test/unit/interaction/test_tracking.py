@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from iseg3d_ros.benchmarks._tracking_scenes import Sweep as LabelledSweep
-from iseg3d_ros.benchmarks._tracking_scenes import sweeps
+from iseg3d_ros.benchmarks._tracking_scenes import Thing, sweeps
 from iseg3d_ros.benchmarks._tracking_scenes import table as table_sequence
 from iseg3d_ros.geometry.boxes import Box, corners, oriented_box
 from iseg3d_ros.interaction.accumulator import SECOND, Accumulator, Sweep
@@ -143,11 +143,32 @@ def test_an_object_that_is_taken_away_leaves_its_neighbour_alone(seed: int) -> N
         if sweep.time > 0:
             followed = follower.follow(cloud, sweep.pose, ids, 0.3)
             assert ("gone" in followed.lost) == (sweep.time >= 0.15), sweep.time
+            assert not followed.searching, "its place is seen, and empty"
             assert "stays" not in followed.lost and iou(followed.labels == 2, truth == 2) > 0.85
             taken = int((followed.labels == 1)[sweep.truth == 2].sum())
             at_most = 0.0 if "gone" in followed.lost else 0.05 * (truth == 2).sum()  # where they stand 15 mm apart
             assert taken <= at_most, "the neighbour's points went with it"
         follower.remember_masks(cloud, sweep.pose, truth, ids)
+
+
+def test_what_something_hides_is_searched_for() -> None:
+    """A board is put between sensor and object: whether it is there cannot be said."""
+    sequence = table_sequence(0, "standing")
+    eye, thing = sequence.pose(0.2)[:3, 3], sequence.things[0]
+    toward = thing.place - eye
+    place = np.array([*(eye + 0.5 * toward)[:2], 0.0])
+    board = Thing(place, np.array([0.01, 0.5, 0.6]), float(np.arctan2(toward[1], toward[0])))
+    board.gone = (-1.0, 0.15)
+    sequence.things.append(board)
+    follower, ids = Follower(), ["thing"]
+    for sweep in sweeps(sequence, 4, 0):
+        cloud = CurrentCloud(Points(sweep.xyz, sweep.rgb, None, None, (1, len(sweep.xyz))), "s", stamp(sweep), None)
+        if sweep.time > 0:
+            followed = follower.follow(cloud, sweep.pose, ids, 0.3)
+            assert followed.searching == followed.lost == (frozenset(ids) if sweep.time >= 0.15 else frozenset())
+            cloud.origin = None
+            assert not follower.follow(cloud, sweep.pose, ids, 0.3).searching, "of a merged cloud nothing is said"
+        follower.remember_masks(cloud, sweep.pose, np.where(sweep.truth == 1, 1, 0), ids)
 
 
 def test_objects_that_pass_each_other_keep_their_ids() -> None:

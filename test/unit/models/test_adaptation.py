@@ -7,7 +7,7 @@ import torch
 from model_scenes import SIZE, boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import Prompts
-from iseg3d_ros.models.adaptation import Adapted, correction_loss
+from iseg3d_ros.models.adaptation import Adapted, adapting, correction_loss
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
 
@@ -118,3 +118,24 @@ def test_corrections_teach_another_domain() -> None:
     dark = [disc(seed, -0.6) for seed in (100, 101)]
     learned, stuck = ([list(clicks_on_mistakes(n, *scene))[-1] for scene in dark] for n in (adapted, fixed))
     assert sum(learned) / 2 > sum(stuck) / 2 + 0.15
+
+
+def drift(adapted: Adapted, network: torch.nn.Module) -> float:
+    pairs = list(zip(network.parameters(), adapted.network.parameters(), strict=True))
+    far = torch.stack([(own - shipped).norm() for own, shipped in pairs]).norm()
+    return float(far / torch.stack([shipped.norm() for _, shipped in pairs]).norm())
+
+
+def test_the_weights_drift_to_the_bound_and_no_farther() -> None:
+    network = network_of("interobject3d")
+    cloud, label = boxes_on_a_table(network.settings)
+    for bound in (0.01, 0.03):
+        adapted = adapting(network, learning_rate=0.1, steps=3, bound=bound)
+        scene = adapted.encode([cloud])
+        adapted.decode(scene, [corrected(label, 2)])
+        assert scene.memory.network is not None
+        assert drift(adapted, scene.memory.network) == pytest.approx(bound, rel=1e-3)
+    adapted.reset(scene)
+    assert scene.memory.network is None
+    with pytest.raises(ValueError, match="no weights that could adapt"):
+        adapting(object())

@@ -6,7 +6,7 @@ from model_scenes import boxes_on_a_table, first_clicks
 
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.build import settings_of
-from iseg3d_ros.models.fewclick import FewClick, class_loss, mask_pool, merge
+from iseg3d_ros.models.fewclick import FewClick, class_loss, mask_pool, merge, of_objects
 
 
 @pytest.fixture
@@ -115,3 +115,10 @@ def test_what_a_click_does_not_see_does_not_reach_it(network: FewClick) -> None:
         look.attend(look.query(queries), level.keys, level.values, seen),
         look.attend(look.query(queries), level.keys, changed, seen),
     )
+
+
+def test_an_object_s_classes_are_the_mean_over_its_own_clicks() -> None:
+    chance = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.6, 0.4]])
+    clicks = Prompts(torch.arange(4), torch.tensor([1, 2, 0, 1]), 2)
+    found = of_objects(chance.log(), clicks).softmax(1)
+    torch.testing.assert_close(found, torch.tensor([[0.75, 0.25], [0.2, 0.8]]))

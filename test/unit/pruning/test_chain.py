@@ -69,6 +69,11 @@ def _interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_only_agile3d_is_grown(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="A chain begins with agile3d"):
+        chain.run_chain(replace(config(tmp_path, tmp_path / "out"), network="npiseg3d"))
+
+
 def test_the_whole_is_not_pruned(tmp_path: Path) -> None:
     given = config(tmp_path, tmp_path / "out")
     last = chain.run_chain(replace(given, prune=replace(given.prune, parameters="")))

@@ -1,0 +1,77 @@
+// What is under the cursor, what a click or a key means there, and measuring.
+
+import { keysOf } from "./input.js";
+import { say } from "./words.js";
+
+const LOOK = 60; // milliseconds between two looks at what is under the cursor
+
+// The application with this part of its work.
+export const Pointing = (Base) => class extends Base {
+  pick(x, y) {
+    if (!this.cloud) return null;
+    this.cut.see(this.camera.eye);
+    const shown = (place, label) => (this.shownLabels?.[label] ?? true) && this.cut.shows(place);
+    return this.cloud.pick(this.camera.ray(x, y), shown);
+  }
+
+  click(x, y, keys) {
+    this.clicks.make(this.pick(x, y), keys, x, y);
+    this.redraw();
+  }
+
+  hover(x, y, keys) {
+    this.keysHeld = keys;
+    this.wanted = { x, y };
+    if (this.looking) return;
+    this.looking = setTimeout(() => {
+      this.looking = 0;
+      if (this.wanted && !this.isMoving) this.point();
+    }, LOOK);
+  }
+
+  point() {
+    if (this.tools.on) {
+      this.hint(this.tools.meaning(this.keysHeld).words);
+      this.overlayDirty = true;
+      return;
+    }
+    const hit = this.pick(this.wanted.x, this.wanted.y);
+    const before = this.pointed?.hit?.label ?? 0;
+    this.pointed = { hit, meaning: this.clicks.meaning(hit, this.keysHeld) };
+    this.hint(hit && this.works ? this.pointed.meaning.words : "");
+    if ((hit?.label ?? 0) !== before) this.redraw();
+    this.overlayDirty = true;
+  }
+
+  heldKeys(event) {
+    this.keysHeld = keysOf(event);
+    if (this.wanted && (this.pointed || this.tools.on)) this.point();
+    this.tellModes();
+  }
+
+  leave() {
+    this.wanted = this.pointed = null;
+    this.hint("");
+    this.redraw();
+  }
+
+  startMeasuring() {
+    this.measuring = this.measuring ? null : [];
+    this.toast(this.measuring ? say("willMeasure") : say("cancelled"));
+    this.redraw();
+  }
+
+  measure(place) {
+    this.measuring = this.measuring.length < 2 ? [...this.measuring, place] : [place];
+    this.redraw();
+  }
+
+  escape() {
+    if (this.clicks.cancel()) return;
+    if (this.tools.on) return this.tools.choose("click");
+    if (this.measuring) this.startMeasuring();
+    else if (this.clicks.mode !== "auto") this.clicks.choose("auto");
+    else if (this.solo) this.alone(this.solo);
+    else if (this.state.active) this.send({ do: "select", id: "" });
+  }
+};

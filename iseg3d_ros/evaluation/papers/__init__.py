@@ -1,0 +1,1 @@
+"""What the papers print: a YAML file a paper, read by `evaluation.tables`."""
