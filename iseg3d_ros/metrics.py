@@ -1,12 +1,14 @@
-"""Figures in Prometheus' text format, as a node exporter's textfile collector reads them."""
+"""Figures in Prometheus' text format, for a node exporter's textfile collector, or scraped from a port."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import accumulate
 from pathlib import Path
+from threading import Thread
 
 from iseg3d_ros.io.atomic_write import replacing
 
@@ -50,6 +52,39 @@ def write(path: Path, text: str) -> None:
     """The file, replaced as a whole: a reader sees the old one or the new one."""
     with replacing(path) as stream:
         stream.write(text.encode())
+
+
+class Server:
+    """Answers GET /metrics, one connection after the other, and nothing else."""
+
+    def __init__(self, address: str, text: Callable[[], str]) -> None:
+        """`address` is HOST:PORT, or a port of 127.0.0.1."""
+        host, _, port = address.rpartition(":")
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"metrics_listen is HOST:PORT or a port, 127.0.0.1:9464 for example, but is {address!r}.")
+
+        class Answer(BaseHTTPRequestHandler):
+            timeout = 2  # seconds for who connects and says nothing
+
+            def do_GET(self) -> None:
+                known = self.path == "/metrics"
+                body = text().encode() if known else b""
+                self.send_response(200 if known else 404)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = HTTPServer((host or "127.0.0.1", int(port)), Answer)
+        Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+
+    def close(self) -> None:
+        """Frees the port."""
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def _name(words: str) -> str:

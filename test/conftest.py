@@ -115,6 +115,17 @@ def _locked(number: int, stack: contextlib.ExitStack) -> bool:
 
 
 @pytest.fixture(scope="module")
+def two_workers() -> Iterator[None]:
+    """Two workers of Ray on this machine, which find the tests' modules."""
+    import ray
+
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": path}})
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
 def shared() -> Iterator[Any]:
     """One segmenter for all tests of a module; each test begins with it cleared."""
     from ros_operator import shared_segmenter

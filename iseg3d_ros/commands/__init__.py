@@ -1,4 +1,4 @@
-"""The `iseg3d` command: one module a sub-command, imported only when it is asked for.
+"""The `iseg3d` command: one module a sub-command (`-` is `_`), imported only when it is asked for.
 
 Exit codes: 0 done, 1 failed (one sentence on standard error), 2 the command line cannot be understood, 130 interrupted.
 """
@@ -31,6 +31,7 @@ COMMANDS = (
     ("console", "open the operator's console in a browser"),
     ("demo", "show the whole system on a made scene"),
     ("doctor", "say what is installed, what is missing, and what to do about it"),
+    ("support-bundle", "pack what a helper needs to know into one file"),
     ("completion", "print the completion script of a shell"),
 )
 EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted"
@@ -104,7 +105,11 @@ def whole_parser() -> dict[str, argparse.ArgumentParser]:
 
 def installed() -> list[tuple[str, str]]:
     """Name and summary of the sub-commands that this installation has."""
-    return [row for row in COMMANDS if importlib.util.find_spec(f"{__name__}.{row[0]}") is not None]
+    return [row for row in COMMANDS if importlib.util.find_spec(_module(row[0])) is not None]
+
+
+def _module(command: str) -> str:
+    return f"{__name__}.{command.replace('-', '_')}"
 
 
 def _root() -> argparse.ArgumentParser:
@@ -120,7 +125,7 @@ def _wanted(words: Sequence[str]) -> str | None:
 
 
 def _declare(name: str, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    importlib.import_module(f"{__name__}.{name}").add(subparsers)
+    importlib.import_module(_module(name)).add(subparsers)
     # `iseg3d segment --debug` works as `iseg3d --debug segment` does.
     subparsers.choices[name].add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"

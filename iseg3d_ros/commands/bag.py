@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the arguments."""
     parser = subparsers.add_parser("bag", help="segment a whole rosbag offline", description=__doc__)
-    parser.add_argument("input", type=Path, help="rosbag2 folder or mcap file")
+    parser.add_argument("input", type=Path, help="rosbag2 folder or mcap file, or a folder of them")
     parser.add_argument("output", type=Path, help="bag to write: a folder, or a file that ends in .mcap")
     parser.add_argument(
         "--clicks", type=Path, required=True, metavar="FILE",
@@ -40,18 +41,38 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="print a line of JSON for every cloud")
+    parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS",
+                        help="work on a Ray cluster, for a folder of bags; alone: here")  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read, segment, write."""
+    """One bag, or a folder of them."""
+    from iseg3d_ros.commands import bag_folder
+
+    if bag_folder.holds_bags(arguments.input):
+        return bag_folder.run(arguments)
+    if arguments.ray:
+        raise ValueError("--ray is for a folder of bags: the clouds of one bag depend on those before them.")
+    progress = Progress(quiet=arguments.json)
+    segment_bag(arguments, progress, lambda result, total: _report(result, total, progress, arguments.json))
+    progress.clear()
+    if not arguments.json:
+        print(arguments.output)
+        if arguments.export:
+            print(_export_path(arguments))
+    return 0
+
+
+def segment_bag(
+    arguments: argparse.Namespace, progress: Progress, report: Callable[[Segmented, int], object] = lambda *_: None
+) -> int:
+    """Read, segment, write; how many clouds there were."""
     from iseg3d_ros.interaction.bag_segmentation import LabelledBag, Offline, read_clicks
     from iseg3d_ros.io.bags import TF, Bag
     from iseg3d_ros.predictor import Predictor
 
-    clicks = read_clicks(arguments.clicks)
-    progress = Progress(quiet=arguments.json)
-    files = _export_folder(arguments)
+    clicks, files, count = read_clicks(arguments.clicks), _export_folder(arguments), 0
     with Bag(arguments.input) as bag:
         topic = bag.cloud_topic(arguments.topic)
         total = bag.topics("sensor_msgs/msg/PointCloud2")[topic]
@@ -66,13 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
                 out.objects(f"{topic}/objects", result)
                 if files:
                     files.add(labelled_result(result))
-                _report(result, total, progress, arguments.json)
-    progress.clear()
-    if not arguments.json:
-        print(arguments.output)
-        if files:
-            print(files.path)
-    return 0
+                count += 1
+                report(result, total)
+    return count
 
 
 def _export_folder(arguments: argparse.Namespace) -> ExportFolder | None:
@@ -81,11 +98,15 @@ def _export_folder(arguments: argparse.Namespace) -> ExportFolder | None:
 
     if not arguments.export:
         return None
-    output = arguments.output
-    folder = arguments.export_folder or output.with_name(f"{output.stem}_{arguments.export}")
-    if folder.absolute() == output.absolute():
+    folder = _export_path(arguments)
+    if folder.absolute() == arguments.output.absolute():
         raise ValueError(f"{folder} cannot be the bag and its export at once: name another --export-folder.")
     return ExportFolder(folder, arguments.export, arguments.overwrite)
+
+
+def _export_path(arguments: argparse.Namespace) -> Path:
+    output: Path = arguments.output
+    return arguments.export_folder or output.with_name(f"{output.stem}_{arguments.export}")
 
 
 def labelled_result(result: Segmented) -> LabelledResult:

@@ -69,6 +69,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--seed", type=int, help="of a network that samples")
     parser.add_argument("--up", type=triple, metavar="X,Y,Z", help="the up direction in the cloud's frame, if known")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS",
+                        help="work on a Ray cluster, for a folder of clouds; alone: here")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -78,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         from iseg3d_ros.commands.segment_folder import run as run_folder
 
         return run_folder(arguments)
+    if arguments.ray:
+        raise ValueError("--ray is for a folder of clouds, not for a single one.")
     given = _clicks(arguments)
     check_places(arguments)
     progress = Progress(quiet=arguments.json)

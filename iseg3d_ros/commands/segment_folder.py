@@ -8,6 +8,8 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,31 +30,66 @@ class Job(NamedTuple):
 
 def run(arguments: argparse.Namespace) -> int:
     """Check everything, then segment what is not done yet."""
-    from iseg3d_ros.commands.segment import load, read, segment_cloud
-
     if arguments.clicks is None or arguments.output is None or arguments.picture is not None:
         raise ValueError("For a folder of clouds give --clicks FILE and -o FOLDER (--click and --picture are for one).")
     jobs = _jobs(arguments)
     record = Record(arguments.output)
     todo = [job for job in jobs if not record.is_done(job)]
     _check(todo, arguments)
-    progress = Progress(quiet=arguments.json)
-    warnings.showwarning = lambda message, *_, **__: progress.say(message)
-    predictor = load(arguments) if todo else None
-    for number, job in enumerate(todo, len(jobs) - len(todo) + 1):
-        progress.show(f"{number}/{len(jobs)} {job.cloud.name}")
-        try:
-            cloud = read(job.cloud)
-            record.begin(job)
-            figures = segment_cloud(predictor, cloud, job.given, arguments, job.output, progress)
-        except ValueError as error:
-            where = f"{job.cloud.name} ({number} of {len(jobs)})"
-            raise ValueError(f"{where}: {error} Mend it and run again: the run goes on here.") from error
+    progress, done = Progress(quiet=arguments.json), len(jobs) - len(todo)
+    for number, (job, figures) in enumerate(_segmented(todo, arguments, record, progress), done + 1):
         record.end(job)
         progress.clear()
         _report(job, figures, arguments)
+        progress.show(f"{number}/{len(jobs)}")
+    progress.clear()
     print(f"{arguments.output}: {len(jobs)} clouds, {len(todo)} of them new", file=sys.stderr)
     return 0
+
+
+def _segmented(
+    jobs: list[Job], arguments: argparse.Namespace, record: Record, progress: Progress
+) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """Jobs with their figures as they are done, here or by a cluster's workers."""
+    if arguments.ray:
+        from iseg3d_ros.ray_items import over_ray
+
+        for job in jobs:
+            record.begin(job)
+        yield from over_ray(partial(_on_worker, arguments), jobs, arguments.ray)
+        return
+    from iseg3d_ros.commands.segment import load
+
+    warnings.showwarning = lambda message, *_, **__: progress.say(message)
+    predictor = load(arguments) if jobs else None
+    for job in jobs:
+        record.begin(job)
+        progress.show(job.cloud.name)
+        yield job, _segment(predictor, job, arguments, progress)
+
+
+def _segment(predictor: Any, job: Job, arguments: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from iseg3d_ros.commands.segment import read, segment_cloud
+
+    try:
+        return segment_cloud(predictor, read(job.cloud), job.given, arguments, job.output, progress)
+    except ValueError as error:
+        raise ValueError(f"{job.cloud.name}: {error} Mend it and run again: the run goes on here.") from error
+
+
+def _on_worker(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
+    """One job on a worker, which keeps its model; a result that a killed worker left behind is replaced."""
+    again = argparse.Namespace(**{**vars(arguments), "overwrite": True})
+    key = (arguments.model, arguments.device, arguments.voxel_size, arguments.crop_radius)
+    if key not in _LOADED:
+        from iseg3d_ros.commands.segment import load
+
+        _LOADED.clear()
+        _LOADED[key] = load(arguments)
+    return _segment(_LOADED[key], job, again, Progress(quiet=True))
+
+
+_LOADED: dict[tuple[Any, ...], Any] = {}  # a worker's model
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
-from iseg3d_ros import metrics
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.metrics import Histogram
 from iseg3d_ros.ros.inference_thread import Worker
@@ -94,17 +92,6 @@ class Health:
         }
         level, sentence = self._state(worker, inputs, node, settings)
         return level, sentence, figures
-
-    def write_metrics(self, file: str, node: str, values: dict[str, Any]) -> str:
-        """The figures of a report into a file for Prometheus, where one is named; why that failed, or nothing."""
-        if not file:
-            return ""
-        values = {**values, "journal in trouble": values["journal"] != "well"}
-        try:
-            metrics.write(Path(file).expanduser(), metrics.as_text(node, values, {"answer seconds": self.histogram}))
-        except OSError as error:
-            return f"metrics_file: {error}"
-        return ""
 
     def _state(
         self, worker: Worker[Any], inputs: Inputs, node: Node, settings: SegmenterSettings

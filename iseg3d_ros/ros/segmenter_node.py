@@ -26,6 +26,7 @@ from iseg3d_ros.ros.bond import Bond, bond_with_manager
 from iseg3d_ros.ros.click_request import CloudMessage
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
+from iseg3d_ros.ros.fleet import Metrics
 from iseg3d_ros.ros.frames import Frames, frames_of
 from iseg3d_ros.ros.inference_thread import Answer, Worker
 from iseg3d_ros.ros.model_loading import load_model
@@ -89,6 +90,7 @@ class Segmenter(LifecycleNode):
         self._running: Running | None = None
         self._health = Health()
         self._log = Throttle(self.get_logger().warning)
+        self._metrics = Metrics(self.get_fully_qualified_name(), self.notify_operator)
         self._newest_stamp = 0
         self._loading: Answer[InteractiveSession] | None = None
         self._service_change_state.callback_group = ReentrantCallbackGroup()  # it waits for the model
@@ -105,6 +107,7 @@ class Segmenter(LifecycleNode):
         try:
             self.settings = read(self, SegmenterSettings)
             self._health = Health()
+            self._metrics.listen(self.settings.metrics_listen)
             session = self._loading.result() if self._loading else self._load(self.settings)
         except (ValueError, RuntimeError, OSError, ImportError) as error:
             self.get_logger().error(f"cannot configure: {error}")
@@ -176,6 +179,7 @@ class Segmenter(LifecycleNode):
             self._parts.action.close()
             self._parts.outputs.close()
             self._parts.frames.close()
+            self._metrics.close()
             self._parts = self._group = None
         return SUCCESS
 
@@ -260,9 +264,7 @@ class Segmenter(LifecycleNode):
             )
             values["journal"] = running.store.trouble or "well"
             self._parts.outputs.diagnostics(level, sentence, values)
-            trouble = self._health.write_metrics(self.settings.metrics_file, self.get_fully_qualified_name(), values)
-            if trouble:
-                self.notify_operator(trouble)
+            self._metrics.tell(self.settings.metrics_file, values, self._health.histogram)
 
     def _changed(self, changes: list[Any]) -> SetParametersResult:
         """Takes what may change at run time; the rest is refused in words while the node is configured."""

@@ -191,6 +191,9 @@ class SegmenterSettings:
         "empty: none.",
         live=True,
     )
+    metrics_listen: str = parameter(
+        "", "Where the same figures are served under /metrics: HOST:PORT, or a port of 127.0.0.1; empty: nowhere."
+    )
     # The work.
     session_directory: str = parameter(
         "~/.ros/iseg3d", "Directory of the work that is saved as it is done, and of what ~/save writes."

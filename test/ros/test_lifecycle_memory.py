@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from conftest import domain
 
 from iseg3d_ros.ros.segmenter_node import SUCCESS, Segmenter
 
-CYCLES = 6
+CYCLES = 3
 
 
 def life(node: Any) -> None:
@@ -22,18 +23,19 @@ def life(node: Any) -> None:
 
 
 def test_no_kind_of_object_grows_with_the_lifecycle(tmp_path: Path) -> None:
-    """Weak references, handles and threads count too: of any kind fewer than one a cycle may be new."""
+    """Weak references, handles and threads count too: no kind may grow with every cycle, once caches are filled."""
     given = ["-p", "model:=random_walker", "-p", f"session_directory:={tmp_path}"]
     with domain() as number:
         rclpy.init(args=["test", "--ros-args", *given], domain_id=number)
         node = Segmenter()
         try:
+            seen = [kinds()]
             for _ in range(3):
-                life(node)
-            before = kinds()
-            for _ in range(CYCLES):
-                life(node)
-            more = {kind: count for kind, count in (kinds() - before).items() if count >= CYCLES}
+                for _ in range(CYCLES):
+                    life(node)
+                seen.append(kinds())
+            grown = [after - before for before, after in itertools.pairwise(seen)][1:]
+            more = {kind: count for kind, count in (grown[0] & grown[1]).items() if count >= CYCLES}
         finally:
             node.destroy_node()
             rclpy.shutdown()

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
+import urllib.error
+import urllib.request
 from pathlib import Path
+
+import pytest
 
 from iseg3d_ros import metrics
 
@@ -32,3 +37,22 @@ def test_figures_and_histograms(tmp_path: Path) -> None:
     assert list(buckets.values()) == sorted(buckets.values())
     assert found["iseg3d_answer_seconds_count", label] == 4
     assert [path.name for path in tmp_path.iterdir()] == ["a.prom"]
+
+
+def test_the_last_figures_are_served_and_the_port_is_free_afterwards() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    text = [""]
+    for number in range(2):
+        server = metrics.Server(str(port), lambda: text[0])
+        try:
+            text[0] = metrics.as_text("/a", {"clouds dropped": number}, {})
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+                assert read(answer.read().decode())["iseg3d_clouds_dropped", 'node="/a"'] == number
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/etc/passwd", timeout=30)
+        finally:
+            server.close()
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        metrics.Server("here", lambda: "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import types
@@ -152,3 +153,19 @@ def test_a_folder_is_checked_before_the_work(
     out = scans.parent / "out"
     assert main(["segment", str(scans), "--clicks", str(scans.parent / "clicks.json"), "-o", str(out)]) == 1
     assert says in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+def test_a_cluster_makes_the_same_of_a_folder_and_goes_on_where_it_was(
+    scans: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], two_workers: None
+) -> None:
+    clicks, here, there = str(clicks_file(scans)), scans.parent / "here", scans.parent / "there"
+    words = ["segment", str(scans), "--clicks", clicks, *WALKER, "-o"]
+    assert main([*words, str(here)]) == 0 == main([*words, str(there), "--ray"])
+    assert "3 clouds, 3 of them new" in capsys.readouterr().err
+    for path in here.glob("*.ply"):
+        assert (there / path.name).read_bytes() == path.read_bytes()
+    (there / "b.ply").unlink()
+    assert main([*words, str(there), "--ray"]) == 0
+    assert "3 clouds, 1 of them new" in capsys.readouterr().err
+    assert (there / "b.ply").read_bytes() == (here / "b.ply").read_bytes()

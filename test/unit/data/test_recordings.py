@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,42 @@ def test_bag_in_bag_out(tmp_path: Path, suffix: str, capsys: Any) -> None:
     assert len(labels) == 8000 and len(read_cloud(sequence / "velodyne" / "000003.bin")) == 8000
     assert main([*words, *options]) == 1
     assert "is there already" in capsys.readouterr().err
+
+
+def many(folder: Path) -> list[str]:
+    """Two bags with their clicks; the words to segment them."""
+    for name, count in (("first", 2), ("second", 3)):
+        write_bag(folder / "bags" / name, count)
+        (folder / "clicks").mkdir(exist_ok=True)
+        content = [{"point": [0.0, 0.0, 0.105], "object": "cup", "frame": "map"}]
+        (folder / "clicks" / f"{name}.json").write_text(json.dumps(content))
+    options = ["--model", "random_walker", "--voxel-size", "0.02", "--fixed-frame", "map"]
+    return ["bag", str(folder / "bags"), "--clicks", str(folder / "clicks"), *options]
+
+
+def masks(path: Path) -> list[bytes]:
+    """Of every cloud of a bag."""
+    with Bag(path) as bag:
+        return [bag.decode(record).data.tobytes() for record in bag.messages("/points/labelled")]
+
+
+def test_a_folder_of_bags_goes_on_where_it_was(tmp_path: Path, capsys: Any) -> None:
+    words, out = many(tmp_path), tmp_path / "out"
+    assert main([*words, str(out)]) == 0
+    assert [len(masks(out / f"{name}.mcap")) for name in ("first", "second")] == [2, 3]
+    (out / "second.mcap").unlink()
+    assert main([*words, str(out)]) == 0
+    assert "2 bags, 1 of them new" in capsys.readouterr().err
+    (tmp_path / "clicks" / "first.json").unlink()
+    assert main([*words, str(out)]) == 1 and "no first.json" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+def test_a_cluster_makes_the_same_of_a_folder_of_bags(tmp_path: Path, two_workers: None) -> None:
+    words = many(tmp_path)
+    assert main([*words, str(tmp_path / "here")]) == 0 == main([*words, str(tmp_path / "there"), "--ray"])
+    for name in ("first", "second"):
+        assert masks(tmp_path / "here" / f"{name}.mcap") == masks(tmp_path / "there" / f"{name}.mcap")
 
 
 def test_an_export_has_a_folder_of_its_own_and_loses_nothing(tmp_path: Path, capsys: Any) -> None:
