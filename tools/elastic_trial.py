@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +17,8 @@ import time
 from pathlib import Path
 
 TEST = Path(__file__).resolve().parent.parent / "test"
-sys.path[:0] = [str(TEST), str(TEST / "unit" / "training")]
+sys.path.insert(0, str(TEST))
+sys.path.insert(0, str(TEST / "unit" / "training"))
 
 from test_loop import made_scene
 
