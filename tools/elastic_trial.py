@@ -16,9 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-TEST = Path(__file__).resolve().parent.parent / "test"
-sys.path.insert(0, str(TEST))
-sys.path.insert(0, str(TEST / "unit" / "training"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test" / "unit" / "training"))
 
 from test_loop import made_scene
 
@@ -26,6 +25,7 @@ from iseg3d_ros.data.folder import write_scene
 from iseg3d_ros.training.plot import _columns
 
 STEPS = 5
+TEST = Path(__file__).resolve().parent.parent / "test"
 WORKER = """
 import os, sys
 from pathlib import Path
