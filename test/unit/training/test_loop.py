@@ -182,56 +182,6 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-ELASTIC_STEPS = 5
-ELASTIC_WORKER = """
-import os, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from safetensors import safe_open
-from test_loop import CURVE, quick
-from iseg3d_ros.training.loop import train
-import torch
-
-out = Path(sys.argv[3])
-state, rank = out / "state.safetensors", os.environ["RANK"]
-done = safe_open(state, "pt").metadata()["step"] if state.exists() else "0"
-out.mkdir(exist_ok=True)
-(out / f"worker_{rank}_{os.environ['TORCHELASTIC_RESTART_COUNT']}").write_text(f"{os.getpid()} {done}")
-torch.set_num_threads(1)
-train(quick(Path(sys.argv[2]), out, batch=1, save_seconds=-1.0, **{**CURVE, "steps": int(sys.argv[4])}))
-"""
-
-
-def logged_steps(out: Path) -> list[float]:
-    """Those that are logged so far."""
-    return list(_columns(out / "train.csv")["step"]) if (out / "train.csv").is_file() else []
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_worker_killed_under_torchrun_costs_a_step_at_most(folder: Path, tmp_path: Path, victim: int) -> None:
-    """Both workers go on from the last step saved."""
-    out, script = tmp_path / "run", tmp_path / "worker.py"
-    script.write_text(ELASTIC_WORKER)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "2"]
-    command += ["--standalone", "--monitor-interval", "0.1", str(script)]
-    arguments = [str(Path(__file__).resolve().parent), str(folder), str(out), str(ELASTIC_STEPS)]
-    run = subprocess.Popen([*command, *arguments], env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"})
-    try:
-        end = time.monotonic() + 400
-        while len(logged_steps(out)) < 2 and time.monotonic() < end and run.poll() is None:
-            time.sleep(0.02)
-        os.kill(int((out / f"worker_{victim}_0").read_text().split()[0]), signal.SIGKILL)
-        assert run.wait(400) == 0
-    finally:
-        run.kill()
-    went_on = [int((out / f"worker_{rank}_1").read_text().split()[1]) for rank in (0, 1)]
-    logged = logged_steps(out)
-    assert went_on[0] == went_on[1] >= 1, "both go on from the same state that was saved"
-    assert sorted(set(logged)) == list(range(1, ELASTIC_STEPS + 1)) and len(logged) <= ELASTIC_STEPS + 1
-    assert checkpoint.load(out / "e2i3d.safetensors").card["recipe"]["steps"] == ELASTIC_STEPS
-
-
 def test_plain_interobject_training_scatters_its_clicks(folder: Path, tmp_path: Path) -> None:
     config = quick(folder, tmp_path, network="interobject3d", steps=2)
     train(replace(config, clicks=replace(config.clicks, rounds=0, scattered=True)))
