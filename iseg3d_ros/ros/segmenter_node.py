@@ -219,10 +219,12 @@ class Segmenter(LifecycleNode):
             self._loading = None
 
     def destroy_node(self) -> None:
-        """Ends the threads as well, and the lifecycle's services, which rclpy leaves waiting for callers."""
+        """Ends threads and ports as well, and services of lifecycle and action, which rclpy leaves to callers."""
         self.on_deactivate(LifecycleState(0, ""))
         if self._parts is not None:
             self._parts.store.close(self._parts.work.session)
+            self._parts.action.close()
+        self._metrics.close()
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()
 
