@@ -124,7 +124,9 @@ class InteractiveSession:
         if id in self._ids:
             raise ValueError(f"There is an object {id!r} already; choose another id or click on that one.")
         number = NUMBERED.match(id)
-        new = detailed(SessionObject(id, limits.checked_name(name or id)), details)
+        new = SessionObject(id, limits.checked_name(name or id))
+        if details:
+            new = detailed(new, details)
         changes = {"objects": (*self.objects, new), "active": id, "made": max(made, int(number[1]) if number else 0)}
         said = {"details": details} if details else {}
         self._do({"action": "add", "id": id, "name": new.name, **said}, **changes)

@@ -6,7 +6,9 @@ and let go on another stay in memory for good, some megabytes for each cloud.
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
@@ -26,6 +28,18 @@ class Maker:
         self._lock = threading.Lock()
         self._jobs: Jobs = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self.made: weakref.WeakSet[Factors] = weakref.WeakSet()
+        atexit.register(self.end)
+
+    def end(self) -> None:
+        """Gives up all factors while the thread still is: the interpreter's end would do so on another one."""
+        if self._thread is None or not self._thread.is_alive():
+            return
+        done = threading.Event()
+        for factors in self.made:
+            factors.free()
+        self._jobs.put(done.set)
+        done.wait(2.0)
 
     def jobs(self) -> Jobs:
         """What the thread does one after the other."""
@@ -62,6 +76,7 @@ class Factors:
             finally:
                 done.set()
 
+        MAKER.made.add(self)
         self._jobs.put(make)
         done.wait()
         if failed:
@@ -73,5 +88,8 @@ class Factors:
             solved: NDArray[np.float64] = self._held[0].solve(right)
         return solved
 
-    def __del__(self) -> None:
+    def free(self) -> None:
+        """Gives them up, on their thread."""
         self._jobs.put(self._held.clear)
+
+    __del__ = free

