@@ -122,7 +122,7 @@ export class Panel {
     if (cloud) words.push(say("points", { count: thousands(cloud.points) }));
     if (cloud && cloud.drawn < cloud.points) words.push(say("drawn", { count: thousands(cloud.drawn) }));
     if (state.model) words.push(`${state.model}: ${Math.round(state.encode)} + ${Math.round(state.segment)} ms`);
-    if (app.clicks.latency) words.push(say("click", { ms: Math.round(app.clicks.latency) }));
+    if (app.clicks.latency) words.push(say("lastClick", { ms: Math.round(app.clicks.latency) }));
     if (!app.works) words.push(say("onlyLooking"));
     const text = words.join(" · ");
     if (this.status.textContent !== text) this.status.textContent = text;
