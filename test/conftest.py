@@ -30,11 +30,12 @@ register()  # torch counts the devices when it first goes backward: it must be t
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REALSET = REPOSITORY.parent / "shared" / "realset"
-# What the set-up cannot bring, or does not: a GPU and what only that needs, ROS packages without wheels, others' scenes and models, a
-# browser where apt may not
+# What the set-up cannot bring, or does not: a GPU and what only that needs, ROS packages without wheels, others'
+# scenes and models, a browser where apt may not
 BEYOND_REACH = (
-    "no CUDA", "no spconv for CUDA", "triton is not", "launch_ros is not", "the real scenes are not",
-    "the furniture models are not", "no chromium is", "sensor_msgs_py is not", "ray is not", "zsh is not", "fish is not",
+    "no CUDA", "no spconv for CUDA", "triton is not", "launch_ros is not", "sensor_msgs_py is not",
+    "the real scenes are not", "the furniture models are not", "no chromium is", "ray is not", "zsh is not",
+    "fish is not",
 )  # fmt: skip
 DOMAINS = range(1, 102)  # what DDS' port numbers allow on Linux besides the ephemeral ports
 
