@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from iseg3d_ros.clicks import Prompts
-from iseg3d_ros.models.base import VoxelCloud
+from iseg3d_ros.models.base import Network, VoxelCloud
 from iseg3d_ros.models.layers.multi_head_attention import Attention
 from iseg3d_ros.models.layers.ptv3 import PatchAttention
 from iseg3d_ros.pruning.cost import by_cost
@@ -40,6 +40,11 @@ class PruneConfig:
 
 def prune(network: Any, scenes: Calibration, config: PruneConfig, found: Dependencies | None = None) -> nn.Module:
     """A smaller copy of a trained network, itself left as it was; `found` saves the trace if it was made before."""
+    if type(network).loss is Network.loss:
+        raise ValueError(
+            f"This {network.settings.network} learns from whole dialogues and has no loss for single clicks, by which "
+            "importance is measured. Prune its base before the decoder is added: docs/pruning.md says how."
+        )
     network = copy.deepcopy(network).eval()
     found = found or dependencies_of(network, scenes)
     if config.criterion == "taylor":

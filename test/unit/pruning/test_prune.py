@@ -265,3 +265,9 @@ def test_ablations_reach_the_size(change: dict[str, Any]) -> None:
 def test_a_size_out_of_reach_is_said(size: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         prune(network_of("agile3d"), [scene()], PruneConfig(size, criterion="l1"), traced("agile3d"))
+
+
+def test_a_network_that_learns_from_dialogues_is_refused_in_words() -> None:
+    network = build(settings_of("e2i3d", "tiny", decoder="two_way", decoder_width=32, decoder_inner=16, heads=2))
+    with pytest.raises(ValueError, match="learns from whole dialogues.*Prune its base"):
+        prune(network, [scene()], PruneConfig(parameters(network) // 2))
