@@ -8,7 +8,6 @@ import torch
 
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import build, settings_of
-from iseg3d_ros.models.layers.backbone import Backbone
 from iseg3d_ros.training.config import TrainConfig
 
 
@@ -28,7 +27,7 @@ def first_network(config: TrainConfig) -> Any:
 def with_backbone(network: Any, weights: str) -> Any:
     """A new network whose U-Net begins as that of trained weights; what reads the clicks, and what decodes, is new."""
     both = network, checkpoint.load(weights)
-    own, given = ([module for module in each.modules() if isinstance(module, Backbone)] for each in both)
+    own, given = ([module for module in each.modules() if hasattr(module, "adopt")] for each in both)
     if not own or not given:
         raise ValueError(f"{network.settings.network} and {weights} have no U-Net in common: leave backbone out.")
     own[0].adopt(given[0].state_dict(), weights)
