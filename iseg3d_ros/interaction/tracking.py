@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.transforms import SECOND, apply
 from iseg3d_ros.geometry.visibility import seen_through
-from iseg3d_ros.interaction.association import BACKGROUND, Track, carry, moving, remember
+from iseg3d_ros.interaction.association import BACKGROUND, Track, around, carry, moving, remember
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
 
 LOOKED_THROUGH = 0.4  # share of an object's place that is looked through, from which on it is not there
@@ -58,19 +58,17 @@ class Follower:
 
     def _around_objects(self, shown: CurrentCloud, to_fixed: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """The background near an object: the rest of it cannot be mistaken for one."""
-        xyz = apply(to_fixed, shown.points.xyz[rest].astype(np.float64))
+        xyz = apply_by_columns(to_fixed, shown.points.xyz[rest])
         near = np.zeros(len(xyz), bool)
         for track in self.tracks.values():
-            margin = 1.5 * reach_of(track)
-            low, high = track.points.min(0) - margin, track.points.max(0) + margin
-            near |= ((xyz >= low) & (xyz <= high)).all(1)
+            near[around(xyz, track.points, 1.5 * reach_of(track))] = True
         return xyz[near]
 
     def follow(self, shown: CurrentCloud, to_fixed: np.ndarray, ids: Sequence[str], lost_after: float) -> Followed:
         """Where everything is in a new cloud. `ids` are the objects in order of their labels."""
         known = [name for name in ids if name in self.tracks]
         tracks = [self.tracks[name] for name in known]
-        xyz = apply(to_fixed, shown.points.xyz.astype(np.float64))
+        xyz = apply_by_columns(to_fixed, shown.points.xyz)
         time = shown.stamp / SECOND
         carried = carry(tracks, self.ground, xyz, time, [reach_of(track) for track in tracks])
         lost = {name for name, share in zip(known, carried.share, strict=True) if share < lost_after}
@@ -122,6 +120,12 @@ class Follower:
                 x, y, z = (float(v) for v in shown.points.xyz[chosen[nearest]])
                 out[click] = Click((x, y, z), click.id)
         return out
+
+
+def apply_by_columns(transform: np.ndarray, xyz: np.ndarray) -> np.ndarray:
+    """float64 points (N, 3) under a 4x4 transform, stored column by column: what boxes are compared with."""
+    moved: np.ndarray = (transform[:3, :3] @ xyz.T.astype(np.float64) + transform[:3, 3:]).T
+    return moved
 
 
 def reach_of(track: Track) -> float:
