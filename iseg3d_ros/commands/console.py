@@ -47,12 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
     place = arguments.clouds[0]
     cloud = scans[0].read() if len(arguments.clouds) == 1 and not place.is_dir() and not is_bag(place) else None
     labels = scans[0].labels(cloud) if cloud is not None else None
+    images = scans[0].images() if cloud is not None else ()
     server = serve(arguments.host, arguments.port)
     work: Work
     if cloud is None:
         work = FolderWork(scans, *given, carries=arguments.carry)
     else:
-        work = LocalWork(cloud, *given, labels)
+        work = LocalWork(cloud, *given, labels, images)
     console = Console(work, server)
     print(f"The console is at {server.address} (Ctrl-C ends it)", flush=True)
     print(f"For looking only: {server.view_address}", flush=True)

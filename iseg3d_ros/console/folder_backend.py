@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from iseg3d_ros.cloud import READABLE, Cloud
 from iseg3d_ros.console.carrying import carried
@@ -152,13 +153,20 @@ class FolderWork:
         if number not in self._works:
             scan = self._scans[number]
             cloud = scan.read()
-            try:
-                given = scan.labels(cloud)
-            except (ValueError, OSError) as error:  # the scan can be worked on all the same
-                given = None
-                self._board.publish(Message(f"Without its labels: {error}", refused=True))
-            self._works[number] = LocalWork(cloud, self._load, self._model, self._folder, self._categories, given)
+            given = self._beside(lambda: scan.labels(cloud), "labels", None)
+            images = self._beside(scan.images, "camera images", ())
+            self._works[number] = LocalWork(
+                cloud, self._load, self._model, self._folder, self._categories, given, images
+            )
         return self._works[number]
+
+    def _beside(self, read: Callable[[], Any], what: str, otherwise: Any) -> Any:
+        """What belongs to a scan; it can be worked on without that, too."""
+        try:
+            return read()
+        except (ValueError, OSError) as error:
+            self._board.publish(Message(f"Without its {what}: {error}", refused=True))
+            return otherwise
 
     def _carry_into(self, work: LocalWork) -> None:
         """Ask the next scan's work to begin with the objects of the one that is open, where it has none of its own."""

@@ -44,6 +44,7 @@ from iseg3d_ros.console.protocol import (
     Split,
     TakeLabels,
     Undo,
+    Watch,
 )
 from iseg3d_ros.console.session_edits import (
     lock,
@@ -60,6 +61,7 @@ from iseg3d_ros.console.updates import (
     Board,
     BusyUpdate,
     CloudUpdate,
+    ImagesUpdate,
     LabelsUpdate,
     LinkUpdate,
     Mailbox,
@@ -69,6 +71,7 @@ from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.storage import inside, save_session
 from iseg3d_ros.interaction.work_store import FixedCloud, WorkStore
+from iseg3d_ros.io.camera_images import CameraImage
 from iseg3d_ros.io.exports import FORMATS, export
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.io.pointcloud2_read import Points
@@ -86,9 +89,12 @@ class LocalWork:
 
     def __init__(
         self, cloud: Cloud, load: Callable[[str, float], Predictor], model: str, folder: Path,
-        categories: Sequence[Category] = (), given: GivenLabels | None = None,
+        categories: Sequence[Category] = (), given: GivenLabels | None = None, images: Sequence[CameraImage] = (),
     ) -> None:  # fmt: skip
-        """`categories`: classes that objects may have; `given`: labels to begin with, where nothing is kept yet."""
+        """`categories`: classes that objects may have; `given`: labels to begin with, where nothing is kept yet.
+
+        `images`: what cameras saw of the cloud.
+        """
         self._given = given
         self._cloud, self._load, self._folder, self._offered = cloud, load, folder, tuple(categories)
         self._board = Board()
@@ -102,7 +108,7 @@ class LocalWork:
         self._commands.put(Setup(model))
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
         self._board.publish(LinkUpdate(False, "The cloud is being prepared."))
-        self._board.publish(self._update)
+        self._board.publish(self._update, ImagesUpdate(tuple(images)))
         self._thread.start()
 
     @cached_property
@@ -155,6 +161,8 @@ class LocalWork:
     def _do(self, command: Command) -> None:
         if isinstance(command, Setup):
             self._set_up(command)
+            return
+        if isinstance(command, Watch):
             return
         session = self._ready()
         match command:

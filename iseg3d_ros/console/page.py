@@ -12,6 +12,7 @@ import json
 import threading
 import traceback
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,13 +20,15 @@ import numpy as np
 
 from iseg3d_ros.console import wire
 from iseg3d_ros.console.exporting import packed, result_of
-from iseg3d_ros.console.protocol import Work
+from iseg3d_ros.console.photos import Photos
+from iseg3d_ros.console.protocol import Watch, Work
 from iseg3d_ros.console.requests import command_of, wanted_of
 from iseg3d_ros.console.server import Server
 from iseg3d_ros.console.tiles import Tiles
 from iseg3d_ros.console.updates import (
     BusyUpdate,
     CloudUpdate,
+    ImagesUpdate,
     JobsUpdate,
     LabelsUpdate,
     LinkUpdate,
@@ -35,6 +38,7 @@ from iseg3d_ros.console.updates import (
     Update,
 )
 from iseg3d_ros.console.viewer import Viewer
+from iseg3d_ros.io.camera_images import CameraImage
 
 MOST = 1_500_000  # points that a page draws at most
 KEPT = 4  # clouds on which a click may still come: newer ones may have been on their way
@@ -52,11 +56,13 @@ class Console:
         self._told: dict[type, Any] = {LinkUpdate: LinkUpdate(False, "Nothing has been heard yet.")}
         self._state, self._labels = StateUpdate(), None  # type: StateUpdate, LabelsUpdate | None
         self._tiles: Tiles | None = None
+        self._photos: Photos | None = None
+        self._watched = False
         self._recent: OrderedDict[tuple[int, bool], Tiles] = OrderedDict()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._thread.start()
-        server.handle(self._talk, getattr(work, "picture", None))
+        server.handle(self._talk, scan=getattr(work, "picture", lambda number: None), photo=self._picture)
 
     def close(self) -> None:
         """Stop serving; the work is its owner's."""
@@ -83,6 +89,8 @@ class Console:
             match update:
                 case CloudUpdate():
                     self._take_cloud(update)
+                case ImagesUpdate(images, offered):
+                    self._take_images(images, offered)
                 case StateUpdate():
                     self._state = update
                 case LabelsUpdate():
@@ -98,6 +106,17 @@ class Console:
         if self._tiles is not None and kinds & {CloudUpdate, LabelsUpdate}:
             for viewer in self._viewers:
                 viewer.show(self._tiles, self._result)
+
+    def _take_images(self, images: Sequence[CameraImage], offered: bool) -> None:
+        if self._tiles is None:
+            return
+        self._photos = Photos(images, self._tiles.cloud, offered)
+        for viewer in self._viewers:
+            viewer.offer(self._photos, self._photos.described(self._origin))
+
+    def _picture(self, number: int) -> bytes | None:
+        """A camera image, from any thread."""
+        return None if self._photos is None else self._photos.jpeg(number)
 
     def _take_cloud(self, cloud: CloudUpdate) -> None:
         """Of a large one some points at once, then all."""
@@ -152,7 +171,7 @@ class Console:
                         self._hear(viewer, request)
         finally:
             sending.cancel()
-            self._inbox.call(lambda: self._viewers.remove(viewer))
+            self._inbox.call(lambda: self._leave(viewer))
             await asyncio.gather(sending, return_exceptions=True)
 
     def _join(self, viewer: Viewer) -> None:
@@ -163,7 +182,20 @@ class Console:
         viewer.tell(self._state_message())
         if self._tiles is not None:
             viewer.show(self._tiles, self._result)
+        if self._photos is not None:
+            viewer.offer(self._photos, self._photos.described(self._origin))
         self._viewers.append(viewer)
+
+    def _leave(self, viewer: Viewer) -> None:
+        self._viewers.remove(viewer)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Tell the work whether anybody looks at camera images."""
+        watched = any(viewer.photo >= 0 for viewer in self._viewers)
+        if watched != self._watched:
+            self._watched = watched
+            self.work.send(Watch(watched))
 
     def _hear(self, viewer: Viewer, request: dict[str, Any]) -> None:
         """One request of a page; those that only look may ask for points."""
@@ -174,6 +206,9 @@ class Console:
                 viewer.want(wanted_of(request), serial, first)
             case {"do": "unsure", "on": bool(wanted)}:
                 viewer.want_unsure(wanted)
+            case {"do": "photo", "number": int(number)}:
+                viewer.look_at(number)
+                self._inbox.call(self._watch)
             case {"do": "download", "format": str(kind)}:
                 self._inbox.call(lambda: self._download(viewer, kind))
             case _ if viewer.works:
@@ -195,6 +230,10 @@ class Console:
                 tiles = self._recent.get((serial, first))
                 if tiles is not None:
                     return tiles.place(tile, index)
+            case {"photo": int(number), "version": int(version), "u": int() | float() as u, "v": int() | float() as v}:
+                if self._photos is not None and self._photos.version == version:
+                    return self._photos.place(number, float(u), float(v))
+                raise ValueError("The image that was clicked on has been replaced: click again.")
         raise ValueError("The cloud that was clicked on has been replaced: click again.")
 
     def _download(self, viewer: Viewer, kind: str) -> None:

@@ -176,9 +176,16 @@ class Carry:
     on: bool
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Whether somebody looks at camera images: none need be listened to where nobody does."""
+
+    on: bool
+
+
 Command = (
     AddClick | Select | Remove | Rename | Classify | Describe | Merge | Lock | Split | Paint | TakeLabels | Undo | Redo
-    | Clear | Capture | Setup | Save | Open | OpenScan | Review | Carry
+    | Clear | Capture | Setup | Save | Open | OpenScan | Review | Carry | Watch
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from iseg3d_ros.geometry.boxes import Box
+from iseg3d_ros.io.camera_images import CameraImage
 
 Place = tuple[float, float, float]
 MESSAGES = 50  # sentences that wait at most; the oldest go
@@ -124,6 +125,14 @@ class JobsUpdate:
     carries: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class ImagesUpdate:
+    """The camera images beside the cloud; `offered`: there would be some if somebody watched."""
+
+    images: tuple[CameraImage, ...] = ()
+    offered: bool = False
+
+
 @dataclass(frozen=True)
 class Message:
     """A sentence for the operator; `refused` ones answer a click or a command that was not carried out."""
@@ -132,7 +141,7 @@ class Message:
     refused: bool = False
 
 
-Update = CloudUpdate | LabelsUpdate | StateUpdate | LinkUpdate | BusyUpdate | JobsUpdate | Message
+Update = CloudUpdate | ImagesUpdate | LabelsUpdate | StateUpdate | LinkUpdate | BusyUpdate | JobsUpdate | Message
 
 
 @dataclass
@@ -164,7 +173,7 @@ class Mailbox:
         """All that waits: updates in the order in which they build on one another, then calls."""
         with self._something:
             self._something.wait_for(lambda: self._newest or self._messages or self._calls, timeout)
-            order = (LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, StateUpdate, LabelsUpdate)
+            order = (LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, ImagesUpdate, StateUpdate, LabelsUpdate)
             updates: list[Update] = [self._newest[kind] for kind in order if kind in self._newest]
             updates += self._messages
             calls = list(self._calls)

@@ -12,6 +12,7 @@ import { kept, Looks } from "./looks.js";
 import { add, length, sub } from "./math.js";
 import { Overlay } from "./overlay.js";
 import { Panel } from "./panel.js";
+import { Photos } from "./photos.js";
 import { el } from "./parts.js";
 import { Pointing } from "./pointing.js";
 import { Saying } from "./saying.js";
@@ -49,6 +50,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     if (!this.view.gl) return this.refuse();
     this.overlay = new Overlay(this, byId("overlay"));
     this.panel = new Panel(this, byId("panel"));
+    this.photos = new Photos(this, byId("photos"));
     this.modes();
     this.resize();
     new ResizeObserver(() => this.resize()).observe(byId("stage"));
@@ -69,7 +71,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     const calls = {
       hello: () => this.greet(told), link: () => (this.link = told), busy: () => this.takeBusy(told.stage),
       jobs: () => this.panel.showScans((this.jobs = told)), cloud: () => this.expect(told), state: () => this.takeState(told),
-      say: () => this.takeSaid(told),
+      say: () => this.takeSaid(told), photos: () => this.photos.take(told),
     };
     calls[told.kind]?.();
     this.panel.tellStatus();
@@ -119,6 +121,7 @@ class App extends Looks(Pointing(Saying(Object))) {
 
   take(header, arrays) {
     if (header.kind === "file") return download(header.name, arrays.data);
+    if (header.kind === "masks") return this.photos.mask(header, arrays);
     const same = (cloud) => cloud && cloud.serial === header.serial && cloud.first === header.first;
     const cloud = [this.incoming, this.cloud].find(same);
     if (!cloud) return;
@@ -200,6 +203,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.overlayDirty = false;
     this.overlaidAt = now;
     this.overlay.draw();
+    this.photos.draw();
   }
 
   // As many points while moving as the browser draws quickly.

@@ -19,6 +19,7 @@ export function shortcuts(app) {
     ["N", "next", () => app.scan(1)], ["P", "previous", () => app.scan(-1)], ["X", "done", () => app.review("done")],
     ["D", "brush", () => tool("brush")], ["J", "lasso", () => tool("lasso")], ["K", "box", () => tool("box")],
     ["[ ]", "brushSize", () => {}],
+    ["Z", "images", () => app.photos.toggle()],
     ["Y", "lock", () => active() && app.lock(active())],
     ["?", "help", () => app.dialogs.help()], ["L", "panel", () => app.togglePanel()],
   ];

@@ -22,6 +22,8 @@ const PATHS = {
   help: "M9 9a3 3 0 1 1 4 3c-1 .5-1 1-1 2m0 4v.1", ruler: "m3 17 14-14 4 4L7 21zM7 13l2 2m1-5 2 2m1-5 2 2",
   brush: "M20 4 10 14m-2 0a4 4 0 0 0-4 4c0 1-1 2-1 2h5a4 4 0 0 0 2-6l-2 0", lasso: "M12 4c5 0 9 2 9 6s-4 6-9 6-9-2-9-6 4-6 9-6zM7 15c-2 1-2 4 1 4 1 0 1 2 0 3",
   box: "M4 8V4h4m8 0h4v4m0 8v4h-4m-8 0H4v-4M9 12h6", lock: "M6 11h12v9H6zM9 11V8a3 3 0 0 1 6 0v3", split: "M12 20v-7M12 13 6 5m6 8 6-8M6 5v4m0-4h4m8 0v4m0-4h-4",
+  cross: "M6 6l12 12M18 6 6 18",
+  camera: "M3 8h4l2-3h6l2 3h4v11H3zM12 17a4 4 0 1 0 0-8 4 4 0 0 0 0 8",
   left: "m15 5-7 7 7 7", right: "m9 5 7 7-7 7", check: "m5 12 5 5 9-11", frame: "M4 9V4h5m6 0h5v5m0 6v5h-5m-6 0H4v-5",
 };
 

@@ -31,6 +31,12 @@ export const Saying = (Base) => class extends Base {
     }));
     byId("bar").append(button(say("undo"), () => this.undo(), { picture: "undo" }), button(say("panel"), () => this.togglePanel(), { picture: "panel" }));
     const toggle = button(say("panel"), () => this.togglePanel(), { picture: "panel", bare: true, hint: `${say("panel")} (L)` });
+    this.imagesButtons = ["modes", "bar"].map((place) => {
+      const made = button(say("images"), () => this.photos.toggle(), { picture: "camera", bare: place === "modes", hint: `${say("images")} (Z)` });
+      made.hidden = true;
+      byId(place).append(made);
+      return made;
+    });
     byId("modes").append(toggle);
     if (innerWidth <= 700) document.body.classList.add("closed");
     this.tellModes();
@@ -63,6 +69,7 @@ export const Saying = (Base) => class extends Base {
     if (alive && this.wasAlive === false) this.toast(say("again"));
     if (!alive) this.clicks.forget();
     this.alive = this.wasAlive = alive;
+    if (alive) this.photos?.ask();
     this.panel?.tellStatus();
     this.redraw();
   }

@@ -43,6 +43,8 @@ const ENGLISH = {
   paintAdd: "Drag adds to {name}, right drag takes away, Space turns", paintNew: "Drag begins a new object, Space turns",
   paintAway: "Drag takes away from {name}", paintAwayAny: "Drag takes away from any object", lock: "Lock", unlock: "Unlock", locked: "locked",
   lockHint: "It takes no clicks and loses no points (key Y)", split: "Split", splitHint: "Its connected parts become objects",
+  images: "Camera images", imageOf: "{number} of {count}", masks: "Objects", nextImage: "Next image", previousImage: "Previous image",
+  imagesWait: "Waiting for an image of the camera …", imageBlank: "This part of the image shows no point of the cloud",
   carry: "Carry objects over", carryHint: "A scan that is opened for the first time begins with the objects of the one before it",
 };
 
@@ -89,6 +91,8 @@ const GERMAN = {
   paintNew: "Ziehen beginnt ein neues Objekt, Leertaste dreht", paintAway: "Ziehen nimmt von {name} weg",
   paintAwayAny: "Ziehen nimmt von jedem Objekt weg", lock: "Sperren", unlock: "Entsperren", locked: "gesperrt",
   lockHint: "Es nimmt keine Klicks an und verliert keine Punkte (Taste Y)", split: "Teilen", splitHint: "Seine getrennten Teile werden Objekte",
+  images: "Kamerabilder", imageOf: "{number} von {count}", masks: "Objekte", nextImage: "Nächstes Bild", previousImage: "Voriges Bild",
+  imagesWait: "Warte auf ein Bild der Kamera …", imageBlank: "Dieser Teil des Bildes zeigt keinen Punkt der Wolke",
   carry: "Objekte mitnehmen", carryHint: "Ein Scan, der zum ersten Mal geöffnet wird, beginnt mit den Objekten des vorigen",
 };
 
