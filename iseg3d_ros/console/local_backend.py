@@ -29,6 +29,7 @@ from iseg3d_ros.console.protocol import (
     Clear,
     Command,
     Describe,
+    Introduce,
     Lock,
     Merge,
     Open,
@@ -40,9 +41,11 @@ from iseg3d_ros.console.protocol import (
     Review,
     Save,
     Select,
+    SetBox,
     Setup,
     Split,
     TakeLabels,
+    TakeOver,
     Undo,
     Watch,
 )
@@ -53,6 +56,7 @@ from iseg3d_ros.console.session_edits import (
     refuse_locked,
     refuse_locked_place,
     set_attribute,
+    set_box,
     split,
     take_labels,
     take_up,
@@ -192,6 +196,8 @@ class LocalWork:
                 labels = self._labels_now(session)
                 shown = self._there & ~np.isin(labels, hidden) if hidden else self._there
                 paint(session, labels, region.points(self._cloud.xyz, shown), id, takes)
+            case SetBox(id, box):
+                set_box(session, self._cloud.xyz, self._labels_now(session), id, box)
             case TakeLabels(given):
                 self._begin_with(session, given)
             case Merge(into, id):
@@ -202,7 +208,7 @@ class LocalWork:
                 session.redo()
             case Clear():
                 session.clear()
-            case OpenScan() | Review() | Carry():
+            case OpenScan() | Review() | Carry() | TakeOver() | Introduce():
                 raise ValueError("There is one scan only: open a folder to go through several.")
             case Save(name, kind):
                 self._board.publish(Message(f"Saved {self._save(session, name, kind)}."))

@@ -41,14 +41,15 @@ from iseg3d_ros.console.viewer import Viewer
 from iseg3d_ros.io.camera_images import CameraImage
 
 MOST = 1_500_000  # points that a page draws at most
+LARGE = 500_000  # points from which on a cloud is sorted beside all else
 KEPT = 4  # clouds on which a click may still come: newer ones may have been on their way
 TOLD = (LinkUpdate, BusyUpdate, JobsUpdate)
 
 
 class Console:
-    """Pages at `server.address` over a work, until `close`."""
+    """Pages at `server.address` over a work, until `close`; without a server whoever has one calls `talk`."""
 
-    def __init__(self, work: Work, server: Server, most_points: int = MOST) -> None:
+    def __init__(self, work: Work, server: Server | None, most_points: int = MOST) -> None:
         self.work, self.server = work, server
         self._most = most_points
         self._inbox = work.subscribe()
@@ -56,20 +57,23 @@ class Console:
         self._told: dict[type, Any] = {LinkUpdate: LinkUpdate(False, "Nothing has been heard yet.")}
         self._state, self._labels = StateUpdate(), None  # type: StateUpdate, LabelsUpdate | None
         self._tiles: Tiles | None = None
+        self._sorted: CloudUpdate | None = None  # the newest large cloud, while one is being sorted
         self._photos: Photos | None = None
         self._watched = False
         self._recent: OrderedDict[tuple[int, bool], Tiles] = OrderedDict()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._thread.start()
-        server.handle(self._talk, scan=getattr(work, "picture", lambda number: None), photo=self._picture)
+        if server is not None:
+            server.handle(self.talk, photo=self.picture)
 
     def close(self) -> None:
         """Stop serving; the work is its owner's."""
         self._ended.set()
         self._inbox.call(lambda: None)
         self._thread.join(5)
-        self.server.stop()
+        if self.server is not None:
+            self.server.stop()
 
     # The thread that passes updates on
 
@@ -114,15 +118,32 @@ class Console:
         for viewer in self._viewers:
             viewer.offer(self._photos, self._photos.described(self._origin))
 
-    def _picture(self, number: int) -> bytes | None:
-        """A camera image, from any thread."""
-        return None if self._photos is None else self._photos.jpeg(number)
+    def picture(self, key: int) -> bytes | None:
+        """A camera image by its key, from any thread."""
+        return None if self._photos is None else self._photos.jpeg(key)
 
     def _take_cloud(self, cloud: CloudUpdate) -> None:
-        """Of a large one some points at once, then all."""
-        if self._tiles is None or len(cloud.xyz) > 10 * len(self._tiles):
-            self._show_tiles(Tiles.beginning(cloud))
-        self._show_tiles(Tiles.of(cloud))
+        """Of a large one some points at once, then all, which another thread puts in order."""
+        if len(cloud.xyz) <= LARGE:
+            self._sorted = None
+            self._show_tiles(Tiles.of(cloud))
+            return
+        self._show_tiles(Tiles.beginning(cloud))
+        idle, self._sorted = self._sorted is None, cloud
+        if idle:
+            threading.Thread(target=self._sort, args=(cloud,), name="tiles", daemon=True).start()
+
+    def _sort(self, cloud: CloudUpdate) -> None:
+        tiles = Tiles.of(cloud)
+        self._inbox.call(lambda: self._take_sorted(tiles))
+
+    def _take_sorted(self, tiles: Tiles) -> None:
+        """Show them, unless another cloud has come meanwhile; a large one of those is next."""
+        newest, self._sorted = self._sorted, None
+        if newest is tiles.cloud:
+            self._show_tiles(tiles)
+        elif newest is not None:
+            self._take_cloud(newest)
 
     def _show_tiles(self, tiles: Tiles) -> None:
         if len(tiles) == 0:
@@ -158,7 +179,7 @@ class Console:
 
     # Pages
 
-    async def _talk(self, connection: Any, works: bool) -> None:
+    async def talk(self, connection: Any, works: bool) -> None:
         """One page, from its coming to its going."""
         viewer = Viewer(connection, works)
         sending = asyncio.create_task(viewer.run())

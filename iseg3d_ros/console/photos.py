@@ -20,7 +20,7 @@ CELLS = 240  # across an image, in which its masks are told
 MOST = 1_000_000  # points that are looked for in an image
 WIDEST = 1280  # pixels of an image that is sent
 NOTHING = 65_535  # the label of a cell that shows no point
-_versions = itertools.count(1)
+_versions, _keys = itertools.count(1), itertools.count(1)
 
 
 class Photos:
@@ -40,14 +40,14 @@ class Photos:
             camera, pose = photo.image.camera, photo.image.pose.copy()
             pose[:3, 3] -= origin
             rows.append({
-                "name": photo.image.name, "width": camera.width, "height": camera.height, "pose": pose.ravel().tolist(),
-                "fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy,
+                "key": photo.key, "name": photo.image.name, "width": camera.width, "height": camera.height,
+                "pose": pose.ravel().tolist(), "fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy,
             })  # fmt: skip
         return {"kind": "photos", "version": self.version, "photos": rows, "offered": self._offered}
 
-    def jpeg(self, number: int) -> bytes | None:
-        """The picture; None where there is none of that number."""
-        return self._photos[number].jpeg if 0 <= number < len(self._photos) else None
+    def jpeg(self, key: int) -> bytes | None:
+        """The picture; None where there is none of that key."""
+        return next((photo.jpeg for photo in self._photos if photo.key == key), None)
 
     def masks(self, number: int, labels: LabelsUpdate | None) -> bytes | None:
         """The label of each cell, and how far away (metres) what it shows is."""
@@ -74,6 +74,7 @@ class _Photo:
     """One image; what is worked out of it is kept."""
 
     def __init__(self, image: CameraImage, cloud: CloudUpdate) -> None:
+        self.key = next(_keys)  # of all desks
         self.image, self._cloud, self._lock = image, cloud, threading.Lock()
 
     @property

@@ -58,6 +58,7 @@ class ObjectState:
     category: str = ""
     locked: bool = False
     attributes: tuple[tuple[str, str], ...] = ()
+    boxed: bool = False  # its box was given by hand
 
 
 @dataclass(frozen=True)
@@ -107,22 +108,29 @@ class BusyUpdate:
 class Job:
     """One scan of a list: its name, what was found in it, how far it is ("", "done", "skipped"), its picture's version.
 
-    0: there is no picture of it yet.
+    0: there is no picture of it yet. `holder`: who else has it, since when (seconds since 1970).
     """
 
     name: str
     objects: int = 0
     review: str = ""
     picture: int = 0
+    holder: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True)
 class JobsUpdate:
-    """The list of scans, which of them is open, and whether objects are carried over into the next one."""
+    """The list of scans, which of them is open, and whether objects are carried over into the next one.
+
+    `mine`: the open one may be changed here; `you`: what the others call whoever sits here.
+    """
 
     jobs: tuple[Job, ...]
     current: int
     carries: bool = False
+    mine: bool = True
+    you: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,6 +80,10 @@ export class Clicks {
       this.app.toast(say("already"));
       return;
     }
+    if (this.app.heldBack) {
+      this.app.toast(say("pausedClick"));
+      return;
+    }
     const id = meaning.verb === "add" ? meaning.object.id : "";
     const { serial, first } = this.app.cloud;
     const where = hit.where ?? { serial, first, tile: hit.tile.number, index: hit.index };

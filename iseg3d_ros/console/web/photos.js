@@ -54,7 +54,7 @@ export class Photos {
     this.title.title = photo?.name ?? "";
     this.steps.forEach((made, n) => Object.assign(made, { hidden: count < 2, disabled: n ? this.number >= count - 1 : this.number === 0 }));
     if (this.open && photo) {
-      const source = `photo/${this.number}?v=${this.version}`;
+      const source = `photo/${photo.key}`;
       if (!this.picture.src.endsWith(source)) this.picture.src = source;
     }
     this.ask();
