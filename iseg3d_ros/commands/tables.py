@@ -23,7 +23,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of data sets; none: made scenes alone")
     parser.add_argument("--only", nargs="+", default=[], metavar="TABLE", help="tab1, fig7 …: these alone")
     parser.add_argument("--made", type=Path, default=Path("out/tables/made"), metavar="DIR",
-                        help="made scenes in room, street, tabletop and object; made where they are missing")  # fmt: skip
+                        help="made scenes in folders of their kinds; made where they are missing")  # fmt: skip
     parser.add_argument("--weights", type=Path, default=Path("runs/paper"), metavar="DIR", help="trained by recipes")
     parser.add_argument("--shipped", type=Path, metavar="DIR", help="of weights that stand in (default: the package's)")
     parser.add_argument("--out", type=Path, default=Path("out/tables"), help="Markdown, CSV and pictures")

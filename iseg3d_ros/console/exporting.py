@@ -18,7 +18,7 @@ def result_of(cloud: CloudUpdate, state: StateUpdate, labels: LabelsUpdate, up: 
     """A result as the exports take it."""
     labelled = Cloud(cloud.xyz, cloud.rgb, cloud.intensity, labels.labels.astype(np.int32))
     objects = tuple(ExportedObject(item.index, item.name, item.category, item.attributes) for item in state.objects)
-    return LabelledResult(labelled, objects, labels.probability, labels.uncertainty, [float(value) for value in up])
+    return LabelledResult(labelled, objects, labels.probability, labels.uncertainty, up.tolist(), labels.variance)
 
 
 def packed(kind: str, result: LabelledResult) -> tuple[str, bytes]:

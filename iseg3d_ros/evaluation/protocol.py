@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
+from iseg3d_ros.evaluation.calibration import (
+    area_under_sparsification,
+    auroc,
+    expected_calibration_error,
+    sparsification,
+)
 from iseg3d_ros.evaluation.metrics import Row, object_ious
 from iseg3d_ros.evaluation.strata import strata
 from iseg3d_ros.evaluation.user import Rule, error_regions, largest
@@ -48,6 +53,7 @@ class Outcome:
     encode_seconds: float = 0.0
     click_seconds: list[float] = field(default_factory=list)
     calibration: dict[str, float] = field(default_factory=dict)
+    sparsification: dict[str, list[float]] = field(default_factory=dict)  # after one click an object
     peak_mb: float = float("nan")
     notes: tuple[str, ...] = ()  # what the predictor remarked on the cloud
     strata: tuple[tuple[str, ...], ...] = ()  # of each object, where the task knows the other instances
@@ -139,7 +145,15 @@ def _confidences(result: Any, objects: int) -> tuple[float, ...]:
 def _judge(outcome: Outcome, clicks: int, result: Any, truth: NDArray[np.int32]) -> None:
     wrong = result.labels != truth
     outcome.calibration[f"ECE@{clicks}"] = expected_calibration_error(result.probability, ~wrong)
-    outcome.calibration[f"AUROC@{clicks}"] = auroc(result.uncertainty, wrong)
+    for suffix, doubt in (("", result.uncertainty), (" variance", getattr(result, "variance", None))):
+        if doubt is not None:
+            outcome.calibration[f"AUROC{suffix}@{clicks}"] = auroc(doubt, wrong)
+            outcome.calibration[f"AUSE{suffix}@{clicks}"] = area_under_sparsification(doubt, wrong)
+            if clicks == 1:
+                outcome.sparsification[f"doubt{suffix}"], best = (
+                    [float(value) for value in curve] for curve in sparsification(doubt, wrong)
+                )
+                outcome.sparsification["best"] = best
 
 
 def choose_objects(

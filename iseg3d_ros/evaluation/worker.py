@@ -22,7 +22,7 @@ from iseg3d_ros.data.open import open_data
 from iseg3d_ros.data.sample import Sample, Samples
 from iseg3d_ros.evaluation.config import EvaluationConfig, Part
 from iseg3d_ros.evaluation.protocol import Encoded, Task, choose_objects, encode, evaluate
-from iseg3d_ros.evaluation.user import RULES, Rule, tempered
+from iseg3d_ros.evaluation.user import RULES, Rule, slipping, tempered
 from iseg3d_ros.predictor import Predictor
 
 _model, _config = "", EvaluationConfig()
@@ -61,7 +61,7 @@ def evaluated(model: str, part: Part, config: EvaluationConfig) -> dict[str, Any
 
 @lru_cache(maxsize=1)
 def _predictor(model: str, config: EvaluationConfig) -> Predictor:
-    return Predictor.load(model, config.device, config.voxel_size, adapt=config.adapt, samples=config.samples)
+    return Predictor.load(model, config.device, config.voxel_size, **config.network)
 
 
 @lru_cache(maxsize=8)
@@ -104,7 +104,8 @@ def task_of(part: Part, config: EvaluationConfig) -> Task:
 def rule_of(part: Part, config: EvaluationConfig) -> Rule:
     """The simulated user's way to choose the next click."""
     seed = seed_of(part, config)
-    return RULES[config.rule](seed) if config.temperature is None else tempered(config.temperature, seed)
+    rule = RULES[config.rule](seed) if config.temperature is None else tempered(config.temperature, seed)
+    return slipping(rule, config.slips, seed) if config.slips else rule
 
 
 def seed_of(part: Part, config: EvaluationConfig) -> int:

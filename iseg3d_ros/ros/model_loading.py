@@ -33,8 +33,9 @@ def load_model(
     wanted = str(Path(settings.weights).expanduser()) if settings.weights else settings.model or None
     predictor = Predictor.load(
         wanted, settings.device, settings.voxel_size or None, None, settings.max_voxels or None,
-        settings.precision, settings.memory_share, settings.adapt, samples=settings.samples or None,
-        seed=settings.seed if settings.samples else None,
+        settings.precision, settings.memory_share, settings.adapt, settings.adapt_bound, settings.samples or None,
+        settings.seed if settings.samples else None, [float(width) for width in settings.cubes.split(",") if width],
+        settings.vocabulary or None, settings.tile or None,
     )  # fmt: skip
     predictor.say = warn
     _warm_up(predictor)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from iseg3d_ros.clicks import Prompts
+from iseg3d_ros.models.layers.sampling import farthest
 from iseg3d_ros.training.config import ClickConfig
 
 MARGIN = 0.2  # on every side: a volume up to 1.4 times as large as the object
@@ -68,12 +69,3 @@ def several(coords: Tensor, labels: Tensor, first: Prompts, config: ClickConfig,
         voxels.append(outside[torch.randint(len(outside), (wanted,), generator=generator, device=outside.device)])
     voxel = torch.cat(voxels)
     return Prompts(voxel, labels[voxel], first.objects)
-
-
-def farthest(points: Tensor, begin: Tensor, count: int) -> Tensor:
-    """Farthest point sampling: indices of `count` points (N, 3), each the farthest from `begin` and those before."""
-    away, chosen = torch.cdist(points, begin).amin(1), []
-    for _ in range(min(count, len(points))):
-        chosen.append(away.argmax())
-        away = torch.minimum(away, (points - points[chosen[-1]]).norm(dim=1))
-    return torch.stack(chosen) if chosen else away.new_zeros(0, dtype=torch.long)
