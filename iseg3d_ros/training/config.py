@@ -116,6 +116,7 @@ class TrainConfig:
     preset: str = "small"
     options: dict[str, Any] = field(default_factory=dict)
     start: str = ""  # weights to start from: a pruned network's file, or an earlier run's
+    backbone: str = ""  # or weights of any network, of which the U-Net is taken and all else is new
     steps: int = 8000
     epochs: float = 0.0  # instead of steps: how often every training scene is drawn on average
     batch: int = 1
@@ -152,7 +153,7 @@ def configured(values: dict[str, Any], where: str, **changes: Any) -> TrainConfi
 
 def followed_by(config: TrainConfig) -> TrainConfig:
     """The second run of a chain: this one with what `then` says."""
-    values = dataclasses.asdict(config) | {"then": {}, "prune": {}, "start": "", "options": {}}
+    values = dataclasses.asdict(config) | {"then": {}, "prune": {}, "start": "", "backbone": "", "options": {}}
     return _fill(TrainConfig, _merged(values, config.then), "then")
 
 
