@@ -82,11 +82,12 @@ def _make_scenes(folder: Path, count: int) -> None:
     from dataclasses import replace
 
     from iseg3d_ros.data.folder import SUFFIX, write_scene
+    from iseg3d_ros.evaluation.paper_data import FOLDERS
     from iseg3d_ros.scenes.catalogue import default_file
-    from iseg3d_ros.scenes.make import KINDS, Order, make_scene
+    from iseg3d_ros.scenes.make import Order, make_scene
 
     models = str(default_file()) if default_file().is_file() else None
-    for kind in KINDS:
+    for kind in sorted({kind for _, kind in FOLDERS.values()}):
         if any((folder / kind).glob(f"*{SUFFIX}")):
             continue
         order = Order(kind, 1009, folder / kind, models)

@@ -20,7 +20,7 @@ from iseg3d_ros.evaluation.calibration import (
     expected_calibration_error,
     sparsification,
 )
-from iseg3d_ros.evaluation.metrics import Row, object_ious
+from iseg3d_ros.evaluation.metrics import Row, object_ious, object_recalls
 from iseg3d_ros.evaluation.strata import strata
 from iseg3d_ros.evaluation.user import Rule, error_regions, largest
 
@@ -40,6 +40,7 @@ class Task:
     up: tuple[float, float, float] | None = None
     instance: NDArray[np.int32] | None = None  # (N,) of all that is labelled, and the number of each object there
     numbers: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()  # of each object, where they are known
 
 
 @dataclass
@@ -57,6 +58,8 @@ class Outcome:
     peak_mb: float = float("nan")
     notes: tuple[str, ...] = ()  # what the predictor remarked on the cloud
     strata: tuple[tuple[str, ...], ...] = ()  # of each object, where the task knows the other instances
+    classes: tuple[str, ...] = ()  # of each object, and the share of its points that its first mask holds
+    recalls: tuple[float, ...] = ()
 
 
 def evaluate(
@@ -90,6 +93,9 @@ def evaluate(
         outcome.scores.append(_confidences(result, task.objects))
         if total % task.objects == 0 and result is not None:
             _judge(outcome, total // task.objects, result, task.truth)
+            if total == task.objects:
+                outcome.classes = task.classes
+                outcome.recalls = object_recalls(labels, task.truth, task.objects)
             if watch:
                 watch(total // task.objects, result, user.clicks)
     return outcome

@@ -98,7 +98,10 @@ def task_of(part: Part, config: EvaluationConfig) -> Task:
         raise ValueError(f"it has no object of at least {config.least_points} points")
     instance = sample.cloud.instance
     numbers = tuple(int(instance[np.argmax(truth == k)]) for k in range(1, count + 1))
-    return Task(part.name, sample.cloud.xyz, sample.cloud.rgb, truth, count, instance=instance, numbers=numbers)
+    classes = tuple(sample.cloud.classes[number - 1] for number in numbers)
+    return Task(
+        part.name, sample.cloud.xyz, sample.cloud.rgb, truth, count, instance=instance, numbers=numbers, classes=classes
+    )
 
 
 def rule_of(part: Part, config: EvaluationConfig) -> Rule:

@@ -74,6 +74,8 @@ def _likely(network: FewClick, scene: Any, rows: Tensor, wanted: int, least: flo
     """Probability and voxels of what is clicked at each row, where that is likely of the wanted class."""
     clicks = Prompts(rows, torch.arange(1, len(rows) + 1, device=rows.device), len(rows))
     answer = network.answer(scene, clicks)[-1]
+    if answer.classes is None:
+        return []
     chance = answer.classes.float().softmax(1)[:, wanted]
     found = []
     for k in (chance >= least).nonzero()[:, 0].tolist():

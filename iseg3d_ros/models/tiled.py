@@ -95,8 +95,9 @@ class Tiled(Network):
         for scene in encoded.clouds:
             with scene.lock:
                 scene.squares.clear()
-            if scene.whole is not None and hasattr(self.network, "reset"):
-                self.network.reset(scene.whole)
+            forget: Any = getattr(self.network, "reset", None)
+            if scene.whole is not None and forget is not None:
+                forget(scene.whole)
 
     def _masks(self, scene: TiledScene, clicks: Prompts, last: Tensor | None, way: str) -> Prediction:
         answer = getattr(self.network, way)
