@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +66,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("--crop-radius", type=metres, metavar="METRES", help="leave out points farther from the origin")
     add_model_options(parser)
+    parser.add_argument("--within", type=int, metavar="LABEL",
+                        help="click parts: of the cloud's points only those with this label take part")  # fmt: skip
     parser.add_argument("--up", type=triple, metavar="X,Y,Z", help="the up direction in the cloud's frame, if known")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS",
@@ -171,16 +175,29 @@ def segment_cloud(
     clicks = [Click(click.point, click.object) for click in given.clicks]
     progress.show(f"encoding {len(cloud)} points")
     start = time.perf_counter()
-    scene = predictor.encode(cloud.xyz, cloud.rgb, arguments.up)
+    scene, segmented = _encoded(predictor, cloud, arguments)
     encode_ms = 1e3 * (time.perf_counter() - start)
     progress.show("segmenting")
-    result = predictor.segment(scene, clicks)
+    result = segmented(clicks)
     progress.show("writing")
     if output is not None:
         _write(output, cloud, result, given, arguments)
     if arguments.picture is not None:
         _draw(arguments, cloud, result, clicks)
     return summary(predictor, scene, result, encode_ms, given)
+
+
+def _encoded(predictor: Any, cloud: Cloud, arguments: argparse.Namespace) -> tuple[Any, Callable[[Any], Any]]:
+    """The scene, and what answers clicks: of the whole cloud, or of one object's parts."""
+    if arguments.within is None:
+        scene = predictor.encode(cloud.xyz, cloud.rgb, arguments.up)
+        return scene, partial(predictor.segment, scene)
+    from iseg3d_ros.interaction.part_level import PartLevel
+
+    if cloud.labels is None:
+        raise ValueError("--within speaks of a label, but the cloud has none: segment the object first, with -o.")
+    level = PartLevel.of(predictor, cloud.xyz, cloud.rgb, cloud.labels == arguments.within, arguments.up)
+    return level.scene, level.segment
 
 
 def check_distances(cloud: Cloud, given: CloudClicks, voxel_size: float | None) -> None:
