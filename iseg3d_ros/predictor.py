@@ -8,7 +8,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.base import Prediction
 from iseg3d_ros.models.options import NetworkOptions
 from iseg3d_ros.models.placement import Encoding, GivesWay, Placement, device_of, limit_memory
+from iseg3d_ros.models.segmentation import Segmentation, at_points, nothing
 from iseg3d_ros.models.vocabulary import class_names
 from iseg3d_ros.preprocessing.scene import VOXEL_SIZES, Preparation, Scene
 
@@ -31,28 +31,6 @@ DEFAULT = "e2i3d"
 TRAINING_FREE = "random_walker"
 MAX_VOXELS = 200_000
 TOP_CLASSES = 3
-SURE = 0.15  # nats: below this mean entropy over a neighbourhood no click is suggested
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """Labels of every point of a cloud.
-
-    `labels` int32 (N,): 0 background, otherwise the object number of the clicks; `probability` float32 (N,) of that
-    label; `uncertainty` float32 (N,): entropy in nats, at most log(objects + 1); `variance` (N,) of networks that
-    sample; `objects`: the largest object number. Points that took no part (NaN, cropped) have label 0, probability 0.
-    `classes`: of each object the three likeliest classes with their probabilities, the likeliest first, from networks
-    that know any (Few-Click).
-    """
-
-    labels: NDArray[np.int32]
-    probability: NDArray[np.float32]
-    uncertainty: NDArray[np.float32]
-    variance: NDArray[np.float32] | None
-    suggested_click: Click | None
-    objects: int
-    milliseconds: float
-    classes: Mapping[int, tuple[tuple[str, float], ...]] = field(default_factory=dict)
 
 
 class Predictor:
@@ -207,13 +185,15 @@ class Predictor:
         numbering = Numbering.of(clicks)
         voxels = [scene.voxel_of(click) for click in clicks]
         if len(numbering.used) == 0:
-            return _nothing(scene, start)
+            return nothing(scene, start)
         label = numbering.compact(np.array([int(click.object) for click in clicks]))
         resumes = carried is not None and hasattr(self.network, "resume")
         prediction = self._decode(scene, voxels, label, numbering, carried if resumes else previous, resumes)
         chance = torch.softmax(prediction.logits.float(), dim=1).cpu().numpy()
         chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays
-        return self._at_points(scene, chance, dict(zip(voxels, label, strict=True)), prediction, numbering, start)
+        clicked = dict(zip(voxels, label, strict=True))
+        classes = self._classes(prediction, numbering)
+        return at_points(scene, chance, clicked, prediction, numbering, classes, start)
 
     def reset(self, scene: Scene) -> None:
         """Forget what the network has learned from this scene's corrections (`load(adapt=True)`)."""
@@ -265,37 +245,6 @@ class Predictor:
             masks: Prediction = answer(encoded, [clicks.to(device)], [None if last is None else last.to(device)])[0]
         return masks
 
-    def _at_points(
-        self,
-        scene: Scene,
-        chance: NDArray[np.float32],
-        clicked: Mapping[int, int],
-        prediction: Prediction,
-        numbering: Numbering,
-        start: float,
-    ) -> Segmentation:
-        """Every point takes its voxel's values; points at boundaries their own."""
-        refiner, inverse, sharpness = scene.refiner, scene.voxels.inverse, prediction.sharpness
-        label, certain, unsure = _summary(chance, sharpness)
-        edge = refiner.boundary(label)
-        edge[list(clicked)] = False
-        labels, sure, doubt = (values[inverse] for values in (label, certain, unsure))
-        points = np.flatnonzero(edge[inverse])
-        labels[points], sure[points], doubt[points] = _summary(refiner.probability(points, chance), sharpness)
-        variance = None
-        if prediction.variance is not None:
-            variance = _spread(scene, prediction.variance.float().cpu().numpy()[inverse])
-        return Segmentation(
-            _spread(scene, numbering.given()[labels]),
-            _spread(scene, sure),
-            _spread(scene, doubt),
-            variance,
-            _suggestion(scene, label, unsure, clicked, numbering),
-            int(numbering.used.max()),
-            1e3 * (time.perf_counter() - start),
-            self._classes(prediction, numbering),
-        )
-
     def _classes(self, prediction: Prediction, numbering: Numbering) -> dict[int, tuple[tuple[str, float], ...]]:
         """The likeliest classes of each object by its number."""
         if prediction.classes is None:
@@ -331,52 +280,3 @@ def _sizes(card: Mapping[str, Any]) -> dict[str, float]:
     if not isinstance(voxel, Mapping):
         return {}
     return {kind: float(size) for kind, size in voxel.items() if kind in VOXEL_SIZES and 0 < float(size) < 100}
-
-
-def _summary(
-    chance: NDArray[np.float32], sharpness: float = 1.0
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Label, its probability, and entropy in nats; both of the chances raised to a power."""
-    if sharpness != 1.0:
-        chance = chance**sharpness
-        chance /= np.maximum(chance.sum(axis=1, keepdims=True), 1e-30)
-    doubt = -(chance * np.log(np.maximum(chance, 1e-12))).sum(axis=1)
-    return chance.argmax(axis=1), chance.max(axis=1), np.maximum(doubt, 0)
-
-
-def _spread(scene: Scene, values: np.ndarray) -> np.ndarray:
-    """Values of the kept points as values of all points."""
-    if scene.kept is None:
-        return values
-    full = np.zeros(scene.points, values.dtype)
-    full[scene.kept] = values
-    return full
-
-
-def _nothing(scene: Scene, start: float) -> Segmentation:
-    count = len(scene.voxels.inverse)
-    sure, doubt = np.ones(count, np.float32), np.zeros(count, np.float32)
-    labels = np.zeros(scene.points, np.int32)
-    taken = 1e3 * (time.perf_counter() - start)
-    return Segmentation(labels, _spread(scene, sure), _spread(scene, doubt), None, None, 0, taken)
-
-
-def _suggestion(
-    scene: Scene,
-    label: NDArray[np.int64],
-    doubt: NDArray[np.float32],
-    clicked: Mapping[int, int],
-    numbering: Numbering,
-) -> Click | None:
-    """The middle of the most doubtful region: where the entropy, averaged twice over neighbours, is largest."""
-    adjacency = scene.refiner.adjacency
-    degree = np.asarray(adjacency.sum(axis=1)).ravel() + 1
-    for _ in range(2):
-        doubt = (doubt + adjacency @ doubt) / np.maximum(degree, 9)  # specks weigh less than surfaces
-    doubt[list(clicked)] = 0
-    best = int(doubt.argmax())
-    if doubt[best] < SURE:
-        return None
-    place = scene.voxels.points[best].astype(np.float64) @ scene.rotation + scene.origin
-    x, y, z = (float(value) for value in place)
-    return Click((x, y, z), int(numbering.given()[label[best]]))

@@ -94,16 +94,17 @@ class Reconfigure:
     async def _change(self, transition: int) -> bool:
         """Whether the node came to the state that a transition leads to; its answer may get lost, or the question."""
         request = ChangeState.Request(transition=Transition(id=transition))
-        future = self._state.call_async(request)
+        asked = [self._state.call_async(request)]
         for _ in range(TRIES):
-            if await self._done(future) and future.result().success:
-                return True
+            await self._done(asked[0])
             found = await self._answer(self._asked, GetState.Request())
             state = found.current_state.id if found else State.PRIMARY_STATE_UNKNOWN
-            if future.done() or state == LEADS_TO[transition]:
-                return bool(state == LEADS_TO[transition])
-            if state in PRIMARY:  # not on its way
-                future = self._state.call_async(request)
+            if state == LEADS_TO[transition] or any(future.done() and future.result().success for future in asked):
+                return True
+            if asked[0].done():
+                return False
+            if state in PRIMARY:  # not on its way: loading a model, which refuses this one, or it never heard
+                asked.append(self._state.call_async(request))
         return False
 
     async def _answer(self, client: Any, request: Any) -> Any:

@@ -28,8 +28,8 @@ def first_network(config: TrainConfig) -> Any:
 
 def with_backbone(network: Any, weights: str) -> Any:
     """A new network whose U-Net begins as that of trained weights; what reads the clicks, and what decodes, is new."""
-    both = network, checkpoint.load(weights)
-    own, given = ([module for module in each.modules() if hasattr(module, "adopt")] for each in both)
+    both: tuple[Any, Any] = network, checkpoint.load(weights)
+    own, given = ([part for part in each.modules() if hasattr(part, "adopt")] for each in both)
     if not own or not given:
         raise ValueError(f"{network.settings.network} and {weights} have no U-Net in common: leave backbone out.")
     own[0].adopt(given[0].state_dict(), weights)
