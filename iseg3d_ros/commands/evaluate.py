@@ -27,6 +27,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--temperature", type=float, help="scatter the clicks by ClickEnhance's Eq. 5, from 0 to 1")
     parser.add_argument("--slips", type=float, default=0.0, metavar="SHARE",
                         help="of the corrections name a wrong object: mistakes of the operator")  # fmt: skip
+    parser.add_argument("--write-cubes", type=float, default=0.0, metavar="METRES",
+                        help="give cubes about clicks their labels: half the edge (InterObject3D: 0.05)")  # fmt: skip
+    parser.add_argument("--guess-first", action="store_true",
+                        help="ask InterObject3D before the first click, as its code does")  # fmt: skip
     parser.add_argument("--voxel-size", type=_sizes, default=(None,), metavar="METRES[,METRES...]",
                         help="instead of the model's own choice: one, or one for each DATA")  # fmt: skip
     parser.add_argument("--least-points", type=int, default=50, help="smaller objects are no targets")
@@ -96,7 +100,7 @@ def _configs(arguments: argparse.Namespace) -> dict[str, Any]:
             arguments.protocol, arguments.budget, arguments.rule, arguments.temperature, arguments.least_points,
             arguments.most_objects, size, arguments.limit, arguments.seed, arguments.device,
             arguments.split, arguments.adapt, arguments.samples, arguments.objects, arguments.slips, arguments.cubes,
-            arguments.tile, arguments.adapt_bound,
+            arguments.tile, arguments.adapt_bound, arguments.write_cubes, arguments.guess_first,
         )
         for path, size in zip(data, sizes, strict=True)
     }  # fmt: skip
@@ -116,7 +120,7 @@ def _models(text: str, config: Any, alone: bool = False) -> dict[str, tuple[str,
 
     device_of(config.device)
     given = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if TRAINING_FREE not in given and not (given and (alone or any(config.network.values()))):
+    if TRAINING_FREE not in given and not (given and (alone or config.guess_first or any(config.network.values()))):
         given.append(TRAINING_FREE)
     loaded = [Predictor.load(model, "cpu", config.voxel_size) for model in given]
     names = [predictor.name for predictor in loaded]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from iseg3d_ros.evaluation.habits import Habits
 from iseg3d_ros.evaluation.user import RULES
 
 PROTOCOLS = ("multi", "single")
@@ -32,6 +33,13 @@ class EvaluationConfig:
     cubes: tuple[float, ...] | None = None  # half-widths of InterObject3D's click cubes, voxels
     tile: float | None = None  # metres: crop and merge
     adapt_bound: float = 0.05
+    write_cubes: float = 0.0  # metres; habits of single code bases
+    guess_first: bool = False
+
+    @property
+    def habits(self) -> Habits:
+        """What single code bases do beside the protocol."""
+        return Habits(self.write_cubes, self.guess_first)
 
     @property
     def network(self) -> dict[str, Any]:
@@ -56,6 +64,10 @@ class EvaluationConfig:
             raise ValueError(f"--objects is largest or random, not {self.objects}.")
         if self.rule == "interobject3d" and self.protocol != "single":
             raise ValueError("The rule interobject3d knows one object at a time; add --protocol single.")
+        if self.guess_first and self.protocol != "single":
+            raise ValueError("--guess-first is of one object at a time; add --protocol single.")
+        if not 0 <= self.write_cubes < 10:
+            raise ValueError(f"--write-cubes is half an edge in metres, not {self.write_cubes}.")
         if not 0 <= self.slips <= 1:
             raise ValueError(f"--slips is a share from 0 to 1, not {self.slips}.")
         if self.temperature is not None and not 0 <= self.temperature <= 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from iseg3d_ros.evaluation.calibration import (
     expected_calibration_error,
     sparsification,
 )
+from iseg3d_ros.evaluation.habits import PLAIN, Habits, first_guess, with_cubes
 from iseg3d_ros.evaluation.metrics import Row, object_ious, object_recalls
 from iseg3d_ros.evaluation.strata import strata
 from iseg3d_ros.evaluation.user import Rule, error_regions, largest
@@ -70,11 +71,12 @@ def evaluate(
     seed: int = 0,
     watch: Watch | None = None,
     encoded: Encoded | None = None,
+    habits: Habits = PLAIN,
 ) -> Outcome:
     """Let the simulated user spend `budget` clicks an object; a row at 0 clicks, at one an object, and at each more.
 
     `watch` is shown the result at whole average counts of clicks. `encoded` is the task's cloud, where it was encoded
-    before for another of its objects.
+    before for another of its objects. `habits` are those of single code bases.
     """
     outcome = Outcome(task.name, task.objects)
     scene, outcome.encode_seconds = encoded or encode(predictor, task)
@@ -82,11 +84,15 @@ def evaluate(
     outcome.strata = _strata(scene, task)
     user = _User(scene.voxels, task, rule, np.random.default_rng(seed))
     labels, result = np.zeros(len(task.xyz), np.int32), None
+    if habits.guess:
+        labels = first_guess(predictor, scene)
     outcome.rows.append(Row(0.0, object_ious(labels, task.truth, task.objects)))
     for total in range(task.objects, budget * task.objects + 1):
-        if user.click(labels, everywhere=total == task.objects):
+        if user.click(labels, everywhere=total == task.objects and not habits.guess):
             started = time.perf_counter()
             result = predictor.segment(scene, user.clicks, previous=result)
+            if habits.cubes:
+                result = replace(result, labels=with_cubes(result.labels, task.xyz, user.clicks, habits.cubes))
             labels = result.labels
             outcome.click_seconds.append(time.perf_counter() - started)
         outcome.rows.append(Row(total / task.objects, object_ious(labels, task.truth, task.objects)))

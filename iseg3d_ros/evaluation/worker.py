@@ -52,7 +52,7 @@ def evaluated(model: str, part: Part, config: EvaluationConfig) -> dict[str, Any
             warnings.simplefilter("ignore")  # what the predictor remarks stands in the outcome's notes
             encoded = _encoded(model, part.path, part.index, part.sample, config) if part.instance is not None else None
             rule, seed = rule_of(part, config), seed_of(part, config)
-            outcome = evaluate(predictor, task, config.budget, rule, seed, encoded=encoded)
+            outcome = evaluate(predictor, task, config.budget, rule, seed, encoded=encoded, habits=config.habits)
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         return {"error": f"{error}" or type(error).__name__}
     outcome.peak_mb = peak_mb()
