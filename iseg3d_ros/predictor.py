@@ -145,18 +145,25 @@ class Predictor:
             digest.update(weights[name].detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
         return digest.hexdigest()
 
-    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:
+    def encode(
+        self,
+        xyz: np.ndarray,
+        rgb: np.ndarray | None = None,
+        up: Sequence[float] | None = None,
+        only: NDArray[np.bool_] | None = None,
+    ) -> Scene:
         """All that does not depend on clicks: expensive; once per cloud.
 
         `xyz` (N, 3) metres, float32 or float64, in any frame; `rgb` uint8 (N, 3) or None; `up` the up direction in
         that frame where it is known, otherwise it is found from the dominant plane. NaN and infinite points are left
-        out and get label 0. Far from the origin (over 10 km) give float64.
+        out and get label 0. Far from the origin (over 10 km) give float64. `only` (N,) are the points that take part
+        where not all of them do.
         """
         said: list[str] = []
         while True:
             placement = self._way.placement
             most = min(self.preparation.max_voxels, placement.most_voxels or self.preparation.max_voxels)
-            scene = dataclasses.replace(self.preparation, max_voxels=most)(xyz, rgb, up)
+            scene = dataclasses.replace(self.preparation, max_voxels=most)(xyz, rgb, up, only)
             try:
                 return self._encoded(scene, placement, said)
             except torch.OutOfMemoryError as error:

@@ -30,12 +30,13 @@ UP = (0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class ExportedObject:
-    """What is said of a label: the operator's name and the class, which may be empty."""
+    """What is said of a label: the operator's name, the class, which may be empty, and a box that was given by hand."""
 
     label: int
     name: str
     category: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
+    box: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +65,13 @@ class LabelledResult:
 
     @cached_property
     def boxes(self) -> Mapping[int, Box]:
-        """Of every object that has points, by label."""
+        """Of every object that has points or was given one, by label."""
         there = np.isfinite(self.cloud.xyz).all(axis=1)
-        chosen = {item.label: self.cloud.xyz[there & (self.labels == item.label)] for item in self.objects}
-        return {label: oriented_box(xyz, np.asarray(self.up)) for label, xyz in chosen.items() if len(xyz)}
+        given = {item.label: item.box for item in self.objects if item.box is not None}
+        rest = [item.label for item in self.objects if item.label not in given]
+        chosen = {label: self.cloud.xyz[there & (self.labels == label)] for label in rest}
+        made = {label: oriented_box(xyz, np.asarray(self.up)) for label, xyz in chosen.items() if len(xyz)}
+        return dict(sorted({**given, **made}.items()))
 
     def described(self) -> list[dict[str, Any]]:
         """Label, name, class, points and box of every object, as plain values."""

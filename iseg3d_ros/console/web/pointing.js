@@ -69,6 +69,7 @@ export const Pointing = (Base) => class extends Base {
   escape() {
     if (this.clicks.cancel()) return;
     if (this.tools.on) return this.tools.choose("click");
+    if (this.handles.open) return this.handles.toggle();
     if (this.measuring) this.startMeasuring();
     else if (this.clicks.mode !== "auto") this.clicks.choose("auto");
     else if (this.solo) this.alone(this.solo);
