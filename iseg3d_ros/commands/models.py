@@ -94,7 +94,7 @@ def models() -> list[dict[str, Any]]:
     rows = [_shipped(path) for path in _files()]
     there = {(row["name"], row["preset"]) for row in rows}
     rows += [_built(name, preset) for name in NETWORKS for preset in PRESETS if (name, preset) not in there]
-    walker = {"name": "random_walker", "preset": None, "parameters": 0, "weights": None, "options": {}}
+    walker: dict[str, Any] = {"name": "random_walker", "preset": None, "parameters": 0, "weights": None, "options": {}}
     return [*rows, {**walker, "paper": PAPERS["random_walker"]}]
 
 
