@@ -95,7 +95,8 @@ export class Clicks {
   wait(place, colour, close = SAME) {
     this.last = { ...this.last, sent: { place, colour, close, at: performance.now(), before: this.count(place, close) } };
     this.pending.push(this.last.sent);
-    this.app.redraw();
+    this.app.overlayDirty = true; // first the ring, at the next picture; the cloud, which takes longer, after it
+    requestAnimationFrame(() => this.app.redraw());
     this.app.tellBusy();
   }
 
