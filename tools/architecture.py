@@ -26,7 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
     ("console", "evaluation", "scenes", "training"),
     ("pruning", "ros"),
     ("demo",),
-    ("benchmarks", "commands"),
+    ("benchmarks",),
+    ("commands",),
 )
 FLOOR = {part: height for height, parts in enumerate(FLOORS) for part in parts}
 

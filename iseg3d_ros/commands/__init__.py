@@ -27,6 +27,8 @@ COMMANDS = (
     ("prune", "prune a trained network"),
     ("evaluate", "measure a network with simulated clicks"),
     ("tables", "make the papers' tables and figures"),
+    ("order", "test what the papers report of one another on given weights"),
+    ("propose", "find all objects of a class, to be accepted with a click"),
     ("bag", "segment a whole rosbag offline"),
     ("console", "open the operator's console in a browser"),
     ("demo", "show the whole system on a made scene"),

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from iseg3d_ros.commands.model_arguments import add_model_options, model_options
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the arguments."""
@@ -20,8 +22,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--export", type=Path, default=Path("out"), help="folder for saved files (default: out)")
     parser.add_argument("--model", default="", help="shipped weights by name, a weights file, or random_walker")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
-    parser.add_argument("--adapt", action="store_true", help="let the network learn from the clicks (InterObject3D)")
     parser.add_argument("--voxel-size", type=float, default=0.0, metavar="METRES", help="0: it follows from the cloud")
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -71,7 +73,7 @@ def loader(arguments: argparse.Namespace) -> Any:
         from iseg3d_ros.predictor import Predictor
 
         size = (voxel_size or arguments.voxel_size) or None
-        return Predictor.load(model or None, arguments.device, size, adapt=arguments.adapt)
+        return Predictor.load(model or None, arguments.device, size, **model_options(arguments))
 
     return load
 

@@ -1,9 +1,13 @@
-"""`iseg3d models`: every network, its size, whether weights are shipped, and the paper it comes from."""
+"""`iseg3d models`: every network, its size, whether weights are shipped, and the paper it comes from.
+
+`--ladder`: what every size of E²I3D's ladder costs on this machine, and how good it is where weights of it are there.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 PAPERS = {
@@ -17,24 +21,68 @@ PAPERS = {
     "random_walker": "after Grady, Random Walks for Image Segmentation",
 }
 
+# What tells weights of one network apart: click map and cubes, click loss, samples, prototypes, extensions
+OPTIONS = ("click_map", "cubes", "fades", "click_encoder", "click_loss", "samples", "prototypes", "relation", "decoder")
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the arguments."""
     parser = subparsers.add_parser("models", help="list the networks: size, weights, source", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print a list of objects")
+    parser.add_argument("--ladder", action="store_true", help="measure what each of E²I3D's sizes costs: minutes")
+    parser.add_argument("--weights", type=Path, default=Path("runs/paper/e2i3d"), metavar="DIR",
+                        help="of --ladder: where `iseg3d train` has left sizes (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--voxels", type=int, default=20_000, help="of --ladder's room (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="of --ladder: cpu or cuda (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the list."""
-    rows = models()
+    rows = ladder(arguments) if arguments.ladder else models()
     if arguments.json:
         print(json.dumps(rows))
+        return 0
+    if arguments.ladder:
+        print("  size parameters     file   work   encode    masks    click  weights")
+        for row in rows:
+            print(_rung(row))
         return 0
     for row in rows:
         count = f"{row['parameters'] / 1e6:6.2f} M" if row["parameters"] else "       –"
         print(f"{row['name']:14} {row['preset'] or '–':6} {count}  {row['weights'] or 'no weights':28} {row['paper']}")
+        if row.get("options"):
+            print(" " * 15 + ", ".join(f"{name} {_plain(value)}" for name, value in row["options"].items()))
     return 0
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def ladder(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every rung's cost, measured; and the figures on the card of its weights, where there are any."""
+    from iseg3d_ros.benchmarks.ladder import ladder as measured
+    from iseg3d_ros.models.checkpoint import read_card
+
+    rows = []
+    for name, figures in measured(arguments.voxels, arguments.device).items():
+        folder = arguments.weights / f"e2i3d_{'whole' if name == '40.5M' else name}"
+        file = folder / "e2i3d.safetensors"
+        metrics = read_card(file).get("metrics") if file.is_file() else None
+        rows.append({"size": name, **figures, "weights": str(file) if file.is_file() else None, "metrics": metrics})
+    return rows
+
+
+def _rung(row: dict[str, Any]) -> str:
+    known = "none: `iseg3d train config/train/paper/e2i3d.yaml --parameters " + row["size"] + "`"
+    if row["weights"]:
+        known = " ".join([row["weights"], *(f"{name} {value:.3f}" for name, value in (row["metrics"] or {}).items())])
+    return (
+        f"{row['size']:>6} {row['parameters'] / 1e6:8.2f} M {row['megabytes']:5.1f} MB {row['work_share']:6.1%} "
+        f"{1e3 * row['encode_seconds']:5.0f} ms {1e3 * row['first_mask_seconds']:5.0f} ms "
+        f"{1e3 * row['click_seconds']:5.0f} ms  {known}"
+    )
 
 
 def models() -> list[dict[str, Any]]:
@@ -65,6 +113,7 @@ def _shipped(path: Any) -> dict[str, Any]:
         "parameters": card["parameters"],
         "weights": path.name,
         "paper": PAPERS.get(card["network"]),
+        "options": {name: card["settings"][name] for name in OPTIONS if name in card["settings"]},
     }
 
 

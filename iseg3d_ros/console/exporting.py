@@ -21,7 +21,7 @@ def result_of(cloud: CloudUpdate, state: StateUpdate, labels: LabelsUpdate, up: 
         ExportedObject(item.index, item.name, item.category, item.attributes, item.box if item.boxed else None)
         for item in state.objects
     )
-    return LabelledResult(labelled, objects, labels.probability, labels.uncertainty, [float(value) for value in up])
+    return LabelledResult(labelled, objects, labels.probability, labels.uncertainty, up.tolist(), labels.variance)
 
 
 def packed(kind: str, result: LabelledResult) -> tuple[str, bytes]:

@@ -291,7 +291,7 @@ class LocalWork:
         self._board.publish(self._states.state(session, result, self._encode_ms), self._labels(result))
 
     def _labels(self, result: Segmentation) -> LabelsUpdate:
-        return LabelsUpdate(self._update.serial, result.labels, result.probability, result.uncertainty)
+        return LabelsUpdate(self._update.serial, result.labels, result.probability, result.uncertainty, result.variance)
 
     def _save(self, session: InteractiveSession, name: str, kind: str) -> Path:
         """Write to a new file or folder: what is there stays."""

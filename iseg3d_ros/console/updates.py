@@ -34,12 +34,16 @@ class CloudUpdate:
 
 @dataclass(frozen=True, eq=False)
 class LabelsUpdate:
-    """The result for the cloud with that serial: int labels, float32 probability and uncertainty (nats), each (N,)."""
+    """The result for the cloud with that serial: int labels, float32 probability, uncertainty (nats), each (N,).
+
+    `variance` of networks that sample.
+    """
 
     serial: int
     labels: np.ndarray
     probability: np.ndarray
     uncertainty: np.ndarray
+    variance: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -171,9 +171,11 @@ class LabelledBag:
         self._writer.write(self._connection(record.topic, record.type), record.time, record.raw)
 
     def labelled(self, topic: str, result: Segmented) -> None:
-        """x y z [rgb] instance probability uncertainty, as the node's ~/labelled."""
+        """x y z [rgb] instance probability uncertainty [variance], as the node's ~/labelled."""
         view, masks = result.view, result.view.result
-        buffer = clouds.labelled(view.layouts.labelled, masks.labels, masks.probability, masks.uncertainty)
+        buffer = clouds.labelled(
+            view.layouts.labelled, masks.labels, masks.probability, masks.uncertainty, masks.variance
+        )
         message = self._message(result.record, buffer)
         raw = self._source.types.serialize_cdr(message, CLOUD)
         self._writer.write(self._connection(topic, CLOUD), result.record.time, raw)

@@ -1,7 +1,8 @@
 """Every format in which a labelled cloud leaves the program, in one list: files by their suffix, folders by their name.
 
-All carry the instances; names, classes, boxes, probability and uncertainty as far as a format has room for them
-(`Format.holds`). Nothing that is there is replaced unless `overwrite` says so, and then only once the new is whole.
+All carry the instances; names, classes, boxes, probability, uncertainty and, from networks that sample, variance, as
+far as a format has room for them (`Format.holds`). Nothing that is there is replaced unless `overwrite` says so, and
+then only once the new is whole.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class LabelledResult:
     probability: np.ndarray | None = None
     uncertainty: np.ndarray | None = None
     up: Sequence[float] = UP
+    variance: np.ndarray | None = None  # of networks that sample
 
     @property
     def labels(self) -> np.ndarray:
@@ -58,7 +60,7 @@ class LabelledResult:
     @property
     def fields(self) -> dict[str, np.ndarray]:
         """Values a point beside the cloud's own."""
-        given = {"probability": self.probability, "uncertainty": self.uncertainty}
+        given = {"probability": self.probability, "uncertainty": self.uncertainty, "variance": self.variance}
         return {name: values for name, values in given.items() if values is not None}
 
     @cached_property

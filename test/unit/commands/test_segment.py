@@ -41,6 +41,19 @@ def test_json_is_all_that_is_printed(scan: Path, capsys: pytest.CaptureFixture[s
     assert figures["objects"]["1"] > 600
 
 
+def test_parts_of_an_object(scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, parts = tmp_path / "labels.ply", tmp_path / "parts.npz"
+    assert main(["segment", str(scan), *OPTIONS, "--within", "1"]) == 1
+    assert "segment the object first" in capsys.readouterr().err
+    assert main(["segment", str(scan), *OPTIONS, "-o", str(labels)]) == 0
+    own = read_cloud(labels).labels == 1
+    words = ["--model", "random_walker", "--click=-0.1,0,0:1", "--click", "0.1,0,0:2", "--within", "1"]
+    assert main(["segment", str(labels), *words, "-o", str(parts)]) == 0
+    found = read_cloud(parts).labels
+    assert not found[~own].any()
+    assert set(np.unique(found[own])) == {1, 2}
+
+
 def test_negative_coordinates_and_label_files(scan: Path, tmp_path: Path) -> None:
     assert (
         main(["segment", str(scan), "--model", "random_walker", "--click=-0.05,0,0:2", "-o", f"{tmp_path}/o.label"])
