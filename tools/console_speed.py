@@ -46,7 +46,7 @@ const wait = setInterval(() => {
   clearInterval(wait);
   const draw = page.view.draw.bind(page.view), take = page.take.bind(page), over = page.overlay.draw.bind(page.overlay);
   let from = 0, before = 0;
-  addEventListener("pointerup", () => { from = performance.now(); before = page.clicks.pending.length; }, true);
+  addEventListener("pointerup", (event) => { from = event.timeStamp; before = page.clicks.pending.length; }, true);
   page.view.draw = (cloud, camera, look, balls) => {
     draw(cloud, camera, look, balls);
     if (cloud?.drawn && cloud.points > 1 && !noted.first) noted.first = performance.now();

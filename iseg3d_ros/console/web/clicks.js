@@ -95,7 +95,7 @@ export class Clicks {
   wait(place, colour, close = SAME) {
     this.last = { ...this.last, sent: { place, colour, close, at: performance.now(), before: this.count(place, close) } };
     this.pending.push(this.last.sent);
-    this.app.overlayDirty = true; // first the ring, at the next picture; the cloud, which takes longer, after it
+    this.app.overlay.draw(); // the ring now; the cloud, which takes longer, with the next picture
     requestAnimationFrame(() => this.app.redraw());
     this.app.tellBusy();
   }
