@@ -105,7 +105,8 @@ def test_a_click_is_answered_at_once_by_the_page_itself(browser: Any, rememberin
     page.tells("""(() => {
         window.took = [];
         let from = 0, before = 0;
-        addEventListener("pointerup", (event) => { from = event.timeStamp; before = page.clicks.pending.length; }, true);
+        const pressed = ({ timeStamp }) => { from = timeStamp; before = page.clicks.pending.length; };
+        addEventListener("pointerup", pressed, true);
         const draw = page.overlay.draw.bind(page.overlay);
         page.overlay.draw = () => {
             draw();
