@@ -168,7 +168,7 @@ class Viewer:
 
     def _show(self, tiles: Tiles, labels: LabelsUpdate | None) -> None:
         if self._shown is None or tiles is not self._shown.tiles:
-            self._wanted = {}
+            self._wanted = {0: START} if tiles.first else {}  # the page will ask for nothing else
             self._newest["cloud"] = wire.message(tiles.described())
             self._shown = Shown(tiles, labels)
         else:

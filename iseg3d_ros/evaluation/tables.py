@@ -66,6 +66,7 @@ class Maker:
     limit: int | None = None
     workers: int = 1
     device: str = "auto"
+    ray: str | None = None  # address of a cluster, instead of processes
     _done: dict[tuple[str, str, EvaluationConfig], list[Outcome]] = field(default_factory=dict)
 
     def lines(self, table: Table, name: str) -> list[Line]:
@@ -98,7 +99,7 @@ class Maker:
         key = (model, place.path, config)
         if key not in self._done:
             parts = plan([place.path], config)
-            self._done[key] = outcomes(model, parts, config, self.workers, self.out / "rows.jsonl")
+            self._done[key] = outcomes(model, parts, config, self.workers, self.out / "rows.jsonl", self.ray)
         return self._done[key]
 
 

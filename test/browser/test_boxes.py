@@ -94,9 +94,9 @@ def test_a_box_is_edited_with_handles_undone_exported_and_kept(browser: Any, tmp
         with np.load(tmp_path / "out" / "mine.npz") as arrays:
             assert np.allclose(arrays["box_size"][small], turned["size"], atol=1e-5)
             assert np.allclose(arrays["box_rotation"][small].T, turned["axes"], atol=1e-5)
-        page.press("Box along the axes")
+        page.press("Fit to axes")
         page.until(f"Math.abs({mine}.axes[0][0]) > 1 - 1e-9 && {mine}.size[2] < 0.12")
-        page.press("Box of its points")
+        page.press("Fit to points")
         page.until(f"!page.state.objects[{small}].boxed")
         assert np.allclose(page.tells(mine)["size"], before["size"])
     finally:

@@ -56,7 +56,7 @@ def test_a_click_on_an_image_segments_and_its_mask_is_seen_there(browser: Any, s
     page = Page(browser, program.address, size=(1180, 820))
     try:
         page.ready()
-        page.press("Camera images")
+        page.press("Images")
         page.until("page.photos.cells !== null && page.photos.picture.naturalWidth === 320")
         scene, image = (page.page.locator(name).bounding_box() for name in ("#scene", "#photos"))
         assert scene["x"] + scene["width"] <= image["x"] + 1, "beside, not before, the cloud"

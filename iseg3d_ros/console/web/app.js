@@ -95,6 +95,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.panel.showScans(told);
     this.tellTaken();
     if (works !== before) this.tools.show(byId("tools"));
+    byId("panel").classList.toggle("looks", !works);
     this.panel.show();
   }
 
@@ -170,7 +171,7 @@ class App extends Looks(Pointing(Saying(Object))) {
   swap() {
     const before = this.cloud;
     this.cloud = this.incoming;
-    this.incoming = null;
+    this.incoming = this.pointed = null;
     if (before) this.view.forget(before);
     this.panel.colours.querySelector("[value=intensity]").disabled = !this.cloud.intensity;
     this.cut.measure(this.cloud, this.camera.axes);

@@ -95,7 +95,8 @@ export class Clicks {
   wait(place, colour, close = SAME) {
     this.last = { ...this.last, sent: { place, colour, close, at: performance.now(), before: this.count(place, close) } };
     this.pending.push(this.last.sent);
-    this.app.redraw();
+    this.app.overlay.draw(); // the ring now; the cloud, which takes longer, with the next picture
+    requestAnimationFrame(() => this.app.redraw());
     this.app.tellBusy();
   }
 

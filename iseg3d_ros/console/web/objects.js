@@ -20,7 +20,7 @@ export class Objects {
     this.split = button(say("split"), () => app.send({ do: "split", id: app.state.active }), { picture: "split", hint: say("splitHint") });
     const fit = (box, name) => button(say(name), () => app.send({ do: "box", id: app.state.active, box }), { hint: say(`${name}Hint`) });
     this.boxes = [fit("", "fitPoints"), fit("aligned", "fitAxes")];
-    this.edits = el("div", {}, el("div", { class: "row" }, this.lock, this.split), el("div", { class: "row tight" }, ...this.boxes));
+    this.edits = el("div", { class: "inside" }, el("div", { class: "row" }, this.lock, this.split), el("div", { class: "row tight" }, ...this.boxes));
     this.element = el("section", {}, el("h2", {}, say("objects"), (this.count = el("span", { class: "count" }))),
       this.find, this.none, this.list, this.named, this.categories,
       this.attributes, this.edits);

@@ -40,7 +40,7 @@ export class Panel {
     this.objects.offer(abilities.categories);
     this.model.replaceChildren(this.source(abilities));
     this.saving.replaceChildren(this.save(abilities));
-    this.element.classList.toggle("looks", !abilities.works);
+    this.element.classList.toggle("looks", !this.app.works);
     this.app.tools.show(document.getElementById("tools"));
   }
 

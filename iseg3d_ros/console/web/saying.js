@@ -32,7 +32,7 @@ export const Saying = (Base) => class extends Base {
     byId("bar").append(button(say("undo"), () => this.undo(), { picture: "undo" }), button(say("panel"), () => this.togglePanel(), { picture: "panel" }));
     const toggle = button(say("panel"), () => this.togglePanel(), { picture: "panel", bare: true, hint: `${say("panel")} (L)` });
     this.imagesButtons = ["modes", "bar"].map((place) => {
-      const made = button(say("images"), () => this.photos.toggle(), { picture: "camera", bare: place === "modes", hint: `${say("images")} (Z)` });
+      const made = button(say("images"), () => this.photos.toggle(), { picture: "camera", bare: place === "modes", hint: `${say("imagesHint")} (Z)` });
       made.hidden = true;
       byId(place).append(made);
       return made;

@@ -50,9 +50,9 @@ const ENGLISH = {
   handles: "Edit the box", handlesHint: "Handles of the active object's box: squares make it larger, the ball moves it, the arm turns it (key W)",
   handlesNone: "Choose an object first: its box is what is edited", turnBox: "turn", boxed: "box by hand",
   handlesUse: "Squares resize, the ball moves (Shift: up and down), the arm turns",
-  fitPoints: "Box of its points", fitPointsHint: "The box follows the points again", fitAxes: "Box along the axes",
+  fitPoints: "Fit to points", fitPointsHint: "The box follows the points again", fitAxes: "Fit to axes",
   fitAxesHint: "The box around its points along the cloud's axes",
-  images: "Camera images", imageOf: "{number} of {count}", masks: "Objects", nextImage: "Next image", previousImage: "Previous image",
+  images: "Images", imagesHint: "Camera images beside the cloud", imageOf: "{number} of {count}", masks: "Objects", nextImage: "Next image", previousImage: "Previous image",
   imagesWait: "Waiting for an image of the camera …", imageBlank: "This part of the image shows no point of the cloud",
   carry: "Carry objects over", carryHint: "A scan that is opened for the first time begins with the objects of the one before it",
 };
@@ -107,9 +107,9 @@ const GERMAN = {
   handles: "Quader ändern", handlesHint: "Griffe am Quader des aktiven Objekts: Quadrate ändern die Größe, die Kugel bewegt, der Arm dreht (Taste W)",
   handlesNone: "Erst ein Objekt wählen: sein Quader wird geändert", turnBox: "drehen", boxed: "Quader von Hand",
   handlesUse: "Quadrate ändern die Größe, die Kugel bewegt (Umschalt: auf und ab), der Arm dreht",
-  fitPoints: "Quader der Punkte", fitPointsHint: "Der Quader folgt wieder den Punkten", fitAxes: "Quader längs der Achsen",
+  fitPoints: "An Punkte", fitPointsHint: "Der Quader folgt wieder den Punkten", fitAxes: "An Achsen",
   fitAxesHint: "Der Quader um die Punkte längs der Achsen der Wolke",
-  images: "Kamerabilder", imageOf: "{number} von {count}", masks: "Objekte", nextImage: "Nächstes Bild", previousImage: "Voriges Bild",
+  images: "Bilder", imagesHint: "Kamerabilder neben der Wolke", imageOf: "{number} von {count}", masks: "Objekte", nextImage: "Nächstes Bild", previousImage: "Voriges Bild",
   imagesWait: "Warte auf ein Bild der Kamera …", imageBlank: "Dieser Teil des Bildes zeigt keinen Punkt der Wolke",
   carry: "Objekte mitnehmen", carryHint: "Ein Scan, der zum ersten Mal geöffnet wird, beginnt mit den Objekten des vorigen",
 };

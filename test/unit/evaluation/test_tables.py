@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,13 @@ def test_a_table_says_what_was_measured_on_what_with_what(tmp_path: Path, monkey
     monkeypatch.setattr(run, "_evaluated", lambda model, parts, *_: (pytest.fail("measured twice") for _ in parts))
     again = replace(first, _done={})  # as another process would begin
     assert make(again, TABLE).markdown() == text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+def test_a_cluster_measures_the_same(two_workers: None, tmp_path: Path) -> None:
+    here = maker(tmp_path)
+    there = replace(here, _done={}, out=tmp_path / "there", ray="local")
+    assert make(there, TABLE).markdown() == make(here, TABLE).markdown()
 
 
 def outcome(name: str, iou: float) -> Outcome:
