@@ -18,6 +18,7 @@ from iseg3d_ros.commands.words import check_options, joined, nearest
 # Name of the sub-command, which is its module's name, and its line in `iseg3d --help`.
 COMMANDS = (
     ("segment", "label a cloud file from clicks"),
+    ("propose", "find what could be an object in a cloud"),
     ("models", "list the networks: size, weights, source"),
     ("bench", "measure something and print figures"),
     ("run", "run a ROS node without the ros2 command"),
