@@ -75,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     for number, row in enumerate(rows, 1):
         where = ",".join(f"{value:.3f}" for value in row["point"])
         print(f"  {number}: {row['points']} points, score {row['score']:.2f}, --click={where}:{number}")
-    print(f"{len(rows)} proposals{f' of {arguments.name}' if arguments.name else ''}: right or wrong is for you to say.")
+    of = f" of {arguments.name}" if arguments.name else ""
+    print(f"{len(rows)} proposals{of}: right or wrong is for you to say.")
     return 0
 
 
