@@ -44,7 +44,7 @@ def ladder(
     for _ in range(repeats + 1):  # interleaved, so that a busy moment hits all; the first round warms up
         for name, network in networks.items():
             seconds[name].append(measure(network.to(device), coords, device))
-    small = labelled_room()
+    small = calibration(next(iter(networks.values())).settings.in_channels)
     whole = work(next(iter(networks.values())).cpu(), small)
     return {name: {
         "parameters": float(parameters(network)), "megabytes": 2 * parameters(network) / 1e6,
@@ -66,6 +66,13 @@ def built(preset: str = "paper", rungs: Sequence[float] = LADDER) -> dict[str, A
         shrink(small, found, kept(full, found, scores, PruneConfig(round(rung * 1e6))))
         networks[f"{rung}M"] = small
     return networks
+
+
+def calibration(channels: int) -> tuple[VoxelCloud, Prompts, torch.Tensor]:
+    """The small room that multiplications are counted on, with so many features."""
+    cloud, clicks, labels = labelled_room()
+    features = torch.rand(len(cloud), channels, generator=torch.Generator().manual_seed(0)) - 0.5
+    return VoxelCloud(cloud.coords, cloud.points, features, cloud.size), clicks, labels
 
 
 def measure(network: Any, coords: torch.Tensor, device: str) -> dict[int, float]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     for row in rows:
         count = f"{row['parameters'] / 1e6:6.2f} M" if row["parameters"] else "       –"
         print(f"{row['name']:14} {row['preset'] or '–':6} {count}  {row['weights'] or 'no weights':28} {row['paper']}")
-        if row.get("options"):
+        if row["weights"] and row["options"]:
             print(" " * 15 + ", ".join(f"{name} {_plain(value)}" for name, value in row["options"].items()))
     return 0
 
@@ -62,11 +63,11 @@ def _plain(value: Any) -> str:
 
 def ladder(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Every rung's cost, measured; and the figures on the card of its weights, where there are any."""
-    from iseg3d_ros.benchmarks.ladder import ladder as measured
     from iseg3d_ros.models.checkpoint import read_card
 
+    measured = importlib.import_module("iseg3d_ros.benchmarks.ladder")  # as `iseg3d bench` does
     rows = []
-    for name, figures in measured(arguments.voxels, arguments.device).items():
+    for name, figures in measured.ladder(arguments.voxels, arguments.device).items():
         folder = arguments.weights / f"e2i3d_{'whole' if name == '40.5M' else name}"
         file = folder / "e2i3d.safetensors"
         metrics = read_card(file).get("metrics") if file.is_file() else None
@@ -93,7 +94,7 @@ def models() -> list[dict[str, Any]]:
     rows = [_shipped(path) for path in _files()]
     there = {(row["name"], row["preset"]) for row in rows}
     rows += [_built(name, preset) for name in NETWORKS for preset in PRESETS if (name, preset) not in there]
-    walker = {"name": "random_walker", "preset": None, "parameters": 0, "weights": None}
+    walker: dict[str, Any] = {"name": "random_walker", "preset": None, "parameters": 0, "weights": None, "options": {}}
     return [*rows, {**walker, "paper": PAPERS["random_walker"]}]
 
 
@@ -113,7 +114,7 @@ def _shipped(path: Any) -> dict[str, Any]:
         "parameters": card["parameters"],
         "weights": path.name,
         "paper": PAPERS.get(card["network"]),
-        "options": {name: card["settings"][name] for name in OPTIONS if name in card["settings"]},
+        "options": _options(card["settings"]),
     }
 
 
@@ -124,5 +125,13 @@ def _built(name: str, preset: str) -> dict[str, Any]:
     from iseg3d_ros.models.build import build, parameters, settings_of
 
     with torch.device("meta"):
-        count = parameters(build(settings_of(name, preset)))
-    return {"name": name, "preset": preset, "parameters": count, "weights": None, "paper": PAPERS[name]}
+        settings = settings_of(name, preset)
+        count = parameters(build(settings))
+    options = _options(settings.to_json())
+    return {
+        "name": name, "preset": preset, "parameters": count, "weights": None, "paper": PAPERS[name], "options": options
+    }  # fmt: skip
+
+
+def _options(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in OPTIONS if name in settings}

@@ -66,6 +66,7 @@ class Maker:
     limit: int | None = None
     workers: int = 1
     device: str = "auto"
+    ray: str | None = None  # address of a cluster, instead of processes
     _done: dict[tuple[str, str, EvaluationConfig], list[Outcome]] = field(default_factory=dict)
 
     def lines(self, table: Table, name: str) -> list[Line]:
@@ -98,7 +99,7 @@ class Maker:
         key = (model, place.path, config)
         if key not in self._done:
             parts = plan([place.path], config)
-            self._done[key] = outcomes(model, parts, config, self.workers, self.out / "rows.jsonl")
+            self._done[key] = outcomes(model, parts, config, self.workers, self.out / "rows.jsonl", self.ray)
         return self._done[key]
 
 
@@ -108,6 +109,7 @@ class Made:
 
     table: Table
     parts: dict[str, tuple[Place, list[Line]]]
+    budget: int = 20
 
     @cached_property
     def columns(self) -> list[str]:
@@ -118,10 +120,11 @@ class Made:
         """Heading, what it was measured on, and a block a data set."""
         out = [f"## {self.table.caption}", ""]
         out += [self.table.note + ".", ""] if self.table.note else []
+        few = f"; ours with at most {self.budget} clicks an object, the papers' with 20" if self.budget < 20 else ""
         for name, (place, lines) in self.parts.items():
             where = place.path.removeprefix("scenes:")
             on = f"made scenes in {where}, as the data set is not there" if place.made else place.path
-            out += [f"**{self.table.data[name]}**: ours on {on}; *the paper's* in italics.", ""]
+            out += [f"**{self.table.data[name]}**: ours on {on}; *the paper's* in italics{few}.", ""]
             out += ["| method | " + " | ".join(self.columns) + " | weights |", "|---" * (len(self.columns) + 2) + "|"]
             for line in lines:
                 cells = [line.name, *(each.text() for each in line.cells.values()), line.weights]
@@ -148,7 +151,7 @@ def make(maker: Maker, table: Table) -> Made:
     for name in table.data:
         place = place_of_set(name, table.protocol, maker.data, maker.made)
         parts[name] = (place, maker.lines(table, name))
-    return Made(table, parts)
+    return Made(table, parts, maker.budget)
 
 
 def csv_of(tables: Sequence[Made]) -> str:

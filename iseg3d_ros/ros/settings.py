@@ -144,6 +144,12 @@ class SegmenterSettings:
         "Whether goal_pose selects the object at its place, as ~/click/goal always does; off, for it drives robots.",
         live=True,
     )
+    image_rectified: bool = parameter(
+        True,
+        "Whether clicks, scribbles, boxes and masks in a camera's image are in the rectified one (image_rect); off: in "
+        "the raw one, which camera_info's K and D say how the lens bends.",
+        live=True,
+    )
     # What may be acted on.
     grasp_probability: float = parameter(
         0.8,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +103,13 @@ def test_a_table_says_what_was_measured_on_what_with_what(tmp_path: Path, monkey
     assert make(again, TABLE).markdown() == text
 
 
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+def test_a_cluster_measures_the_same(two_workers: None, tmp_path: Path) -> None:
+    here = maker(tmp_path)
+    there = replace(here, _done={}, out=tmp_path / "there", ray="local")
+    assert make(there, TABLE).markdown() == make(here, TABLE).markdown()
+
+
 def outcome(name: str, iou: float) -> Outcome:
     return Outcome(name, 1, [Measured(0, (0.0,)), Measured(1, (iou,))], [(1.0,)], 0.5, [0.25])
 
@@ -146,6 +154,7 @@ def test_the_command_leaves_text_figures_and_curves(tmp_path: Path, capsys: pyte
     words += ["--quick", "--workers", "0", "--budget", "1"]
     assert main([*words, "--device", "cpu", "--shipped", str(tmp_path / "none")]) == 0
     assert "Fig. 4" in (tmp_path / "fewclick.md").read_text() and "fig4" in (tmp_path / "fewclick.csv").read_text()
+    assert "ours with at most 1 clicks an object, the papers' with 20" in (tmp_path / "fewclick.md").read_text()
     assert (tmp_path / "fewclick_fig4_scannet40.png").stat().st_size > 5000
     assert main(["tables", "pointsam"]) == 1
     assert "the papers are" in capsys.readouterr().err
