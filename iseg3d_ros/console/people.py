@@ -68,7 +68,7 @@ class People:
         place = self._places.pop(person.id, None)
         if place is None and self._spare is not None:
             place, self._spare = self._spare, None
-            place.desk.person = person
+            place.desk.person = self._named(person)
             place.desk.nudge()
         if place is None:
             if len(self._places) >= DESKS:
