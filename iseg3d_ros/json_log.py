@@ -143,8 +143,8 @@ def record(seconds: float, level: str, name: str, message: str, fields: dict[str
 
 def main() -> int:
     """From standard input to standard output, until nobody writes any more."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)  # the last words of whoever writes are still to come
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the last words of whoever writes are still to come
     frame, name = sys.argv[1:]
     fields = {"process": os.getppid()}
     with contextlib.suppress(BrokenPipeError):

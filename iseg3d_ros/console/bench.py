@@ -94,6 +94,8 @@ class Bench:
             fresh = [number for number in free if not self._jobs[number].review and number not in self._held]
             number = names.index(known) if known else next(iter(fresh or free), self._last)
             self._desks[desk] = number
+            if not self._taken(number, desk):
+                self._held[number] = Hold(desk, time.time())
             return number
 
     def leave(self, desk: Desk) -> None:

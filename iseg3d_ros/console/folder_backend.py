@@ -48,8 +48,8 @@ LOOK = 0.5  # seconds between two looks at what is to do
 class FolderWork:
     """A `Work` whose cloud changes; commands go to the scan that is open."""
 
-    def __init__(self, bench: Bench, person: Person | None = None) -> None:
-        self.person, self.present = person or Person(), False
+    def __init__(self, bench: Bench, person: Person | None = None, present: bool = False) -> None:
+        self.person, self.present = person or Person(), present
         self._bench, self._board = bench, Board()
         self._shown: dict[type, Update] = {}  # what the scan that is open has said last, by kind
         self._inbox = Mailbox()

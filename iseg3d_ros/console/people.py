@@ -20,8 +20,8 @@ PATIENCE = 5.0  # seconds in which a page says whose it is
 class Place:
     """A desk with the pages over it."""
 
-    def __init__(self, bench: Bench, person: Person, most_points: int) -> None:
-        self.desk = FolderWork(bench, person)
+    def __init__(self, bench: Bench, person: Person | None, most_points: int) -> None:
+        self.desk = FolderWork(bench, person, present=person is not None)
         self.console = Console(self.desk, None, most_points)
         self.pages = 0
 
@@ -37,7 +37,7 @@ class People:
     def __init__(self, bench: Bench, server: Server, most_points: int = MOST) -> None:
         self.server = server
         self._bench, self._most = bench, most_points
-        self._spare: Place | None = Place(bench, Person(), most_points)
+        self._spare: Place | None = Place(bench, None, most_points)
         self._latest = self._spare
         self._places: dict[str, Place] = {}  # by the person's id, in the order in which somebody came
         server.handle(self._talk, scan=bench.picture, photo=self._photo)
@@ -68,7 +68,7 @@ class People:
         place = self._places.pop(person.id, None)
         if place is None and self._spare is not None:
             place, self._spare = self._spare, None
-            place.desk.person = person
+            place.desk.person = self._named(person)
             place.desk.nudge()
         if place is None:
             if len(self._places) >= DESKS:

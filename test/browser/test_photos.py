@@ -40,8 +40,9 @@ def click(page: Page, place: tuple[float, float, float], button: str = "left") -
     page.page.wait_for_timeout(400)
     local = page.tells(f"page.photos.project({list(place)}.map((v, n) => v - page.cloud.origin[n]))")
     frame = page.page.locator("#photos canvas").bounding_box()
-    left, top, zoom = (page.tells(f"page.photos.{name}") for name in ("left", "top", "zoom"))
-    x, y = frame["x"] + left + zoom * (local[0] + 0.5), frame["y"] + top + zoom * (local[1] + 0.5)
+    inside = page.tells("page.photos.frame")
+    x = frame["x"] + inside["left"] + inside["zoom"] * (local[0] + 0.5)
+    y = frame["y"] + inside["top"] + inside["zoom"] * (local[1] + 0.5)
     page.page.mouse.move(x, y)
     page.page.mouse.click(x, y, button=button)
 

@@ -120,7 +120,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     if (refused && !this.tools.waiting) this.clicks.refuse();
     if (refused) {
       this.tools.settle();
-      this.handles.settle();
+      this.handles.settle(true);
     }
     this.panel.log(text, refused);
     if (refused) this.toast(text, true);

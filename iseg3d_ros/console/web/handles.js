@@ -3,6 +3,7 @@
 import { add, cross, dot, length, scale, sub, unit } from "./math.js";
 import { say } from "./words.js";
 
+const SAME = 1e-6; // metres, and of a cosine
 const LEAST = 0.005; // metres of an edge
 const ARM = 0.35; // of the box's longest edge: how far the arm reaches beyond its face
 
@@ -83,8 +84,12 @@ export class Handles {
     this.app.overlayDirty = true;
   }
 
-  // The state has come, or a refusal: what it says holds.
-  settle() { if (!this.held) this.cancel(); }
+  // A state has come, or a refusal: what was changed stays in sight until it is in the state.
+  settle(refused = false) {
+    if (this.held || !this.changed) return;
+    const now = this.item?.box, far = now && Math.max(...["centre", "size"].map((part) => length(sub(now[part], this.changed[part]))));
+    if (refused || !now || (far < SAME && dot(now.axes[0], this.changed.axes[0]) > 1 - SAME)) this.cancel();
+  }
 }
 
 // Where a ray meets a plane; null beside it, and where it hardly does.

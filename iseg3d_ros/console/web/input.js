@@ -105,7 +105,7 @@ export class Input {
     clearTimeout(this.timer);
     if (this.painting) this.app.tools.cancel();
     this.painting = false;
-    this.app.handles.cancel();
+    if (this.app.handles.held) this.app.handles.cancel();
     this.fingers.delete(event.pointerId);
     if (this.fingers.size === 0 && this.moved) this.app.still();
   }

@@ -91,10 +91,7 @@ export class Photos {
     const ratio = window.devicePixelRatio || 1, { clientWidth, clientHeight } = this.canvas, photo = this.list[this.number];
     Object.assign(this.canvas, { width: clientWidth * ratio, height: clientHeight * ratio });
     if (!photo) return;
-    this.zoom = Math.min(clientWidth / photo.width, clientHeight / photo.height);
-    this.left = (clientWidth - this.zoom * photo.width) / 2;
-    this.top = (clientHeight - this.zoom * photo.height) / 2;
-    const { pen } = this, frame = [this.left, this.top, this.zoom * photo.width, this.zoom * photo.height];
+    const { pen } = this, { left, top, zoom } = this.frame, frame = [left, top, zoom * photo.width, zoom * photo.height];
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     if (this.picture.complete && this.picture.naturalWidth) pen.drawImage(this.picture, ...frame);
     const fits = this.cells?.number === this.number && this.cells.version === this.version;
@@ -103,15 +100,22 @@ export class Photos {
     if (this.app.pointed?.hit) this.ring(this.app.pointed.hit.place, this.app.pointed.meaning.colour);
   }
 
+  // Where in the canvas the image is.
+  get frame() {
+    const { clientWidth, clientHeight } = this.canvas, { width, height } = this.list[this.number];
+    const zoom = Math.min(clientWidth / width, clientHeight / height);
+    return { zoom, left: (clientWidth - zoom * width) / 2, top: (clientHeight - zoom * height) / 2 };
+  }
+
   ring(place, colour) {
     const seen = this.project(place);
     if (!seen) return;
-    const { pen } = this;
+    const { pen } = this, { left, top, zoom } = this.frame;
     for (const [stroke, width] of [["rgb(0 0 0 / .55)", 5], [css(colour), 2.5]]) {
       pen.strokeStyle = stroke;
       pen.lineWidth = width;
       pen.beginPath();
-      pen.arc(this.left + this.zoom * (seen[0] + 0.5), this.top + this.zoom * (seen[1] + 0.5), 9, 0, 7);
+      pen.arc(left + zoom * (seen[0] + 0.5), top + zoom * (seen[1] + 0.5), 9, 0, 7);
       pen.stroke();
     }
   }
@@ -130,7 +134,7 @@ export class Photos {
   pick(x, y) {
     const photo = this.list[this.number], { cells } = this;
     if (!photo || !cells) return null;
-    const u = (x - this.left) / this.zoom - 0.5, v = (y - this.top) / this.zoom - 0.5;
+    const { left, top, zoom } = this.frame, u = (x - left) / zoom - 0.5, v = (y - top) / zoom - 0.5;
     const column = Math.floor(((u + 0.5) * cells.wide) / photo.width), line = Math.floor(((v + 0.5) * cells.tall) / photo.height);
     if (column < 0 || line < 0 || column >= cells.wide || line >= cells.tall) return null;
     const cell = line * cells.wide + column, label = cells.label[cell], far = cells.depth[cell];

@@ -194,8 +194,7 @@ def test_a_scan_is_one_persons_until_it_is_taken_over(tmp_path: Path) -> None:
         xyz, rgb, _ = table(number)
         write_cloud(tmp_path / f"{number}.ply", Cloud(xyz, rgb))
     bench = Bench(scans_of([tmp_path]), walker, "", tmp_path / "out")
-    anna, ben = FolderWork(bench, Person("1", "Anna")), FolderWork(bench, Person("2", "Ben"))
-    anna.present = ben.present = True
+    anna, ben = (FolderWork(bench, Person(id, name), present=True) for id, name in (("1", "Anna"), ("2", "Ben")))
     ann, her = Reader(anna.subscribe()), Reader(ben.subscribe())
     ann.until(lambda: ann.link.connected and bool(ann.state.model))
     ben.send(OpenScan(0))

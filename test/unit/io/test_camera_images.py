@@ -110,7 +110,7 @@ def test_an_image_shows_the_objects_of_its_cloud(made: Callable[[Path], Scan], t
     if not own_frame:
         np.testing.assert_allclose(images[0].pose, POSE, atol=1e-4)
     photos = Photos(images, update := CloudUpdate(1, cloud.xyz, cloud.rgb))
-    jpeg = photos.jpeg(0)
+    jpeg = photos.jpeg(photos.described(np.zeros(3))["photos"][0]["key"])
     assert jpeg is not None and jpeg.startswith(b"\xff\xd8")
     seen = K @ (np.linalg.inv(POSE) @ [0.0, 0.0, 0.105, 1.0])[:3]  # the red cube's top
     u, v = seen[0] / seen[2], seen[1] / seen[2]
