@@ -120,7 +120,8 @@ class Made:
         """Heading, what it was measured on, and a block a data set."""
         out = [f"## {self.table.caption}", ""]
         out += [self.table.note + ".", ""] if self.table.note else []
-        few = f"; ours with at most {self.budget} clicks an object, the papers' with 20" if self.budget < 20 else ""
+        few = f"; ours with at most {self.budget} clicks an object, which NoC counts where it is never reached, the "
+        few = f"{few}papers' with 20" if self.budget < 20 else ""
         for name, (place, lines) in self.parts.items():
             where = place.path.removeprefix("scenes:")
             on = f"made scenes in {where}, as the data set is not there" if place.made else place.path
