@@ -148,9 +148,8 @@ def main() -> int:
     frame, name = sys.argv[1:]
     fields = {"process": os.getppid()}
     with contextlib.suppress(BrokenPipeError):
-        for each in records(_lines(), frame, name):
-            each["fields"] = fields | each["fields"]
-            print(json.dumps(each, ensure_ascii=True), flush=True)
+        for line in records(_lines(), frame, name):
+            print(json.dumps(line | {"fields": fields | line["fields"]}, ensure_ascii=True), flush=True)
     return 0
 
 

@@ -20,6 +20,7 @@ PINNED_CLOUDS = 8  # that clicks in the queue still refer to; older ones are tak
 FRAMES = 100  # frames that clicks came from, whose transforms are asked for ahead
 TRANSFORM_FRAMES = 2000  # frames of the own transform tree
 PIXELS = 50_000_000  # of a camera's image
+STROKE = 10_000  # corners of a scribble in it
 COMMANDS = 1000  # of pages that wait for the console's work
 REPEATS = 5.0  # seconds in which a sentence is logged once; how often it came is said then
 SENTENCES = 50  # different ones within that time; beyond, they are counted

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from iseg3d_ros.clicks import Click, Numbering, Prompts
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.base import Prediction
+from iseg3d_ros.models.options import NetworkOptions
 from iseg3d_ros.models.placement import Encoding, GivesWay, Placement, device_of, limit_memory
 from iseg3d_ros.models.segmentation import Segmentation, at_points, nothing
 from iseg3d_ros.models.vocabulary import class_names
@@ -76,6 +77,9 @@ class Predictor:
         adapt_bound: float = 0.05,
         samples: int | None = None,
         seed: int | None = None,
+        cubes: Sequence[float] | None = None,
+        vocabulary: str | os.PathLike[str] | None = None,
+        tile: float | None = None,
     ) -> Predictor:
         """Load shipped weights by name, a weights file by path, "random_walker" (no weights), or the best there is.
 
@@ -83,9 +87,8 @@ class Predictor:
         (`preprocessing.scene.kind_of`) and the sizes that the network was trained at. `crop_radius` leaves out points
         farther than that from the cloud's origin; with more than `max_voxels` the voxels become larger. Both say so in
         a warning and in `Scene.notes`. `precision`: full, half (float16; bfloat16 on a CPU), or auto, which is half on
-        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all). `adapt`: learn from
-        the corrections while they are given (InterObject3D's online adaptation; `reset` forgets them), at most
-        `adapt_bound` of the weights' norm away from them. `samples` and `seed` of networks that sample (NPISeg3D).
+        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all). The others are
+        `models.options.NetworkOptions`; what `adapt` has learned `reset` forgets.
         """
         place = device_of(device)
         limit_memory(place, memory_share)
@@ -94,17 +97,17 @@ class Predictor:
         if str(name) == TRAINING_FREE:
             from iseg3d_ros.models.random_walker import RandomWalker
 
-            if adapt:
-                raise ValueError(f"{TRAINING_FREE} has no weights that could adapt: choose another model.")
+            if adapt or tile:
+                what = "weights that could adapt" if adapt else "tiles: it takes clouds of any size"
+                raise ValueError(f"{TRAINING_FREE} has no {what}; choose another model.")
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
         from iseg3d_ros.models.checkpoint import load
 
         path = weights_file(name)
-        network = _sampling(load(path, place), samples, seed)
-        if adapt:
-            from iseg3d_ros.models.adaptation import adapting
-
-            network = adapting(network, bound=adapt_bound)
+        options = NetworkOptions(adapt, adapt_bound, samples, seed, cubes, vocabulary, tile)
+        network = options.of(load(path, place), max_voxels or MAX_VOXELS)
+        if tile:
+            max_voxels = None  # of a tile, not of the cloud
         return cls(network, path.stem, place, voxel_size, crop_radius, max_voxels, precision)
 
     @property
@@ -131,7 +134,8 @@ class Predictor:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the network's settings and weights: what was computed with others may look different."""
-        digest = hashlib.sha256(f"{self.name} {self.network.settings!r}".encode())
+        tile = getattr(self.network, "edge", "")
+        digest = hashlib.sha256(f"{self.name} {self.network.settings!r}{tile}".encode())
         network = self.network
         while not hasattr(network, "state_dict") and hasattr(network, "network"):
             network = network.network
@@ -141,18 +145,25 @@ class Predictor:
             digest.update(weights[name].detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
         return digest.hexdigest()
 
-    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:
+    def encode(
+        self,
+        xyz: np.ndarray,
+        rgb: np.ndarray | None = None,
+        up: Sequence[float] | None = None,
+        only: NDArray[np.bool_] | None = None,
+    ) -> Scene:
         """All that does not depend on clicks: expensive; once per cloud.
 
         `xyz` (N, 3) metres, float32 or float64, in any frame; `rgb` uint8 (N, 3) or None; `up` the up direction in
         that frame where it is known, otherwise it is found from the dominant plane. NaN and infinite points are left
-        out and get label 0. Far from the origin (over 10 km) give float64.
+        out and get label 0. Far from the origin (over 10 km) give float64. `only` (N,) are the points that take part
+        where not all of them do.
         """
         said: list[str] = []
         while True:
             placement = self._way.placement
             most = min(self.preparation.max_voxels, placement.most_voxels or self.preparation.max_voxels)
-            scene = dataclasses.replace(self.preparation, max_voxels=most)(xyz, rgb, up)
+            scene = dataclasses.replace(self.preparation, max_voxels=most)(xyz, rgb, up, only)
             try:
                 return self._encoded(scene, placement, said)
             except torch.OutOfMemoryError as error:
@@ -193,10 +204,15 @@ class Predictor:
 
     def reset(self, scene: Scene) -> None:
         """Forget what the network has learned from this scene's corrections (`load(adapt=True)`)."""
+        network, encoded, _ = self.opened(scene)
+        if hasattr(network, "reset"):
+            network.reset(encoded)
+
+    def opened(self, scene: Scene) -> tuple[Any, Any, Placement]:
+        """The network where it works now, what it made of the scene, and where: for what it can do besides masks."""
         placement = self._way.placement
         network = self._way.network(self.network, placement)
-        if hasattr(network, "reset"):
-            network.reset(scene.encoded.on(network, placement))
+        return network, scene.encoded.on(network, placement), placement
 
     def show(self, scene: Scene, result: Segmentation, *names: Any, **options: Any) -> Any:
         """A picture and a table of the result for a notebook (`io.notebook.show`, which says what can be given)."""
@@ -223,16 +239,14 @@ class Predictor:
         while True:
             placement = self._way.placement
             try:
-                return self._masks(scene, given, last, resumes, placement)
+                return self._masks(scene, given, last, resumes)
             except torch.OutOfMemoryError as error:
                 for sentence in self._way.step_down(placement, 0, error):
                     self.say(sentence)
 
-    def _masks(
-        self, scene: Scene, clicks: Prompts, last: torch.Tensor | None, resumes: bool, placement: Placement
-    ) -> Prediction:
-        network, device = self._way.network(self.network, placement), placement.device
-        encoded = scene.encoded.on(network, placement)
+    def _masks(self, scene: Scene, clicks: Prompts, last: torch.Tensor | None, resumes: bool) -> Prediction:
+        network, encoded, placement = self.opened(scene)
+        device = placement.device
         with placement.at_work():
             answer = network.resume if resumes else network.decode
             masks: Prediction = answer(encoded, [clicks.to(device)], [None if last is None else last.to(device)])[0]
@@ -250,20 +264,6 @@ class Predictor:
             int(given[k]): tuple((names[place], value) for place, value in zip(row, likely, strict=True))
             for k, (row, likely) in enumerate(zip(places.tolist(), values.tolist(), strict=True), 1)
         }
-
-
-def _sampling(network: Any, samples: int | None, seed: int | None) -> Any:
-    """A network that samples, with so many samples and that seed; a sentence where it does not sample."""
-    if samples is None and seed is None:
-        return network
-    if not hasattr(network.settings, "samples"):
-        raise ValueError(f"{network.settings.network} draws no samples; only npiseg3d does.")
-    if samples is not None:
-        if not 1 <= samples <= 1000:
-            raise ValueError(f"Samples must be 1 to 1000, but are {samples}.")
-        network.settings = dataclasses.replace(network.settings, samples=samples)
-    network.seed = network.seed if seed is None else seed
-    return network
 
 
 def weights_file(name: str | os.PathLike[str]) -> Path:

@@ -22,11 +22,14 @@ class Thing:
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # metres per second
     moves: tuple[float, float] = (0.0, math.inf)  # seconds between which it moves
     gone: tuple[float, float] = (math.inf, math.inf)  # seconds between which it is not there
+    back: np.ndarray | None = None  # where it is put when it returns; None: where it was
     colour: tuple[int, int, int] = (120, 120, 120)
     target: bool = False  # whether it is clicked on and tracked
 
     def at(self, time: float) -> np.ndarray:
         """Its place."""
+        if self.back is not None and time >= self.gone[1]:
+            return self.back
         moved = self.velocity * (min(max(time, self.moves[0]), self.moves[1]) - self.moves[0])
         return self.place + np.array([*moved, 0.0])
 
@@ -157,7 +160,7 @@ def street(seed: int, kind: str) -> Sequence:
 
 
 SCENES = {"table": table, "room": room, "street": street}
-KINDS = ("standing", "moving", "vanishing", "returning", "occluded", "touching")
+KINDS = ("standing", "moving", "vanishing", "returning", "exchanged", "occluded", "touching")
 
 
 def _happen(things: list[Thing], kind: str, rng: np.random.Generator, speed: float, away: float) -> None:
@@ -175,6 +178,12 @@ def _happen(things: list[Thing], kind: str, rng: np.random.Generator, speed: flo
         second.size, second.round, second.colour = first.size, first.round, first.colour
         second.yaw = first.yaw = 0.0
         first.gone = (2.0, math.inf if kind == "vanishing" else 4.0)
+    if kind == "exchanged":  # two of one shape and two colours are taken away and come back in one another's place
+        second.place = first.place + middle + np.array([0.3 * away, 0.0, 0.0])
+        second.size, second.round, second.yaw = first.size, first.round, first.yaw
+        first.colour, second.colour = (200, 50, 40), (40, 70, 190)
+        first.gone = second.gone = (1.5, 3.0)
+        first.back, second.back = second.place, first.place
     if kind == "touching":
         second.place = first.place + middle + np.array([0.002, 0.0, 0.0])
         second.yaw = first.yaw = 0.0

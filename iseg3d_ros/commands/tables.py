@@ -26,7 +26,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of data sets; none: made scenes alone")
     parser.add_argument("--only", nargs="+", default=[], metavar="TABLE", help="tab1, fig7 …: these alone")
     parser.add_argument("--made", type=Path, default=Path("out/tables/made"), metavar="DIR",
-                        help="made scenes in room, street and tabletop; made where they are missing")  # fmt: skip
+                        help="made scenes in folders of their kinds; made where they are missing")  # fmt: skip
     parser.add_argument("--weights", type=Path, default=Path("runs/paper"), metavar="DIR", help="trained by recipes")
     parser.add_argument("--shipped", type=Path, metavar="DIR", help="of weights that stand in (default: the package's)")
     parser.add_argument("--out", type=Path, default=Path("out/tables"), help="Markdown, CSV and pictures")
@@ -91,11 +91,12 @@ def _make_scenes(folder: Path, count: int) -> None:
     from dataclasses import replace
 
     from iseg3d_ros.data.folder import SUFFIX, write_scene
+    from iseg3d_ros.evaluation.paper_data import FOLDERS
     from iseg3d_ros.scenes.catalogue import default_file
-    from iseg3d_ros.scenes.make import KINDS, Order, make_scene
+    from iseg3d_ros.scenes.make import Order, make_scene
 
     models = str(default_file()) if default_file().is_file() else None
-    for kind in KINDS:
+    for kind in sorted({kind for _, kind in FOLDERS.values()}):
         if any((folder / kind).glob(f"*{SUFFIX}")):
             continue
         order = Order(kind, 1009, folder / kind, models)

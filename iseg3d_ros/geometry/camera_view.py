@@ -21,6 +21,7 @@ COVERED = 0.05  # share of the depth from which on a point is behind another, an
 COARSE, FINE = 40, 400  # cells across the image in which the nearest points are looked for, at least and at most
 REACH = 3  # cells around a point within which nearer ones hide it
 DEEP = 0.5  # share of a mask's depth from which on points are inside it for certain
+APART, STROKE = 12.0, 6  # pixels along a scribble from click to click at least, and clicks of one at most
 POSITIVE, NEGATIVE = 3, 4  # clicks that stand for a mask, and for what is around it
 
 
@@ -39,9 +40,7 @@ class CameraView:
     def __init__(self, xyz: np.ndarray, camera: Camera, pose: np.ndarray) -> None:
         """`pose` takes the camera's coordinates (x right, y down, z forward) into the cloud's."""
         self.camera = camera
-        x, y, z = apply(np.linalg.inv(pose), xyz.astype(np.float64)).T
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
+        u, v, z = camera.pixels(apply(np.linalg.inv(pose), xyz.astype(np.float64)))
         inside = (z > FRONT) & (u > -0.5) & (u < camera.width - 0.5) & (v > -0.5) & (v < camera.height - 0.5)
         self._show(np.flatnonzero(inside), np.stack([u[inside], v[inside]], 1), z[inside])
         self._keep_visible()
@@ -77,6 +76,25 @@ class CameraView:
         certain = surface[off <= 2 * np.median(off) + 1e-3]
         return int(self.rows[certain[apart[certain].argmin()]])
 
+    def along(self, stroke: np.ndarray) -> np.ndarray:
+        """Rows of points along a stroke of pixels (N, 2), evenly apart; what it passes beside the cloud is left out."""
+        finite = stroke[np.isfinite(stroke).all(1)]
+        if len(finite) == 0:
+            raise ValueError("the scribble holds no pixels")
+        way = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(finite, axis=0), axis=1))]
+        count = int(np.clip(way[-1] // APART + 1, 1, STROKE))
+        stops = (np.arange(count) + 0.5) * way[-1] / count  # not at its ends, which are nearest to the object's rim
+        rows: list[int] = []
+        missed: ValueError | None = None
+        for u, v in zip(*(np.interp(stops, way, column) for column in finite.T), strict=True):
+            try:
+                rows.append(self.at(float(u), float(v)))
+            except ValueError as error:
+                missed = error
+        if missed is not None and not rows:
+            raise missed
+        return np.unique(rows)
+
     def inside(self, mask: np.ndarray) -> MaskClicks:
         """The points that a mask (height, width) shows, and clicks for them; ValueError where it shows none."""
         column, line = np.rint(self._places).astype(np.int64).T
@@ -100,6 +118,19 @@ class CameraView:
         ring = near[(away > gap) & (away <= gap + max(2 * gap, 0.2 * np.sqrt(mask.sum())))]
         around = self._spread(ring, ring[0], NEGATIVE) if len(ring) else ring
         return MaskClicks(self.rows[shown], self.rows[chosen], self.rows[around])
+
+    def grid(self, wide: int, tall: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the cloud's points that are seen in so many cells of the image (-1: none), and their depths."""
+        rows, depth = np.full((tall, wide), -1, np.int64), np.zeros((tall, wide), np.float32)
+        if self._tree is not None:
+            x = (np.arange(wide) + 0.5) * self.camera.width / wide - 0.5
+            y = (np.arange(tall) + 0.5) * self.camera.height / tall - 0.5
+            reach = max(self._widest_gap(), self.camera.width / wide, SPECK)
+            centres = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+            apart, nearest = self._tree.query(centres, distance_upper_bound=reach)
+            met = np.isfinite(apart)
+            rows.ravel()[met], depth.ravel()[met] = self.rows[nearest[met]], self._depth[nearest[met]]
+        return rows, depth
 
     def _widest_gap(self) -> float:
         """Pixels between neighbouring points where they are far from one another, over the image."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from iseg3d_ros import limits
+from iseg3d_ros.geometry.lens import Lens, lens_of
 
 COLOURS = {"rgb8": (0, 1, 2), "bgr8": (2, 1, 0), "rgba8": (0, 1, 2), "bgra8": (2, 1, 0), "8UC3": (2, 1, 0)}
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "8UC3": 3, "mono8": 1, "8UC1": 1}
@@ -17,7 +18,7 @@ DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera of rectified images."""
+    """A pinhole camera, of rectified images where it has no lens that bends them."""
 
     fx: float
     fy: float
@@ -25,22 +26,33 @@ class Camera:
     cy: float
     width: int
     height: int
+    lens: Lens | None = None
+
+    def pixels(self, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Column, row and depth of points (N, 3) in its own frame; NaN where the lens's model does not reach."""
+        x, y, z = xyz.T
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            x, y = x / z, y / z
+            if self.lens is not None:
+                x, y = self.lens.distorted(x, y)
+            return self.fx * x + self.cx, self.fy * y + self.cy, z
 
     def scaled(self, width: int, height: int) -> Camera:
         """The same camera with another number of pixels."""
         x, y = width / self.width, height / self.height
-        return Camera(self.fx * x, self.fy * y, (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5, width, height)
+        cx, cy = (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5
+        return replace(self, fx=self.fx * x, fy=self.fy * y, cx=cx, cy=cy, width=width, height=height)
 
 
-def camera_of(info: Any) -> Camera:
-    """From sensor_msgs/CameraInfo: the rectified projection P where it is given, otherwise K."""
+def camera_of(info: Any, rectified: bool = True) -> Camera:
+    """From sensor_msgs/CameraInfo: the rectified projection P where it is given, otherwise K; of raw images K and D."""
     p, k = list(info.p), list(info.k)
-    fx, fy, cx, cy = (p[0], p[5], p[2], p[6]) if p[0] > 0 else (k[0], k[4], k[2], k[5])
+    fx, fy, cx, cy = (p[0], p[5], p[2], p[6]) if rectified and p[0] > 0 else (k[0], k[4], k[2], k[5])
     if not (fx > 0 and fy > 0 and np.isfinite([fx, fy, cx, cy]).all()) or info.width == 0 or info.height == 0:
         raise ValueError("camera_info holds no calibration (focal length or size 0): calibrate the camera first")
     if info.width * info.height > limits.PIXELS:
         raise ValueError(f"camera_info tells of {info.width} x {info.height} pixels; at most {limits.PIXELS} are taken")
-    return Camera(fx, fy, cx, cy, int(info.width), int(info.height))
+    return Camera(fx, fy, cx, cy, int(info.width), int(info.height), None if rectified else lens_of(info))
 
 
 def image(message: Any, channels: int, kind: str) -> np.ndarray:

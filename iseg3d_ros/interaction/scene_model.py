@@ -11,10 +11,12 @@ import numpy as np
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.current_cloud import Carried, CurrentCloud
+from iseg3d_ros.interaction.focus import Focus, Region
 from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
 
 CACHE_BYTES = 256 * 1024**2  # a hundred results of 200,000 points: as many as there are steps to undo
+UP_NANOSECONDS = 2 * 10**9  # for so long the up direction that was found in a live cloud holds for the next ones
 Key = tuple[tuple[tuple[float, float, float], int], ...]
 
 
@@ -26,6 +28,22 @@ class Stored:
     result: Segmentation
     hash: str  # of the model that computed it
     up: np.ndarray | None = None  # the up direction that was found when the cloud was encoded
+
+
+@dataclass(frozen=True)
+class UpMemory:
+    """Which way is up in the fixed frame, as it was found in a cloud."""
+
+    fixed: str = ""
+    up: np.ndarray | None = None
+    stamp: int = 0
+
+    def of(self, cloud: CurrentCloud) -> np.ndarray | None:
+        """The same in a later cloud; None: to be found anew."""
+        if self.up is None or cloud.fixed != self.fixed or not 0 <= cloud.stamp - self.stamp < UP_NANOSECONDS:
+            return None
+        there: np.ndarray = cloud.to_fixed[:3, :3].T @ self.up
+        return there
 
 
 class ResultCache:
@@ -62,6 +80,10 @@ class SceneModel:
         self.predictor, self._notify = predictor, notify
         self.scene: Scene | None = None
         self.encode_ms = self.segment_ms = 0.0
+        self.focus: Focus | None = None  # for live clouds: what of them is encoded; None: all
+        self._region: Region | None = None  # that was encoded of this cloud
+        self._size = 0.0  # of the voxels of the last cloud
+        self._up = UpMemory()
         self._cloud: CurrentCloud | None = None
         self._cache = ResultCache()
         self._stored: Stored | None = None
@@ -72,12 +94,21 @@ class SceneModel:
         """The predictor's."""
         return self.predictor.name
 
-    def encode(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:
+    def encode(
+        self,
+        xyz: np.ndarray,
+        rgb: np.ndarray | None = None,
+        up: Sequence[float] | None = None,
+        region: Region | None = None,
+    ) -> Scene:
         """Work on another cloud: it is encoded now, and what was computed for the last one is forgotten."""
         self.scene = self._cloud = self._stored = self.latest = None  # the old one's memory first
         self._cache.clear()
         start = time.perf_counter()
-        self.scene = self.predictor.encode(xyz, rgb, up)
+        only = () if region is None else (region.holds(xyz),)
+        self.scene, self._region = self.predictor.encode(xyz, rgb, up, *only), region
+        if self.focus is not None:
+            self._size = self.scene.voxels.size
         self.encode_ms = 1e3 * (time.perf_counter() - start)
         return self.scene
 
@@ -137,18 +168,28 @@ class SceneModel:
         if found is not None:
             return found
         if self.scene is None:
+            self._encode_cloud(cloud, self._looked_at(cloud, numbered))
+        elif self._region is not None and not self._region.serves(numbered):
             self._encode_cloud(cloud)
         return self.segment(numbered, cloud.carried)
+
+    def _looked_at(self, cloud: CurrentCloud, clicks: Sequence[Click]) -> Region | None:
+        """What is encoded of a cloud into which masks were carried."""
+        if self.focus is None or cloud.carried is None or not self._size:
+            return None
+        return self.focus.region(cloud.points.xyz, cloud.carried.labels, clicks, self._size)
 
     def _forget(self, cloud: CurrentCloud) -> None:
         self.scene, self._cloud, self._stored, self.latest = None, cloud, None, None
         self._cache.clear()
 
-    def _encode_cloud(self, cloud: CurrentCloud) -> None:
+    def _encode_cloud(self, cloud: CurrentCloud, region: Region | None = None) -> None:
         stored = self._stored
-        up = None if cloud.up is None else cloud.up.tolist()
-        scene = self.encode(cloud.points.xyz, cloud.points.rgb, up)
+        up = cloud.up if region is None or cloud.up is not None else self._up.of(cloud)
+        scene = self.encode(cloud.points.xyz, cloud.points.rgb, None if up is None else up.tolist(), region)
         self._cloud, self._stored, cloud.found_up = cloud, stored, scene.rotation[2]  # the rotation takes up to z
+        if up is None:
+            self._up = UpMemory(cloud.fixed, cloud.to_fixed[:3, :3] @ scene.rotation[2], cloud.stamp)
         for note in scene.notes:
             self._notify(note)
 

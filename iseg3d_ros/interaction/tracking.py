@@ -11,10 +11,12 @@ from scipy.spatial import cKDTree
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.transforms import SECOND, apply
 from iseg3d_ros.geometry.visibility import seen_through
-from iseg3d_ros.interaction.association import BACKGROUND, Track, carry, moving, remember
+from iseg3d_ros.interaction.association import BACKGROUND, Track, around, carry, moving, remember
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.looks import blended
 
 LOOKED_THROUGH = 0.4  # share of an object's place that is looked through, from which on it is not there
+FARTHER = 3.0  # times as far as others, a lost object with known colours is looked for
 BACKGROUND_METRES = 0.1  # metres from its place within which a background click finds background again, or rests
 
 
@@ -49,8 +51,10 @@ class Follower:
             if len(mine):
                 xyz = apply(to_fixed, shown.points.xyz[mine].astype(np.float64))
                 before = self.tracks.get(name)
-                velocity = np.zeros(3) if before is None else before.velocity
-                self.tracks[name] = replace(remember(xyz, time), velocity=velocity)
+                seen = remember(xyz, time, None if shown.points.rgb is None else shown.points.rgb[mine])
+                if before is not None:
+                    seen = replace(seen, velocity=before.velocity, look=blended(before.look, seen.look))
+                self.tracks[name] = seen
         for gone in set(self.tracks) - set(ids):
             del self.tracks[gone]
         rest = self._around_objects(shown, to_fixed, np.flatnonzero(labels == 0))
@@ -58,21 +62,19 @@ class Follower:
 
     def _around_objects(self, shown: CurrentCloud, to_fixed: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """The background near an object: the rest of it cannot be mistaken for one."""
-        xyz = apply(to_fixed, shown.points.xyz[rest].astype(np.float64))
+        xyz = apply_by_columns(to_fixed, shown.points.xyz[rest])
         near = np.zeros(len(xyz), bool)
         for track in self.tracks.values():
-            margin = 1.5 * reach_of(track)
-            low, high = track.points.min(0) - margin, track.points.max(0) + margin
-            near |= ((xyz >= low) & (xyz <= high)).all(1)
+            near[around(xyz, track.points, 1.5 * reach_of(track))] = True
         return xyz[near]
 
     def follow(self, shown: CurrentCloud, to_fixed: np.ndarray, ids: Sequence[str], lost_after: float) -> Followed:
         """Where everything is in a new cloud. `ids` are the objects in order of their labels."""
         known = [name for name in ids if name in self.tracks]
         tracks = [self.tracks[name] for name in known]
-        xyz = apply(to_fixed, shown.points.xyz.astype(np.float64))
+        xyz = apply_by_columns(to_fixed, shown.points.xyz)
         time = shown.stamp / SECOND
-        carried = carry(tracks, self.ground, xyz, time, [reach_of(track) for track in tracks])
+        carried = carry(tracks, self.ground, xyz, time, [reach_of(track) for track in tracks], shown.points.rgb)
         lost = {name for name, share in zip(known, carried.share, strict=True) if share < lost_after}
         table = np.zeros(len(known) + 1, np.int32)
         for index, name in enumerate(known, 1):
@@ -124,6 +126,16 @@ class Follower:
         return out
 
 
+def apply_by_columns(transform: np.ndarray, xyz: np.ndarray) -> np.ndarray:
+    """float64 points (N, 3) under a 4x4 transform, stored column by column: what boxes are compared with."""
+    moved: np.ndarray = (transform[:3, :3] @ xyz.T.astype(np.float64) + transform[:3, 3:]).T
+    return moved
+
+
 def reach_of(track: Track) -> float:
-    """How far an object may get from one cloud to the next beyond what its speed says: half its own size."""
-    return max(0.5 * float(np.linalg.norm(np.ptp(track.points, axis=0))), 3 * track.spacing, 0.02)
+    """How far an object may get from one cloud to the next beyond what its speed says: half its own size.
+
+    One that is lost and whose colours are known may come back farther away.
+    """
+    reach = max(0.5 * float(np.linalg.norm(np.ptp(track.points, axis=0))), 3 * track.spacing, 0.02)
+    return FARTHER * reach if track.lost and track.look is not None else reach

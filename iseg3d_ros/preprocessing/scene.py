@@ -96,18 +96,28 @@ class Preparation:
     max_voxels: int
     crop_radius: float | None = None
 
-    def __call__(self, xyz: np.ndarray, rgb: np.ndarray | None, up: Sequence[float] | None) -> Scene:
-        """Everything of a scene but the network's own encoding."""
+    def __call__(
+        self,
+        xyz: np.ndarray,
+        rgb: np.ndarray | None,
+        up: Sequence[float] | None,
+        only: NDArray[np.bool_] | None = None,
+    ) -> Scene:
+        """Everything of a scene but the network's own encoding; `only` some points, at the whole cloud's voxel size."""
         xyz, rgb = checked(xyz, rgb)
         kept, notes = self._kept(xyz)
-        points = xyz if kept is None else xyz[kept]
+        whole = points = xyz if kept is None else xyz[kept]
+        if only is not None:
+            kept = np.flatnonzero(only) if kept is None else kept[only[kept]]
+            points = xyz[kept]
         colour = rgb if kept is None or rgb is None else rgb[kept]
         origin = np.zeros(3)
         if np.abs(points).max() > MAX_FLOAT32_METRES:
             origin = np.median(points[:: max(1, len(points) // 10000)], axis=0).astype(np.float64)
             points = points - origin
-        kind = kind_of(points)
-        rotation = rotation_to_z(find_up(points) if up is None else np.asarray(up, np.float64))
+        whole = points if only is None else whole
+        kind = kind_of(whole)
+        rotation = rotation_to_z(find_up(whole) if up is None else np.asarray(up, np.float64))
         upright = np.ascontiguousarray(points @ rotation.T.astype(points.dtype), np.float32)
         voxels, more = self._voxels(upright, kind)
         cells = Cells(upright, colour, voxels)

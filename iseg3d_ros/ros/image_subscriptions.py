@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from geometry_msgs.msg import Point, PointStamped
+import numpy as np
+from geometry_msgs.msg import Point, PointStamped, PolygonStamped
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
@@ -35,6 +36,9 @@ class ImageInputs:
             (PointStamped, "~/image_click/negative", self._clicks(Click.NEGATIVE), CLICKS),
             (PointStamped, "~/image_click/new_object", self._clicks(Click.NEW_OBJECT), CLICKS),
             (Point, "~/image_click/point", self._point, CLICKS),
+            (PolygonStamped, "~/image_scribble", self._scribbles(Click.POSITIVE), CLICKS),
+            (PolygonStamped, "~/image_scribble/negative", self._scribbles(Click.NEGATIVE), CLICKS),
+            (PolygonStamped, "~/image_scribble/new_object", self._scribbles(Click.NEW_OBJECT), CLICKS),
             (Image, "~/image_mask", self._mask, quality("reliable", 10)),
         ]
         if (vision := vision_messages()) is not None:
@@ -61,6 +65,16 @@ class ImageInputs:
         click.point = pixel
         if (camera := self._camera(click)) is not None:
             self._hand(self._pointing.pixel, click, camera)
+
+    def _scribbles(self, label: int) -> Callable[[PolygonStamped], None]:
+        def scribble(message: PolygonStamped) -> None:
+            click = self._click(message.header, label)
+            if (camera := self._camera(click)) is not None:
+                corners = message.polygon.points[: limits.STROKE]
+                stroke = np.array([(corner.x, corner.y) for corner in corners], np.float64).reshape(-1, 2)
+                self._hand(self._pointing.scribble, click, camera, stroke)
+
+        return scribble
 
     def _mask(self, message: Image) -> None:
         click = self._click(message.header, Click.NEW_OBJECT)
@@ -105,7 +119,7 @@ class ImageInputs:
                     f"no calibration of the camera '{frame}' is known (of these one is: {known}): remap ~/camera_info "
                     f"({topic}) to what the driver publishes, and give the image's own frame with the click"
                 )
-            return camera_of(self._infos[frame])
+            return camera_of(self._infos[frame], self._pointing.rectified)
         except ValueError as error:
             self._refuse(click, str(error))
             return None

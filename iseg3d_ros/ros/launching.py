@@ -103,7 +103,8 @@ class Launch:
         if self.given["play"]:
             yield self.node("player", [str(config_dir() / "player.yaml"), {"path": text(self.given["play"])}])
         if self.true("console"):
-            yield self.node("console", [str(config_dir() / "console.yaml")])
+            images = [("~/image", self.given["color_image"]), ("~/camera_info", self.camera_info())]
+            yield self.node("console", [str(config_dir() / "console.yaml")], [pair for pair in images if pair[1]])
         if self.true("rviz"):
             yield self.rviz()
 

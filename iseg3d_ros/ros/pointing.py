@@ -42,6 +42,11 @@ class Pointing:
         self._work, self._intake, self._settings, self._listener = work, intake, settings, listener
         self._seen: tuple[tuple[object, ...], CameraView] | None = None
 
+    @property
+    def rectified(self) -> bool:
+        """Whether pixels are those of rectified images."""
+        return self._settings().image_rectified
+
     def goal(self, goal: PoseStamped, request: ClickRequest) -> None:
         """A pose on the ground chooses the object that stands there, or begins a new one."""
         try:
@@ -69,6 +74,18 @@ class Pointing:
             self._refused(request.click, error)
             return
         self._work.click(self._request(request, shown, row, request.click.label, request.click.id))
+
+    def scribble(self, camera: Camera, stroke: np.ndarray, request: ClickRequest) -> None:
+        """A line of pixels: several clicks of one object, or against all, in one step."""
+        try:
+            shown, label = self._work.shown_for(request)[0], request.click.label
+            rows = self._view(camera, shown, request).along(stroke)
+            ids = [""] if label == Click.NEW_OBJECT else []
+            label = Click.POSITIVE if ids else label
+            clicks = [self._request(request, shown, row, label) for row in rows]
+            self._listener.notify_operator(self._work.add_objects(ids, [], clicks).message)
+        except REFUSED as error:
+            self._refused(request.click, error)
 
     def region(self, camera: Camera, region: Region, request: ClickRequest) -> None:
         """A mask: a new object with clicks inside it and around it, unless one of the objects is there already."""

@@ -8,9 +8,9 @@ from typing import Any
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy import Future
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
-from rclpy.task import Future
 
 from iseg3d_ros.console.protocol import Setup
 from iseg3d_ros.console.updates import Message, Update

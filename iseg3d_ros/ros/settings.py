@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iseg3d_ros.interaction.cloud_source import SourceSettings
+from iseg3d_ros.interaction.focus import Focus
 from iseg3d_ros.models.placement import PRECISIONS
 from iseg3d_ros.ros.parameters import as_yaml, parameter
 
@@ -39,6 +40,22 @@ class SegmenterSettings:
     adapt: bool = parameter(
         False,
         "Adapt the network to the operator's clicks while they are given (networks that can only); slower per click.",
+    )
+    adapt_bound: float = parameter(
+        0.05, "How far adapting weights may drift from the shipped ones, of their norm.", low=0.0001, high=10.0
+    )
+    cubes: str = parameter(
+        "", "Half-widths of the click cubes in voxels, separated by commas (interobject3d); empty: the weights' own."
+    )
+    tile: float = parameter(
+        0.0,
+        "Edge in metres of overlapping squares around the clicks that the model is asked about, for clouds larger than "
+        "it was trained on; 0: the whole cloud at once.",
+        low=0.0,
+        high=1000.0,
+    )
+    vocabulary: str = parameter(
+        "", "File with the names of the classes (fewclick): a line each, further words after commas; empty: ours."
     )
     samples: int = parameter(
         0, "Samples of a network that samples (npiseg3d); 0: as many as its weights say.", low=0, high=1000
@@ -96,6 +113,21 @@ class SegmenterSettings:
         high=1.0,
         live=True,
     )
+    focus_margin: float = parameter(
+        1.0,
+        "Of a live cloud the network is shown what is around the tracked objects, so many times their size on every "
+        "side; 0: the whole cloud, which takes many times as long.",
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+    focus_voxels: int = parameter(
+        12_000,
+        "Voxels that the network is shown of a live cloud at most, if less around the objects does for it.",
+        low=100,
+        high=10_000_000,
+        live=True,
+    )
     # Clicks.
     max_snap_distance: float = parameter(
         0.1,
@@ -110,6 +142,12 @@ class SegmenterSettings:
     goal_pose_clicks: bool = parameter(
         False,
         "Whether goal_pose selects the object at its place, as ~/click/goal always does; off, for it drives robots.",
+        live=True,
+    )
+    image_rectified: bool = parameter(
+        True,
+        "Whether clicks, scribbles, boxes and masks in a camera's image are in the rectified one (image_rect); off: in "
+        "the raw one, which camera_info's K and D say how the lens bends.",
         live=True,
     )
     # What may be acted on.
@@ -225,6 +263,11 @@ class SegmenterSettings:
         return SourceSettings(
             self.scene, self.max_rate, self.lost_after, self.accumulate_seconds, self.accumulate_voxel, self.max_points
         )
+
+    @property
+    def focus(self) -> Focus | None:
+        """What of a cloud the network is shown; None: all of it."""
+        return Focus(self.focus_margin, self.focus_voxels) if self.scene == "live" and self.focus_margin > 0 else None
 
 
 @dataclass(frozen=True)

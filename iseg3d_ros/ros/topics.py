@@ -47,6 +47,9 @@ SUBSCRIBED = (
     Topic("~/image_click/negative", "geometry_msgs/msg/PointStamped", CLICK, "a pixel of what is no object"),
     Topic("~/image_click/new_object", "geometry_msgs/msg/PointStamped", CLICK, "the first pixel of a new object"),
     Topic("~/image_click/point", "geometry_msgs/msg/Point", CLICK, "rqt_image_view's click: as `~/image_click`"),
+    Topic("~/image_scribble", "geometry_msgs/msg/PolygonStamped", CLICK, "a stroke of pixels on the active object"),
+    Topic("~/image_scribble/negative", "geometry_msgs/msg/PolygonStamped", CLICK, "a stroke on what is no object"),
+    Topic("~/image_scribble/new_object", "geometry_msgs/msg/PolygonStamped", CLICK, "a stroke on a new object"),
     Topic("~/image_mask", "sensor_msgs/msg/Image", DEFAULT, "pixels that are not 0 show a new object"),
     Topic("~/image_box", "vision_msgs/msg/Detection2D", DEFAULT, "a box around a new object", "vision_msgs"),
     Topic(
@@ -69,7 +72,7 @@ PUBLISHED = (
         "~/labelled",
         "sensor_msgs/msg/PointCloud2",
         LATCHED,
-        "x y z [rgb] instance (uint16) probability uncertainty (float32) of every return",
+        "x y z [rgb] instance (uint16) probability uncertainty (float32) of every return; variance from npiseg3d",
     ),
     Topic(
         "~/segmentation",

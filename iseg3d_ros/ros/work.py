@@ -92,6 +92,7 @@ class Work:
 
     def _cloud(self, message: CloudMessage, at: float) -> None:
         self.stage.settings = self._settings().source
+        self.session.model.focus = self._settings().focus
         if self.stage.wants(at):
             cloud = self._intake.placed(message, at)
             if self.stage.on_cloud(cloud, at, self.session.clicks, self.ids):

@@ -21,6 +21,7 @@ class DataConfig:
     # Labelled data of any kind that `iseg3d evaluate` reads, with weights: {"scannet40:DIR": 1, out/scenes: 0.3}. Where
     # there are any, `scenes` is not looked at, and `mixture` is that of the made scenes among them.
     sources: dict[str, float] = field(default_factory=dict)
+    vocabulary: str = ""  # a file with the words of Few-Click's prototypes, a line each; empty: our 35
     mixture: dict[str, float] = field(default_factory=lambda: {"tabletop": 0.45, "room": 0.35, "street": 0.2})
     # Voxel edges are drawn log-uniformly from these ranges, so that one set of weights serves every resolution.
     voxel: dict[str, tuple[float, float]] = field(
@@ -62,6 +63,7 @@ class ClickConfig:
     first_clicks: int = 1  # at most so many on each object before the first mask, drawn from 1 on
     background_clicks: int = 0  # and 1 to so many on the background
     spread: bool = False  # the further first clicks are farthest points of the object, not random ones
+    cells: bool = False  # … or random points of different cells of a coarse grid
     scattered: bool = False  # InterObject3D's random clicks on and around each object; with rounds 0 its plain training
 
 

@@ -8,6 +8,7 @@ import torch
 
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import build, settings_of
+from iseg3d_ros.training.classes import words
 from iseg3d_ros.training.config import TrainConfig
 
 
@@ -17,7 +18,8 @@ def first_network(config: TrainConfig) -> Any:
     if config.start and config.backbone:
         raise ValueError("start names a whole network, backbone a part of one: set one of them.")
     if not config.start:
-        network = build(settings_of(config.network, config.preset, **config.options)).train()
+        own = {"prototypes": len(words(config.data.vocabulary))} if config.data.vocabulary else {}
+        network = build(settings_of(config.network, config.preset, **config.options, **own)).train()
         return with_backbone(network, config.backbone) if config.backbone else network
     if other := sorted(set(config.options) - {"scale_layers"}):
         raise ValueError(f"With start, options can only add scale_layers: leave out {', '.join(other)}.")

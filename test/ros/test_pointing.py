@@ -13,7 +13,7 @@ from conftest import NodeProcess, missing_ros
 if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
-from geometry_msgs.msg import Point, PointStamped
+from geometry_msgs.msg import Point, Point32, PointStamped, Polygon, PolygonStamped
 from iseg3d_ros.msg import ClickResult
 from ros_operator import RED, Operator, scene, transform
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -88,6 +88,28 @@ def test_clicks_in_the_image(robot: Operator) -> None:
     point = robot.publisher("~/image_click/point", Point)
     point.publish(Point(x=pixel(top)[0], y=pixel(top)[1]))
     robot.latest("~/objects", lambda m: len(m.objects[0].clicks) == 3)
+
+
+def test_scribbles_in_the_image_are_clicks_in_one_step(robot: Operator) -> None:
+    look_down(robot, "sensor")
+    calibrate(robot)
+
+    def scribble(topic: str, *places: tuple[float, float, float]) -> None:
+        points = [Point32(x=x, y=y) for x, y in map(pixel, places)]
+        message = PolygonStamped(header=Header(frame_id="optical"), polygon=Polygon(points=points))
+        robot.publisher(f"~/image_scribble{topic}", PolygonStamped).publish(message)
+
+    scribble("/new_object", (RED[0] - 0.04, RED[1], 0.105), (RED[0] + 0.04, RED[1], 0.105))
+    state = robot.objects(1)
+    first = len(state.objects[0].clicks)
+    assert 1 <= first <= 6 and not state.background_clicks
+    scribble("/negative", (0.2, -0.2, 0.0), (0.3, -0.2, 0.0))
+    robot.latest("~/objects", lambda m: len(m.background_clicks) >= 1)
+    scribble("", (RED[0], RED[1] - 0.04, 0.105), (RED[0], RED[1] + 0.04, 0.105))
+    robot.latest("~/objects", lambda m: len(m.objects) == 1 and len(m.objects[0].clicks) > first)
+    for _ in range(3):
+        assert robot.call("undo", Trigger).success
+    robot.latest("~/objects", lambda m: not m.objects and not m.background_clicks)
 
 
 def test_what_the_image_does_not_show_is_refused_in_words(robot: Operator) -> None:

@@ -127,6 +127,7 @@ sys.exit(segmenter_node.main(["--ros-args", "-p", "model:=random_walker"]))
         try:
             change = robot.node.create_client(ChangeState, "/segmenter/change_state")
             robot.until(change.service_is_ready, what="the segmenter")
+            robot.spin(0.3)  # it must have met this client as well, or its answer is dropped
             configure = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
             configured = change.call_async(configure)
             robot.spin(0.5)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from iseg3d_ros.geometry.camera_view import CameraView, ellipse
+from iseg3d_ros.geometry.camera_view import STROKE, CameraView, ellipse
+from iseg3d_ros.geometry.lens import Lens
 from iseg3d_ros.geometry.rgbd import Camera, unproject
 from iseg3d_ros.geometry.transforms import apply, matrix
 
@@ -76,6 +78,38 @@ def test_a_camera_that_sees_nothing_says_so() -> None:
     behind = cloud(depth_image()) * np.float32(-1)
     with pytest.raises(ValueError, match="sees nothing of the cloud"):
         view(behind).at(80, 60)
+
+
+def test_in_a_raw_image_the_lens_counts() -> None:
+    """A thing at the image's rim is pixels away from where a camera without distortion would see it."""
+    bent = replace(CAMERA, lens=Lens("plumb_bob", (-0.3, 0.05, 0.001, -0.001, 0.0)))
+    xyz = cloud(depth_image())
+    corner = int(np.flatnonzero((np.abs(xyz[:, 0] - xyz[:, 0].min()) < 1e-3) & (np.abs(xyz[:, 1]) < 0.01))[0])
+    u, v, _ = (float(value[0]) for value in bent.pixels(xyz[corner : corner + 1].astype(np.float64)))
+    assert u > 2.0, "the lens draws it in"
+    row = CameraView(xyz, bent, np.eye(4)).at(u, v)
+    assert np.linalg.norm(xyz[row] - xyz[corner]) < 1e-6
+    assert np.linalg.norm(xyz[view(xyz).at(u, v)] - xyz[corner]) > 0.02
+
+
+def test_a_stroke_becomes_clicks_along_it() -> None:
+    xyz, seen = cloud(depth_image()), view(cloud(depth_image()))
+    rows = seen.along(np.array([[62.0, 60.0], [80.0, 60.0], [98.0, 60.0]]))
+    assert len(rows) == 4 and (xyz[rows, 2] == BOX).all()
+    assert np.diff(np.sort(xyz[rows, 0])) == pytest.approx(9.0 / CAMERA.fx, abs=1.5 / CAMERA.fx)
+    assert len(seen.along(np.array([[80.0, 60.0]]))) == 1
+    assert len(seen.along(np.stack([np.linspace(62, 98, 3000), np.full(3000, 60.0)], 1))) <= STROKE
+    across = seen.along(np.array([[2.0, 20.0], [60.0, 20.0]]))  # over the hole: what hits nothing is left out
+    assert 1 <= len(across) < 5
+
+
+@pytest.mark.parametrize(
+    "stroke, words",
+    [(np.zeros((0, 2)), "no pixels"), (np.array([[25.0, 20.0]]), "nothing at"), (np.array([[900.0, 0.0]]), "outside")],
+)
+def test_a_stroke_that_hits_nothing_is_refused(stroke: np.ndarray, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        view(cloud(depth_image())).along(stroke)
 
 
 def sparse(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

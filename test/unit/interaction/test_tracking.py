@@ -13,6 +13,7 @@ from iseg3d_ros.geometry.boxes import Box, corners, oriented_box
 from iseg3d_ros.interaction.accumulator import SECOND, Accumulator, Sweep
 from iseg3d_ros.interaction.association import carry, moving, remember
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
+from iseg3d_ros.interaction.looks import blended, likeness, look_of
 from iseg3d_ros.interaction.tracking import Follower
 from iseg3d_ros.io.pointcloud2_read import Points
 
@@ -184,3 +185,37 @@ def test_objects_that_pass_each_other_keep_their_ids() -> None:
 
 def stamp(sweep: LabelledSweep) -> int:
     return int(sweep.time * SECOND) + 1
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_objects_of_one_shape_are_known_again_by_their_colours(seed: int) -> None:
+    """A red and a blue one are taken away and come back in one another's place."""
+    sequence = table_sequence(seed, "exchanged")
+    for thing in sequence.things[:2]:
+        thing.gone = (0.15, 0.35)
+    follower, ids, found = Follower(), ["red", "blue"], 0
+    for sweep in sweeps(sequence, 7, seed):
+        cloud = CurrentCloud(Points(sweep.xyz, sweep.rgb, None, None, (1, len(sweep.xyz))), "s", stamp(sweep), None)
+        truth = np.where(sweep.truth <= 2, sweep.truth, 0)
+        if sweep.time > 0:
+            followed = follower.follow(cloud, sweep.pose, ids, 0.3)
+            for label in (1, 2):
+                taken = ((followed.labels == label) & (truth == 3 - label)).sum()
+                assert taken <= 0.05 * (truth == 3 - label).sum(), "one was taken for the other"
+            if 0.15 < sweep.time < 0.35:
+                assert followed.lost == frozenset(ids)
+            if sweep.time > 0.35:
+                found += sum(iou(followed.labels == label, truth == label) > 0.6 for label in (1, 2))
+        follower.remember_masks(cloud, sweep.pose, truth, ids)
+    assert found >= 4, "of three clouds and two objects"
+
+
+def test_a_look_is_that_of_the_same_colours_in_other_light() -> None:
+    rng = np.random.default_rng(0)
+    colours = (190, 60, 50), (40, 70, 190)
+    red, blue = (np.clip(rng.normal(colour, 8, (500, 3)), 0, 255).astype(np.uint8) for colour in colours)
+    darker = (red * 0.9).astype(np.uint8)
+    assert likeness(look_of(red), look_of(darker)) > 0.7 > 0.3 > likeness(look_of(red), look_of(blue))
+    assert likeness(look_of(red), look_of(red[:5])) == likeness(None, look_of(red)) == 1.0
+    mixed = blended(look_of(red), look_of(blue))
+    assert likeness(mixed, look_of(red)) > likeness(mixed, look_of(blue)) > 0.3
