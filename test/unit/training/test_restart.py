@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch.distributed as dist
 
 WORKER = """
@@ -20,6 +21,7 @@ os._exit(0)  # as a killed one: it leaves its address in torchrun's store
 """
 
 
+@pytest.mark.timeout(900)
 def test_a_restart_does_not_call_workers_that_are_gone() -> None:
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     shared = {
