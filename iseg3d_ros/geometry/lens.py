@@ -70,7 +70,7 @@ def lens_of(info: Any) -> Lens | None:
         )
     if not np.isfinite(given).all() or any(given[count:]):
         raise ValueError(
-            f"camera_info has coefficients of {info.distortion_model} that are not known (thin prism, tilted sensor) or "
-            "not finite: give pixels of the rectified image, and set image_rectified"
+            f"camera_info has coefficients of {info.distortion_model} that are not known (thin prism, tilted sensor) "
+            "or not finite: give pixels of the rectified image, and set image_rectified"
         )
     return Lens(info.distortion_model, tuple((given + [0.0] * count)[:count]))
