@@ -8,7 +8,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from numpy.typing import NDArray
 from iseg3d_ros.clicks import Click, Numbering, Prompts
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.models.base import Prediction
+from iseg3d_ros.models.options import NetworkOptions
 from iseg3d_ros.models.placement import Encoding, GivesWay, Placement, device_of, limit_memory
+from iseg3d_ros.models.segmentation import Segmentation, at_points, nothing
 from iseg3d_ros.models.vocabulary import class_names
 from iseg3d_ros.preprocessing.scene import VOXEL_SIZES, Preparation, Scene
 
@@ -30,28 +31,6 @@ DEFAULT = "e2i3d"
 TRAINING_FREE = "random_walker"
 MAX_VOXELS = 200_000
 TOP_CLASSES = 3
-SURE = 0.15  # nats: below this mean entropy over a neighbourhood no click is suggested
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """Labels of every point of a cloud.
-
-    `labels` int32 (N,): 0 background, otherwise the object number of the clicks; `probability` float32 (N,) of that
-    label; `uncertainty` float32 (N,): entropy in nats, at most log(objects + 1); `variance` (N,) of networks that
-    sample; `objects`: the largest object number. Points that took no part (NaN, cropped) have label 0, probability 0.
-    `classes`: of each object the three likeliest classes with their probabilities, the likeliest first, from networks
-    that know any (Few-Click).
-    """
-
-    labels: NDArray[np.int32]
-    probability: NDArray[np.float32]
-    uncertainty: NDArray[np.float32]
-    variance: NDArray[np.float32] | None
-    suggested_click: Click | None
-    objects: int
-    milliseconds: float
-    classes: Mapping[int, tuple[tuple[str, float], ...]] = field(default_factory=dict)
 
 
 class Predictor:
@@ -98,6 +77,9 @@ class Predictor:
         adapt_bound: float = 0.05,
         samples: int | None = None,
         seed: int | None = None,
+        cubes: Sequence[float] | None = None,
+        vocabulary: str | os.PathLike[str] | None = None,
+        tile: float | None = None,
     ) -> Predictor:
         """Load shipped weights by name, a weights file by path, "random_walker" (no weights), or the best there is.
 
@@ -105,9 +87,8 @@ class Predictor:
         (`preprocessing.scene.kind_of`) and the sizes that the network was trained at. `crop_radius` leaves out points
         farther than that from the cloud's origin; with more than `max_voxels` the voxels become larger. Both say so in
         a warning and in `Scene.notes`. `precision`: full, half (float16; bfloat16 on a CPU), or auto, which is half on
-        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all). `adapt`: learn from
-        the corrections while they are given (InterObject3D's online adaptation; `reset` forgets them), at most
-        `adapt_bound` of the weights' norm away from them. `samples` and `seed` of networks that sample (NPISeg3D).
+        a GPU; `memory_share` of the GPU's memory is the most that this process may take (0: all). The others are
+        `models.options.NetworkOptions`; what `adapt` has learned `reset` forgets.
         """
         place = device_of(device)
         limit_memory(place, memory_share)
@@ -116,17 +97,17 @@ class Predictor:
         if str(name) == TRAINING_FREE:
             from iseg3d_ros.models.random_walker import RandomWalker
 
-            if adapt:
-                raise ValueError(f"{TRAINING_FREE} has no weights that could adapt: choose another model.")
+            if adapt or tile:
+                what = "weights that could adapt" if adapt else "tiles: it takes clouds of any size"
+                raise ValueError(f"{TRAINING_FREE} has no {what}; choose another model.")
             return cls(RandomWalker(), TRAINING_FREE, "cpu", voxel_size, crop_radius, max_voxels)
         from iseg3d_ros.models.checkpoint import load
 
         path = weights_file(name)
-        network = _sampling(load(path, place), samples, seed)
-        if adapt:
-            from iseg3d_ros.models.adaptation import adapting
-
-            network = adapting(network, bound=adapt_bound)
+        options = NetworkOptions(adapt, adapt_bound, samples, seed, cubes, vocabulary, tile)
+        network = options.of(load(path, place), max_voxels or MAX_VOXELS)
+        if tile:
+            max_voxels = None  # of a tile, not of the cloud
         return cls(network, path.stem, place, voxel_size, crop_radius, max_voxels, precision)
 
     @property
@@ -153,7 +134,8 @@ class Predictor:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the network's settings and weights: what was computed with others may look different."""
-        digest = hashlib.sha256(f"{self.name} {self.network.settings!r}".encode())
+        tile = getattr(self.network, "edge", "")
+        digest = hashlib.sha256(f"{self.name} {self.network.settings!r}{tile}".encode())
         network = self.network
         while not hasattr(network, "state_dict") and hasattr(network, "network"):
             network = network.network
@@ -210,20 +192,27 @@ class Predictor:
         numbering = Numbering.of(clicks)
         voxels = [scene.voxel_of(click) for click in clicks]
         if len(numbering.used) == 0:
-            return _nothing(scene, start)
+            return nothing(scene, start)
         label = numbering.compact(np.array([int(click.object) for click in clicks]))
         resumes = carried is not None and hasattr(self.network, "resume")
         prediction = self._decode(scene, voxels, label, numbering, carried if resumes else previous, resumes)
         chance = torch.softmax(prediction.logits.float(), dim=1).cpu().numpy()
         chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays
-        return self._at_points(scene, chance, dict(zip(voxels, label, strict=True)), prediction, numbering, start)
+        clicked = dict(zip(voxels, label, strict=True))
+        classes = self._classes(prediction, numbering)
+        return at_points(scene, chance, clicked, prediction, numbering, classes, start)
 
     def reset(self, scene: Scene) -> None:
         """Forget what the network has learned from this scene's corrections (`load(adapt=True)`)."""
+        network, encoded, _ = self.opened(scene)
+        if hasattr(network, "reset"):
+            network.reset(encoded)
+
+    def opened(self, scene: Scene) -> tuple[Any, Any, Placement]:
+        """The network where it works now, what it made of the scene, and where: for what it can do besides masks."""
         placement = self._way.placement
         network = self._way.network(self.network, placement)
-        if hasattr(network, "reset"):
-            network.reset(scene.encoded.on(network, placement))
+        return network, scene.encoded.on(network, placement), placement
 
     def show(self, scene: Scene, result: Segmentation, *names: Any, **options: Any) -> Any:
         """A picture and a table of the result for a notebook (`io.notebook.show`, which says what can be given)."""
@@ -250,51 +239,18 @@ class Predictor:
         while True:
             placement = self._way.placement
             try:
-                return self._masks(scene, given, last, resumes, placement)
+                return self._masks(scene, given, last, resumes)
             except torch.OutOfMemoryError as error:
                 for sentence in self._way.step_down(placement, 0, error):
                     self.say(sentence)
 
-    def _masks(
-        self, scene: Scene, clicks: Prompts, last: torch.Tensor | None, resumes: bool, placement: Placement
-    ) -> Prediction:
-        network, device = self._way.network(self.network, placement), placement.device
-        encoded = scene.encoded.on(network, placement)
+    def _masks(self, scene: Scene, clicks: Prompts, last: torch.Tensor | None, resumes: bool) -> Prediction:
+        network, encoded, placement = self.opened(scene)
+        device = placement.device
         with placement.at_work():
             answer = network.resume if resumes else network.decode
             masks: Prediction = answer(encoded, [clicks.to(device)], [None if last is None else last.to(device)])[0]
         return masks
-
-    def _at_points(
-        self,
-        scene: Scene,
-        chance: NDArray[np.float32],
-        clicked: Mapping[int, int],
-        prediction: Prediction,
-        numbering: Numbering,
-        start: float,
-    ) -> Segmentation:
-        """Every point takes its voxel's values; points at boundaries their own."""
-        refiner, inverse, sharpness = scene.refiner, scene.voxels.inverse, prediction.sharpness
-        label, certain, unsure = _summary(chance, sharpness)
-        edge = refiner.boundary(label)
-        edge[list(clicked)] = False
-        labels, sure, doubt = (values[inverse] for values in (label, certain, unsure))
-        points = np.flatnonzero(edge[inverse])
-        labels[points], sure[points], doubt[points] = _summary(refiner.probability(points, chance), sharpness)
-        variance = None
-        if prediction.variance is not None:
-            variance = _spread(scene, prediction.variance.float().cpu().numpy()[inverse])
-        return Segmentation(
-            _spread(scene, numbering.given()[labels]),
-            _spread(scene, sure),
-            _spread(scene, doubt),
-            variance,
-            _suggestion(scene, label, unsure, clicked, numbering),
-            int(numbering.used.max()),
-            1e3 * (time.perf_counter() - start),
-            self._classes(prediction, numbering),
-        )
 
     def _classes(self, prediction: Prediction, numbering: Numbering) -> dict[int, tuple[tuple[str, float], ...]]:
         """The likeliest classes of each object by its number."""
@@ -308,20 +264,6 @@ class Predictor:
             int(given[k]): tuple((names[place], value) for place, value in zip(row, likely, strict=True))
             for k, (row, likely) in enumerate(zip(places.tolist(), values.tolist(), strict=True), 1)
         }
-
-
-def _sampling(network: Any, samples: int | None, seed: int | None) -> Any:
-    """A network that samples, with so many samples and that seed; a sentence where it does not sample."""
-    if samples is None and seed is None:
-        return network
-    if not hasattr(network.settings, "samples"):
-        raise ValueError(f"{network.settings.network} draws no samples; only npiseg3d does.")
-    if samples is not None:
-        if not 1 <= samples <= 1000:
-            raise ValueError(f"Samples must be 1 to 1000, but are {samples}.")
-        network.settings = dataclasses.replace(network.settings, samples=samples)
-    network.seed = network.seed if seed is None else seed
-    return network
 
 
 def weights_file(name: str | os.PathLike[str]) -> Path:
@@ -345,52 +287,3 @@ def _sizes(card: Mapping[str, Any]) -> dict[str, float]:
     if not isinstance(voxel, Mapping):
         return {}
     return {kind: float(size) for kind, size in voxel.items() if kind in VOXEL_SIZES and 0 < float(size) < 100}
-
-
-def _summary(
-    chance: NDArray[np.float32], sharpness: float = 1.0
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Label, its probability, and entropy in nats; both of the chances raised to a power."""
-    if sharpness != 1.0:
-        chance = chance**sharpness
-        chance /= np.maximum(chance.sum(axis=1, keepdims=True), 1e-30)
-    doubt = -(chance * np.log(np.maximum(chance, 1e-12))).sum(axis=1)
-    return chance.argmax(axis=1), chance.max(axis=1), np.maximum(doubt, 0)
-
-
-def _spread(scene: Scene, values: np.ndarray) -> np.ndarray:
-    """Values of the kept points as values of all points."""
-    if scene.kept is None:
-        return values
-    full = np.zeros(scene.points, values.dtype)
-    full[scene.kept] = values
-    return full
-
-
-def _nothing(scene: Scene, start: float) -> Segmentation:
-    count = len(scene.voxels.inverse)
-    sure, doubt = np.ones(count, np.float32), np.zeros(count, np.float32)
-    labels = np.zeros(scene.points, np.int32)
-    taken = 1e3 * (time.perf_counter() - start)
-    return Segmentation(labels, _spread(scene, sure), _spread(scene, doubt), None, None, 0, taken)
-
-
-def _suggestion(
-    scene: Scene,
-    label: NDArray[np.int64],
-    doubt: NDArray[np.float32],
-    clicked: Mapping[int, int],
-    numbering: Numbering,
-) -> Click | None:
-    """The middle of the most doubtful region: where the entropy, averaged twice over neighbours, is largest."""
-    adjacency = scene.refiner.adjacency
-    degree = np.asarray(adjacency.sum(axis=1)).ravel() + 1
-    for _ in range(2):
-        doubt = (doubt + adjacency @ doubt) / np.maximum(degree, 9)  # specks weigh less than surfaces
-    doubt[list(clicked)] = 0
-    best = int(doubt.argmax())
-    if doubt[best] < SURE:
-        return None
-    place = scene.voxels.points[best].astype(np.float64) @ scene.rotation + scene.origin
-    x, y, z = (float(value) for value in place)
-    return Click((x, y, z), int(numbering.given()[label[best]]))

@@ -7,6 +7,7 @@ lie where every machine finds them, in a shared folder.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -17,23 +18,30 @@ RETRIES = 3  # of an item whose worker died
 AHEAD = 2  # items waiting for each processor; the rest is handed out as these are done
 
 
-def over_ray(
-    work: Callable[[Item], Result], items: Sequence[Item], address: str = LOCAL
-) -> Iterator[tuple[Item, Result]]:
-    """Items with their results as they are finished; `work` is a function of a module, or a partial of one."""
+@contextmanager
+def cluster(address: str = LOCAL) -> Iterator[Any]:
+    """Ray, for as long as the block lasts unless it was there before: around several calls of `over_ray`."""
     try:
         import ray
     except ImportError:
         raise RuntimeError("several machines are used through the Python package ray: pip install ray") from None
-    own = not ray.is_initialized()
-    if own:
-        where = {"num_cpus": None} if address == LOCAL else {"address": address}
-        ray.init(**where, log_to_driver=False, include_dashboard=False if address == LOCAL else None)
+    if ray.is_initialized():
+        yield ray
+        return
+    where = {"num_cpus": None} if address == LOCAL else {"address": address}
+    ray.init(**where, log_to_driver=False, include_dashboard=False if address == LOCAL else None)
     try:
-        yield from _done(ray, ray.remote(work_on).options(max_retries=RETRIES), work, items)
+        yield ray
     finally:
-        if own:
-            ray.shutdown()
+        ray.shutdown()
+
+
+def over_ray(
+    work: Callable[[Item], Result], items: Sequence[Item], address: str = LOCAL
+) -> Iterator[tuple[Item, Result]]:
+    """Items with their results as they are finished; `work` is a function of a module, or a partial of one."""
+    with cluster(address) as ray:
+        yield from _done(ray, ray.remote(work_on).options(max_retries=RETRIES), work, items)
 
 
 def work_on(work: Callable[[Item], Result], item: Item) -> Result:

@@ -105,13 +105,15 @@ class Page:
 
     def __init__(
         self, browser: Any, address: str, touch: bool = False, size: tuple[int, int] = (WIDTH, HEIGHT),
-        newcomer: bool = False,
+        newcomer: bool = False, init: str = "",
     ) -> None:  # fmt: skip
-        """`newcomer`: a browser that sees the page for the first time, and is greeted."""
+        """`newcomer`: a browser that sees the page for the first time, and is greeted; `init`: run before the page."""
         width, height = size
         self.context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch, locale="en")
         if not newcomer:
             self.context.add_init_script("localStorage.setItem('iseg3d.seen', '1')")
+        if init:
+            self.context.add_init_script(init)
         self.page = self.context.new_page()
         self.page.set_default_timeout(1000 * PATIENCE)
         self.page.goto(address)
@@ -204,6 +206,10 @@ class Remembering:
     def send(self, command: Command) -> None:
         """Noted."""
         self.asked.append(command)
+
+    def show(self, cloud: CloudUpdate) -> None:
+        """Another cloud than the first."""
+        self._board.publish(cloud)
 
     def tell(self, state: StateUpdate) -> None:
         """Another state than the first."""

@@ -95,6 +95,7 @@ class Operator:
         self.executor.add_node(node)
         self.heard: dict[str, list[Any]] = {}
         self._publishers: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
         self.sent = PointCloud2()
         self.follow("~/click_result", ClickResult, QoSProfile(depth=1000))
         self.follow("~/feedback", String, QoSProfile(depth=100))
@@ -184,11 +185,14 @@ class Operator:
 
     def call(self, service: str, kind: Any, seconds: float = 60.0, **fields: Any) -> Any:
         """Calls a service of the segmenter."""
-        client = self.node.create_client(kind, f"{SEGMENTER}/{service}")
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(kind, f"{SEGMENTER}/{service}")
+            self.until(self._clients[service].service_is_ready, what=f"the service {service}")
+            self.spin(0.3)  # the service must have met this client as well, or its answer is dropped
+        client = self._clients[service]
         self.until(client.service_is_ready, what=f"the service {service}")
         future = client.call_async(kind.Request(**fields))
         self.until(future.done, seconds, f"an answer of {service}")
-        self.node.destroy_client(client)
         return future.result()
 
     def latest(self, topic: str, condition: Callable[[Any], bool] = lambda _: True, seconds: float = 60.0) -> Any:

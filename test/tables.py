@@ -18,3 +18,21 @@ def table(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     counts = [len(part) for part in parts]
     rgb = np.repeat(np.array(colours, np.uint8), counts, axis=0)
     return np.concatenate(parts).astype(np.float32), rgb, np.repeat(truth, counts).astype(np.int32)
+
+
+def photograph(xyz: np.ndarray, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
+    """A camera's image of a table top: uint8 (240, 320, 3), depth in metres, and what a list of cameras says of it."""
+    eye, target = np.array([0.7, -0.7, 0.7]), np.zeros(3)
+    ahead = (target - eye) / np.linalg.norm(target - eye)
+    right = np.cross(ahead, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = np.stack([right, np.cross(ahead, right), ahead], 1), eye
+    x, y, z = ((xyz - eye) @ pose[:3, :3]).T
+    u, v = np.rint(300 * x / z + 159.5).astype(int), np.rint(300 * y / z + 119.5).astype(int)
+    image, depth = np.zeros((240, 320, 3), np.uint8), np.zeros((240, 320))
+    for n in np.argsort(-z):  # the nearest last
+        if 2 <= u[n] < 318 and 2 <= v[n] < 238:
+            image[v[n] - 2 : v[n] + 3, u[n] - 2 : u[n] + 3] = rgb[n]
+            depth[v[n] - 2 : v[n] + 3, u[n] - 2 : u[n] + 3] = z[n]
+    return image, depth, {"fx": 300, "fy": 300, "cx": 159.5, "cy": 119.5, "pose": pose.tolist()}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "iseg3d_ros"
 FLOORS: tuple[tuple[str, ...], ...] = (  # from the ground up
-    ("limits",),
+    ("json_log", "limits"),
     ("clicks", "geometry", "ray_items", "throttle"),
     ("io",),
     ("cloud", "metrics", "sparse"),

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """kill -9 of one of two workers of torchrun in mid-training: all start anew, and go on from the last step saved.
 
-    tools/elastic_trial.py [--victim 0]
+    tools/elastic_trial.py [--kills 10]
+
+Each time that a step more is logged one of the two is killed, in turn.
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ from test_loop import made_scene
 from iseg3d_ros.data.folder import write_scene
 from iseg3d_ros.training.plot import _columns
 
-STEPS = 5
 TEST = Path(__file__).resolve().parent.parent / "test"
 WORKER = """
 import os, sys
@@ -50,21 +51,25 @@ def steps(out: Path) -> list[float]:
     return list(_columns(out / "train.csv")["step"]) if (out / "train.csv").is_file() else []
 
 
-def trial(folder: Path, victim: int, patience: float) -> str:
+def trial(folder: Path, kills: int, patience: float) -> str:
     """What is wrong; empty: nothing."""
     for seed in range(5):
         write_scene(folder / f"tabletop_{seed}.scene", made_scene(seed, "val" if seed == 4 else "train"))
-    out, script = folder / "run", folder / "worker.py"
+    out, script, wanted = folder / "run", folder / "worker.py", 2 * kills + 2
     script.write_text(WORKER)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "2"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", str(kills)]
     command += ["--standalone", "--monitor-interval", "0.1", str(script), str(TEST / "unit" / "training")]
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
-    run = subprocess.Popen([*command, str(folder), str(out), str(STEPS)], env=environment)
+    run = subprocess.Popen([*command, str(folder), str(out), str(wanted)], env=environment)
     try:
-        end = time.monotonic() + patience
-        while len(steps(out)) < 2 and time.monotonic() < end and run.poll() is None:
-            time.sleep(0.02)
-        os.kill(int((out / f"worker_{victim}_0").read_text().split()[0]), signal.SIGKILL)
+        for number in range(kills):
+            end, before = time.monotonic() + patience, len(steps(out))
+            while len(steps(out)) < before + 2:
+                if time.monotonic() > end or run.poll() is not None:
+                    return f"no step within {patience:g} s after {number} kills; {steps(out)} are logged"
+                time.sleep(0.02)
+            os.kill(int((out / f"worker_{number % 2}_{number}").read_text().split()[0]), signal.SIGKILL)
+            print(f"killed worker {number % 2}; steps {steps(out)}", flush=True)
         if (code := run.wait(patience)) != 0:
             return f"torchrun ended with {code}"
     except subprocess.TimeoutExpired:
@@ -74,20 +79,21 @@ def trial(folder: Path, victim: int, patience: float) -> str:
         for path in out.glob("worker_*"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(path.read_text().split()[0]), signal.SIGKILL)
-    went_on, logged = int((out / "worker_0_1").read_text().split()[1]), steps(out)
-    whole = sorted(set(logged)) == list(range(1, STEPS + 1)) and len(logged) <= STEPS + 1
-    return "" if went_on >= 1 and whole else f"went on from step {went_on}, logged {logged}"
+    went_on = [int((out / f"worker_0_{number}").read_text().split()[1]) for number in range(kills + 1)]
+    logged = steps(out)
+    whole = sorted(set(logged)) == list(range(1, wanted + 1)) and len(logged) <= wanted + kills
+    return "" if whole and went_on == sorted(set(went_on)) else f"went on from steps {went_on}, logged {logged}"
 
 
 def main() -> int:
     """One line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--victim", type=int, choices=(0, 1), default=1, help="rank of the worker that is killed")
-    parser.add_argument("--patience", type=float, default=240.0, help="seconds for each half of the trial")
+    parser.add_argument("--kills", type=int, default=1)
+    parser.add_argument("--patience", type=float, default=240.0, help="seconds for each kill")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        trouble = trial(Path(folder), arguments.victim, arguments.patience)
-    print(f"worker {arguments.victim} killed: {trouble or 'training went on from the last step saved'}")
+        trouble = trial(Path(folder), arguments.kills, arguments.patience)
+    print(f"{arguments.kills} kills: {trouble or 'training went on from the last step saved each time'}")
     return int(bool(trouble))
 
 

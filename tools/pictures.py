@@ -10,16 +10,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageChops
+from scipy.ndimage import distance_transform_edt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
 from console_page import Page, chromium  # noqa: E402
 
+from iseg3d_ros.cloud import Cloud  # noqa: E402
 from iseg3d_ros.console.local_backend import LocalWork  # noqa: E402
 from iseg3d_ros.console.page import Console  # noqa: E402
 from iseg3d_ros.console.server import serve  # noqa: E402
 from iseg3d_ros.demo.scenes import open_scene  # noqa: E402
 from iseg3d_ros.demo.script import play  # noqa: E402
+from iseg3d_ros.geometry.camera_view import CameraView  # noqa: E402
+from iseg3d_ros.geometry.rgbd import Camera  # noqa: E402
+from iseg3d_ros.io.camera_images import CameraImage  # noqa: E402
 from iseg3d_ros.predictor import Predictor  # noqa: E402
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -39,10 +45,11 @@ def main() -> int:
 
 
 def product() -> None:
-    """The console after the demo's script: on a desk, a tablet, a phone; and its uncertainty."""
+    """The console after the demo's script: on a desk, a tablet, a phone; uncertainty, a camera's image, a box."""
     scene = open_scene("room")
+    image = photograph(scene.cloud)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
-        work = LocalWork(scene.cloud, lambda name, size: Predictor.load(name or None), "", Path(folder))
+        work = LocalWork(scene.cloud, lambda name, size: Predictor.load(name or None), "", Path(folder), images=[image])
         console = Console(work, serve("127.0.0.1", 18500))
         play(work, scene, print)
         for name, size in SIZES.items():
@@ -54,9 +61,41 @@ def product() -> None:
                 page.key("v")
                 page.until("page.cloud.tiles.every(tile => tile.unsure.some(value => value > 0))")
                 keep(seen(page), "console_uncertainty")
+            if name == "console_tablet":
+                more(page)
             page.context.close()
         console.close()
         work.close()
+
+
+def more(page: Page) -> None:
+    """A box with its handles, and a camera's image beside the cloud."""
+    page.tells("(page.send({ do: 'select', id: page.state.objects[0].id }), 1)")
+    page.until("page.state.active === page.state.objects[0].id")
+    page.press("Edit the box")
+    page.tells("(page.camera.pivot(page.state.objects[0].box.centre), page.camera.distance = 3.2, page.redraw(), 1)")
+    keep(seen(page), "console_boxes")
+    page.press("Edit the box")
+    page.press("Images")
+    page.until("page.photos.cells !== null && page.photos.picture.naturalWidth > 0")
+    page.tells("(page.touched = false, page.frame(), 1)")
+    keep(seen(page), "console_photos")
+
+
+def photograph(cloud: Cloud) -> CameraImage:
+    """What a camera in a corner of a made room sees of it: of each pixel the point that it shows."""
+    low, high = cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)
+    eye, target = low + [0.4, 0.4, 2.0], (low + high) / 2 * [1, 1, 0] + low * [0, 0, 1] + [0, 0, 0.5]
+    ahead = (target - eye) / np.linalg.norm(target - eye)
+    right = np.cross(ahead, [0, 0, 1]) / np.linalg.norm(np.cross(ahead, [0, 0, 1]))
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = np.stack([right, np.cross(ahead, right), ahead], 1), eye
+    camera = Camera(450.0, 450.0, 319.5, 239.5, 640, 480)
+    rows = CameraView(cloud.xyz, camera, pose).grid(640, 480)[0]
+    line, column = distance_transform_edt(rows < 0, return_distances=False, return_indices=True)
+    assert cloud.rgb is not None  # the made room's
+    pixels = cloud.rgb[rows[line, column]]
+    return CameraImage("camera", camera, pose, lambda: pixels)
 
 
 def seen(page: Page) -> Image.Image:

@@ -137,9 +137,10 @@ def soak(minutes: float, seed: int, out: Path | None = None) -> tuple[Life, str]
         robot.forget()
         well = robot.click(RED)
         ended = process.end()
+        last = process.output[-1000:]
     if well is None or not well.accepted:
-        return life, f"a good click was refused ({well.reason if well else 'no answer'})"
-    return life, "" if ended == 0 else f"ended with {ended}"
+        return life, f"a good click was refused ({well.reason if well else 'no answer'}); the node's last words: {last}"
+    return life, "" if ended == 0 else f"it ended with {ended}; its last words: {last}"
 
 
 def main() -> int:

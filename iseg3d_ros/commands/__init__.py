@@ -13,12 +13,13 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from iseg3d_ros import json_log
 from iseg3d_ros.commands.words import check_options, joined, nearest
 
 # Name of the sub-command, which is its module's name, and its line in `iseg3d --help`.
 COMMANDS = (
     ("segment", "label a cloud file from clicks"),
-    ("propose", "find what could be an object in a cloud"),
+    ("propose", "find what could be an object, or all objects of a class"),
     ("models", "list the networks: size, weights, source"),
     ("bench", "measure something and print figures"),
     ("run", "run a ROS node without the ros2 command"),
@@ -28,6 +29,7 @@ COMMANDS = (
     ("prune", "prune a trained network"),
     ("evaluate", "measure a network with simulated clicks"),
     ("tables", "make the papers' tables and figures"),
+    ("order", "test what the papers report of one another on given weights"),
     ("bag", "segment a whole rosbag offline"),
     ("console", "open the operator's console in a browser"),
     ("demo", "show the whole system on a made scene"),
@@ -46,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         arguments = parser(words).parse_args(words)
+        json_log.begin("iseg3d")
         if not getattr(arguments, "light", False):
             _keep_freed()
         return int(arguments.run(arguments) or 0)
@@ -54,12 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.close()
         return 0
     except KeyboardInterrupt:
-        print("iseg3d: interrupted", file=sys.stderr)
+        json_log.say("INFO", "iseg3d", "interrupted")
         return 130
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         if debug:
             traceback.print_exc()
-        print(f"iseg3d: {sentence(error)}", file=sys.stderr)
+        json_log.say("ERROR", "iseg3d", sentence(error))
         return 1
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from iseg3d_ros.commands.click_arguments import metres
 from iseg3d_ros.commands.export_arguments import FORMAT_NAMES, add_overwrite
+from iseg3d_ros.commands.model_arguments import add_model_options, model_options
 from iseg3d_ros.commands.progress import Progress
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--json", action="store_true", help="print a line of JSON for every cloud")
     parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS",
                         help="work on a Ray cluster, for a folder of bags; alone: here")  # fmt: skip
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -77,7 +79,9 @@ def segment_bag(
         topic = bag.cloud_topic(arguments.topic)
         total = bag.topics("sensor_msgs/msg/PointCloud2")[topic]
         out = LabelledBag(arguments.output, bag)
-        predictor = Predictor.load(arguments.model, arguments.device, arguments.voxel_size)
+        predictor = Predictor.load(
+            arguments.model, arguments.device, arguments.voxel_size, **model_options(arguments)
+        )
         with out, files or contextlib.nullcontext():
             topics = [] if arguments.copy else list(bag.topics(TF))
             for record in bag.messages(*topics) if arguments.copy or topics else ():
@@ -120,7 +124,7 @@ def labelled_result(result: Segmented) -> LabelledResult:
     cloud = Cloud(np.ascontiguousarray(view.points.xyz), view.points.rgb, None, found.labels)
     objects = tuple(ExportedObject(item.index, item.name) for item in view.objects)
     up = UP if view.up is None else tuple(view.up)
-    return LabelledResult(cloud, objects, found.probability, found.uncertainty, up)
+    return LabelledResult(cloud, objects, found.probability, found.uncertainty, up, found.variance)
 
 
 def _report(result: Segmented, total: int, progress: Progress, as_json: bool) -> None:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from iseg3d_ros.commands.model_arguments import add_model_options, model_options
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the arguments."""
@@ -20,8 +22,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--export", type=Path, default=Path("out"), help="folder for saved files (default: out)")
     parser.add_argument("--model", default="", help="shipped weights by name, a weights file, or random_walker")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
-    parser.add_argument("--adapt", action="store_true", help="let the network learn from the clicks (InterObject3D)")
     parser.add_argument("--voxel-size", type=float, default=0.0, metavar="METRES", help="0: it follows from the cloud")
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -31,11 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _with_ros(arguments)
     import threading
 
+    from iseg3d_ros.console.bench import Bench
     from iseg3d_ros.console.categories import read_category_file
-    from iseg3d_ros.console.folder_backend import FolderWork
     from iseg3d_ros.console.local_backend import LocalWork
     from iseg3d_ros.console.page import Console
-    from iseg3d_ros.console.protocol import Work
+    from iseg3d_ros.console.people import People
     from iseg3d_ros.console.scans import is_bag, scans_of
     from iseg3d_ros.console.server import serve
 
@@ -47,13 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     place = arguments.clouds[0]
     cloud = scans[0].read() if len(arguments.clouds) == 1 and not place.is_dir() and not is_bag(place) else None
     labels = scans[0].labels(cloud) if cloud is not None else None
+    images = scans[0].images() if cloud is not None else ()
     server = serve(arguments.host, arguments.port)
-    work: Work
-    if cloud is None:
-        work = FolderWork(scans, *given, carries=arguments.carry)
-    else:
-        work = LocalWork(cloud, *given, labels)
-    console = Console(work, server)
+    work = LocalWork(cloud, *given, labels, images) if cloud is not None else None
+    console = Console(work, server) if work else People(Bench(scans, *given, carries=arguments.carry), server)
     print(f"The console is at {server.address} (Ctrl-C ends it)", flush=True)
     print(f"For looking only: {server.view_address}", flush=True)
     try:
@@ -62,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     finally:
         console.close()
-        work.close()
+        if work is not None:
+            work.close()
     return 0
 
 
@@ -73,7 +73,7 @@ def loader(arguments: argparse.Namespace) -> Any:
         from iseg3d_ros.predictor import Predictor
 
         size = (voxel_size or arguments.voxel_size) or None
-        return Predictor.load(model or None, arguments.device, size, adapt=arguments.adapt)
+        return Predictor.load(model or None, arguments.device, size, **model_options(arguments))
 
     return load
 

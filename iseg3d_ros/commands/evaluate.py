@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from iseg3d_ros.commands.model_arguments import add_model_options
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
@@ -23,8 +25,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--rule", choices=("agile3d", "interobject3d", "fewclick", "random_positive"),
                         default="agile3d", help="where the simulated user clicks")  # fmt: skip
     parser.add_argument("--temperature", type=float, help="scatter the clicks by ClickEnhance's Eq. 5, from 0 to 1")
-    parser.add_argument("--adapt", action="store_true", help="let networks learn from the corrections (InterObject3D)")
-    parser.add_argument("--samples", type=int, metavar="N", help="of networks that sample (NPISeg3D); the file's own")
+    parser.add_argument("--slips", type=float, default=0.0, metavar="SHARE",
+                        help="of the corrections name a wrong object: mistakes of the operator")  # fmt: skip
+    parser.add_argument("--write-cubes", type=float, default=0.0, metavar="METRES",
+                        help="give cubes about clicks their labels: half the edge (InterObject3D: 0.05)")  # fmt: skip
+    parser.add_argument("--guess-first", action="store_true",
+                        help="ask InterObject3D before the first click, as its code does")  # fmt: skip
     parser.add_argument("--voxel-size", type=_sizes, default=(None,), metavar="METRES[,METRES...]",
                         help="instead of the model's own choice: one, or one for each DATA")  # fmt: skip
     parser.add_argument("--least-points", type=int, default=50, help="smaller objects are no targets")
@@ -42,6 +48,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw IoU over clicks, confidence, errors, doubt")
     parser.add_argument("--maps", type=int, default=3, metavar="N", help="scenes that --plot draws, the worst first")
     parser.add_argument("--worst", type=int, default=0, metavar="N", help="corrections that --plot draws, likewise")
+    add_model_options(parser, seed=False)
     parser.set_defaults(run=run)
 
 
@@ -92,7 +99,8 @@ def _configs(arguments: argparse.Namespace) -> dict[str, Any]:
         path: EvaluationConfig(
             arguments.protocol, arguments.budget, arguments.rule, arguments.temperature, arguments.least_points,
             arguments.most_objects, size, arguments.limit, arguments.seed, arguments.device,
-            arguments.split, arguments.adapt, arguments.samples, arguments.objects,
+            arguments.split, arguments.adapt, arguments.samples, arguments.objects, arguments.slips, arguments.cubes,
+            arguments.tile, arguments.adapt_bound, arguments.write_cubes, arguments.guess_first,
         )
         for path, size in zip(data, sizes, strict=True)
     }  # fmt: skip
@@ -112,7 +120,7 @@ def _models(text: str, config: Any, alone: bool = False) -> dict[str, tuple[str,
 
     device_of(config.device)
     given = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if TRAINING_FREE not in given and not (given and (alone or config.adapt or config.samples)):
+    if TRAINING_FREE not in given and not (given and (alone or config.guess_first or any(config.network.values()))):
         given.append(TRAINING_FREE)
     loaded = [Predictor.load(model, "cpu", config.voxel_size) for model in given]
     names = [predictor.name for predictor in loaded]
@@ -172,7 +180,7 @@ def _draw(
             pictures.append((f"harm{number:02}_", each.sample, shown))
         for prefix, sample, clicks in pictures:
             part, config = parts[sample]
-            predictor = Predictor.load(model, config.device, config.voxel_size)
+            predictor = Predictor.load(model, config.device, config.voxel_size, **config.network)
             path = arguments.plot / f"{Path(name).name}_{prefix}{sample.replace(' #', '_')}.png"
             rule, seed = rule_of(part, config), seed_of(part, config)
             print(draw_maps(predictor, task_of(part, config), path, sorted(set(clicks)), rule, seed))

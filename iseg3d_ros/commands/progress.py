@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from iseg3d_ros import json_log
+
 
 class Progress:
     """`show` replaces the line; `say` leaves a sentence above it, on a terminal and elsewhere."""
@@ -21,7 +23,7 @@ class Progress:
     def say(self, sentence: object) -> None:
         """A sentence that stays."""
         self.clear()
-        print(f"iseg3d: {sentence}", file=sys.stderr, flush=True)
+        json_log.say("INFO", "iseg3d", str(sentence))
 
     def clear(self) -> None:
         """No line."""

@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ from iseg3d_ros.commands.click_arguments import (
     triple,
 )
 from iseg3d_ros.commands.export_arguments import FORMAT_NAMES, add_overwrite
+from iseg3d_ros.commands.model_arguments import add_model_options, model_options
 from iseg3d_ros.commands.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,11 +65,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--voxel-size", type=metres, metavar="METRES", help="by default it follows from the cloud's size"
     )
     parser.add_argument("--crop-radius", type=metres, metavar="METRES", help="leave out points farther from the origin")
-    parser.add_argument("--adapt", action="store_true", help="let the network learn from the clicks (InterObject3D)")
-    parser.add_argument("--adapt-bound", type=float, default=0.05, metavar="SHARE",
-                        help="how far its weights may drift, of their norm (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--samples", type=int, metavar="N", help="of a network that samples (npiseg3d); the file's own")
-    parser.add_argument("--seed", type=int, help="of a network that samples")
+    add_model_options(parser)
+    parser.add_argument("--within", type=int, metavar="LABEL",
+                        help="click parts: of the cloud's points only those with this label take part")  # fmt: skip
     parser.add_argument("--up", type=triple, metavar="X,Y,Z", help="the up direction in the cloud's frame, if known")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS",
@@ -134,9 +135,8 @@ def load(arguments: argparse.Namespace) -> Any:
     from iseg3d_ros.predictor import Predictor
 
     return Predictor.load(
-        arguments.model, arguments.device, arguments.voxel_size, arguments.crop_radius, adapt=arguments.adapt,
-        adapt_bound=arguments.adapt_bound, samples=arguments.samples, seed=arguments.seed,
-    )  # fmt: skip
+        arguments.model, arguments.device, arguments.voxel_size, arguments.crop_radius, **model_options(arguments)
+    )
 
 
 def read(path: Path) -> Cloud:
@@ -175,16 +175,29 @@ def segment_cloud(
     clicks = [Click(click.point, click.object) for click in given.clicks]
     progress.show(f"encoding {len(cloud)} points")
     start = time.perf_counter()
-    scene = predictor.encode(cloud.xyz, cloud.rgb, arguments.up)
+    scene, segmented = _encoded(predictor, cloud, arguments)
     encode_ms = 1e3 * (time.perf_counter() - start)
     progress.show("segmenting")
-    result = predictor.segment(scene, clicks)
+    result = segmented(clicks)
     progress.show("writing")
     if output is not None:
         _write(output, cloud, result, given, arguments)
     if arguments.picture is not None:
         _draw(arguments, cloud, result, clicks)
     return summary(predictor, scene, result, encode_ms, given)
+
+
+def _encoded(predictor: Any, cloud: Cloud, arguments: argparse.Namespace) -> tuple[Any, Callable[[Any], Any]]:
+    """The scene, and what answers clicks: of the whole cloud, or of one object's parts."""
+    if arguments.within is None:
+        scene = predictor.encode(cloud.xyz, cloud.rgb, arguments.up)
+        return scene, partial(predictor.segment, scene)
+    from iseg3d_ros.interaction.part_level import PartLevel
+
+    if cloud.labels is None:
+        raise ValueError("--within speaks of a label, but the cloud has none: segment the object first, with -o.")
+    level = PartLevel.of(predictor, cloud.xyz, cloud.rgb, cloud.labels == arguments.within, arguments.up)
+    return level.scene, level.segment
 
 
 def check_distances(cloud: Cloud, given: CloudClicks, voxel_size: float | None) -> None:
@@ -201,11 +214,12 @@ def check_distances(cloud: Cloud, given: CloudClicks, voxel_size: float | None) 
 
 
 def _write(output: Path, cloud: Cloud, result: Any, given: CloudClicks, arguments: argparse.Namespace) -> None:
-    from iseg3d_ros.io.exports import ExportedObject, LabelledResult, export
+    from iseg3d_ros.io.exports import UP, ExportedObject, LabelledResult, export
 
     objects = tuple(ExportedObject(*name) for name in given.names)
     labelled = cloud.with_labels(result.labels)
-    content = LabelledResult(labelled, objects, result.probability, result.uncertainty, *_up(arguments))
+    up = UP if arguments.up is None else arguments.up
+    content = LabelledResult(labelled, objects, result.probability, result.uncertainty, up, result.variance)
     if output != STANDARD:
         export(output, _format(output, arguments.format), content, arguments.overwrite)
         return
@@ -215,10 +229,6 @@ def _write(output: Path, cloud: Cloud, result: Any, given: CloudClicks, argument
         with (Path(folder) / f"out.{name}").open("rb") as stream:
             shutil.copyfileobj(stream, sys.stdout.buffer)
     sys.stdout.flush()
-
-
-def _up(arguments: argparse.Namespace) -> tuple[Any, ...]:
-    return () if arguments.up is None else (arguments.up,)
 
 
 def _draw(arguments: argparse.Namespace, cloud: Cloud, result: Any, clicks: list[Any]) -> None:

@@ -9,8 +9,11 @@ command goes on.
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
+
+from iseg3d_ros.ray_items import cluster
 
 PAPER_NAMES = ("interobject3d", "clickenhance", "npiseg3d", "e2i3d", "fewclick")
 QUICK_SCENES, QUICK_CLICKS, SCENES = 2, 5, 12
@@ -23,7 +26,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of data sets; none: made scenes alone")
     parser.add_argument("--only", nargs="+", default=[], metavar="TABLE", help="tab1, fig7 …: these alone")
     parser.add_argument("--made", type=Path, default=Path("out/tables/made"), metavar="DIR",
-                        help="made scenes in room, street and tabletop; made where they are missing")  # fmt: skip
+                        help="made scenes in folders of their kinds; made where they are missing")  # fmt: skip
     parser.add_argument("--weights", type=Path, default=Path("runs/paper"), metavar="DIR", help="trained by recipes")
     parser.add_argument("--shipped", type=Path, metavar="DIR", help="of weights that stand in (default: the package's)")
     parser.add_argument("--out", type=Path, default=Path("out/tables"), help="Markdown, CSV and pictures")
@@ -31,33 +34,39 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--limit", type=int, help="the first N scenes of each data set")
     parser.add_argument("--budget", type=int, default=20, help="clicks an object")
     parser.add_argument("--workers", type=int, default=1, help="processes; 0: this one alone")
+    parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="work on a Ray cluster; alone: here")
     parser.add_argument("--device", default="auto")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the tables paper by paper; each one's file grows with every table."""
+    maker = _maker(arguments)
+    with cluster(arguments.ray) if arguments.ray else contextlib.nullcontext():
+        for paper in arguments.papers or PAPER_NAMES:
+            _paper(paper, maker, arguments)
+    return 0
+
+
+def _paper(paper: str, maker: Any, arguments: argparse.Namespace) -> None:
     from iseg3d_ros.evaluation.paper_data import tables_of
     from iseg3d_ros.evaluation.tables import csv_of, make
     from iseg3d_ros.io.atomic_write import replacing
 
-    maker = _maker(arguments)
-    for paper in arguments.papers or PAPER_NAMES:
-        if paper not in PAPER_NAMES:
-            raise ValueError(f"There is no paper {paper!r}; the papers are {', '.join(PAPER_NAMES)}.")
-        wanted = [table for table in tables_of(paper) if not arguments.only or table.id in arguments.only]
-        if not wanted:
-            raise ValueError(f"{paper} has no table of {arguments.only}: {', '.join(t.id for t in tables_of(paper))}.")
-        done: list[Any] = []
-        for table in wanted:
-            done.append(make(maker, table))
-            if table.curve:
-                _draw(done[-1], paper, arguments.out)
-            for suffix, text in (("md", "\n".join(each.markdown() for each in done)), ("csv", csv_of(done))):
-                with replacing(arguments.out / f"{paper}.{suffix}") as stream:
-                    stream.write(text.encode())
-            print(done[-1].markdown(), flush=True)
-    return 0
+    if paper not in PAPER_NAMES:
+        raise ValueError(f"There is no paper {paper!r}; the papers are {', '.join(PAPER_NAMES)}.")
+    wanted = [table for table in tables_of(paper) if not arguments.only or table.id in arguments.only]
+    if not wanted:
+        raise ValueError(f"{paper} has no table of {arguments.only}: {', '.join(t.id for t in tables_of(paper))}.")
+    done: list[Any] = []
+    for table in wanted:
+        done.append(make(maker, table))
+        if table.curve:
+            _draw(done[-1], paper, arguments.out)
+        for suffix, text in (("md", "\n".join(each.markdown() for each in done)), ("csv", csv_of(done))):
+            with replacing(arguments.out / f"{paper}.{suffix}") as stream:
+                stream.write(text.encode())
+        print(done[-1].markdown(), flush=True)
 
 
 def _maker(arguments: argparse.Namespace) -> Any:
@@ -73,7 +82,7 @@ def _maker(arguments: argparse.Namespace) -> Any:
     shipped = arguments.shipped or weights_dir()
     return Maker(
         arguments.data, arguments.made, arguments.weights, shipped, arguments.out, budget, limit, arguments.workers,
-        arguments.device,
+        arguments.device, arguments.ray,
     )
 
 
@@ -82,11 +91,12 @@ def _make_scenes(folder: Path, count: int) -> None:
     from dataclasses import replace
 
     from iseg3d_ros.data.folder import SUFFIX, write_scene
+    from iseg3d_ros.evaluation.paper_data import FOLDERS
     from iseg3d_ros.scenes.catalogue import default_file
-    from iseg3d_ros.scenes.make import KINDS, Order, make_scene
+    from iseg3d_ros.scenes.make import Order, make_scene
 
     models = str(default_file()) if default_file().is_file() else None
-    for kind in KINDS:
+    for kind in sorted({kind for _, kind in FOLDERS.values()}):
         if any((folder / kind).glob(f"*{SUFFIX}")):
             continue
         order = Order(kind, 1009, folder / kind, models)

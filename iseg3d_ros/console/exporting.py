@@ -17,8 +17,11 @@ from iseg3d_ros.io.exports import FORMATS, ExportedObject, LabelledResult, expor
 def result_of(cloud: CloudUpdate, state: StateUpdate, labels: LabelsUpdate, up: np.ndarray) -> LabelledResult:
     """A result as the exports take it."""
     labelled = Cloud(cloud.xyz, cloud.rgb, cloud.intensity, labels.labels.astype(np.int32))
-    objects = tuple(ExportedObject(item.index, item.name, item.category, item.attributes) for item in state.objects)
-    return LabelledResult(labelled, objects, labels.probability, labels.uncertainty, [float(value) for value in up])
+    objects = tuple(
+        ExportedObject(item.index, item.name, item.category, item.attributes, item.box if item.boxed else None)
+        for item in state.objects
+    )
+    return LabelledResult(labelled, objects, labels.probability, labels.uncertainty, up.tolist(), labels.variance)
 
 
 def packed(kind: str, result: LabelledResult) -> tuple[str, bytes]:

@@ -1,31 +1,37 @@
-"""The work on many scans, one after the other: a list with its progress, the next scan encoded ahead.
+"""One person's desk at a bench of many scans: one of them is open, the next one is encoded ahead.
 
-Each scan has a `LocalWork` of its own, so everything is kept as for a single file. The list itself is in
-`.work/scans.json` of the folder for results: which scan was open, what was found in each, how far each is, and whether
-objects are carried over; pictures of the scans are beside it.
+Each scan has a `LocalWork` of its own, so everything is kept as for a single file. A scan that somebody else has at
+their desk can be looked at; commands are refused until it is taken over.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-from iseg3d_ros.cloud import READABLE, Cloud
+from iseg3d_ros import limits
+from iseg3d_ros.cloud import Cloud
+from iseg3d_ros.console.bench import STATES, Bench, Person
 from iseg3d_ros.console.carrying import carried
-from iseg3d_ros.console.local_backend import LocalWork, shipped
-from iseg3d_ros.console.protocol import Abilities, Carry, Category, Command, OpenScan, Review, TakeLabels
-from iseg3d_ros.console.scans import Scan
-from iseg3d_ros.console.thumbnails import Illustrator, Thumbnails
+from iseg3d_ros.console.local_backend import LocalWork
+from iseg3d_ros.console.protocol import (
+    Abilities,
+    Carry,
+    Command,
+    Introduce,
+    OpenScan,
+    Review,
+    Save,
+    TakeLabels,
+    TakeOver,
+    Watch,
+)
 from iseg3d_ros.console.updates import (
     Board,
     BusyUpdate,
     CloudUpdate,
-    Job,
     JobsUpdate,
     LabelsUpdate,
     LinkUpdate,
@@ -34,36 +40,21 @@ from iseg3d_ros.console.updates import (
     StateUpdate,
     Update,
 )
-from iseg3d_ros.io.atomic_write import replacing
-from iseg3d_ros.io.exports import FORMATS
-from iseg3d_ros.predictor import Predictor
 
-Wish = OpenScan | Review | Carry
+Wish = OpenScan | Review | Carry | TakeOver | Introduce
 LOOK = 0.5  # seconds between two looks at what is to do
-STATES = ("", "done", "skipped")
 
 
 class FolderWork:
-    """A `Work` whose cloud changes; commands go to the scan that is open. Two more at most are held in memory."""
+    """A `Work` whose cloud changes; commands go to the scan that is open."""
 
-    def __init__(
-        self, scans: Sequence[Scan], load: Callable[[str, float], Predictor], model: str, folder: Path,
-        categories: Sequence[Category] = (), carries: bool = False,
-    ) -> None:  # fmt: skip
-        """`carries`: objects of a scan are found again in the next one that is opened for the first time."""
-        if not scans:
-            raise ValueError(f"There is no scan to open; the formats are {', '.join(READABLE)}, and bags.")
-        self._scans, self._model, self._folder, self._carries = list(scans), model, folder, carries
-        self._load = _once(load)
-        self._categories = tuple(categories)
-        self._board = Board()
-        self._pictures = Thumbnails(folder / ".work" / "pictures")
-        self._jobs, self._current = self._remembered()
-        self._works: dict[int, LocalWork] = {}
+    def __init__(self, bench: Bench, person: Person | None = None, present: bool = False) -> None:
+        self.person, self.present = person or Person(), present
+        self._bench, self._board = bench, Board()
         self._shown: dict[type, Update] = {}  # what the scan that is open has said last, by kind
         self._inbox = Mailbox()
-        self._illustrator = Illustrator(self._pictures, lambda: self._inbox.call(self._tell))
-        self._wishes: queue.Queue[Wish | None] = queue.Queue()
+        self._wishes: queue.Queue[Wish | Callable[[], None] | None] = queue.Queue()
+        self._current = bench.join(self)
         self._wishes.put(OpenScan(self._current))
         self._thread = threading.Thread(target=self._run, name="scans", daemon=True)
         self._thread.start()
@@ -71,7 +62,7 @@ class FolderWork:
     @property
     def abilities(self) -> Abilities:
         """As those of a file."""
-        return Abilities(shipped(), (), str(self._folder), tuple(FORMATS), True, self._categories)
+        return self._bench.abilities
 
     def subscribe(self) -> Mailbox:
         """A mailbox that begins with the present state."""
@@ -81,22 +72,30 @@ class FolderWork:
         """To the scan that is open, or about the list."""
         if isinstance(command, Wish):
             self._wish(command)
-        elif work := self._works.get(self._current):
+        elif not isinstance(command, Watch | Save) and not self._bench.has(self, self._current):
+            self.tell(Message(self._bench.whose(self._current), refused=True))
+        elif work := self._bench.open_work(self._current):
             work.send(command)
 
     def picture(self, number: int) -> bytes | None:
-        """The PNG file of a scan's picture; None while there is none. Any thread may ask."""
-        return self._pictures.read(self._scans[number].name) if 0 <= number < len(self._scans) else None
+        """The PNG file of a scan's picture."""
+        return self._bench.picture(number)
+
+    def tell(self, message: Message) -> None:
+        """A sentence for whoever sits here."""
+        self._board.publish(message)
+
+    def nudge(self) -> None:
+        """The list has changed: tell it, on this desk's thread."""
+        self._wish(self._tell)
 
     def close(self) -> None:
         """End after the commands under way."""
-        self._illustrator.close()
         self._wish(None)
         self._thread.join(10)
-        for work in self._works.values():
-            work.close()
+        self._bench.leave(self)
 
-    def _wish(self, wish: Wish | None) -> None:
+    def _wish(self, wish: Wish | Callable[[], None] | None) -> None:
         self._wishes.put(wish)
         self._inbox.call(lambda: None)
 
@@ -109,7 +108,7 @@ class FolderWork:
                 try:
                     self._obey(wish)
                 except (ValueError, OSError, RuntimeError) as error:
-                    self._board.publish(Message(str(error), refused=True))
+                    self.tell(Message(str(error), refused=True))
             updates, calls = self._inbox.take(LOOK)
             for call in calls:
                 call()
@@ -117,60 +116,55 @@ class FolderWork:
                 self._board.publish(*updates)
                 self._note(updates)
 
-    def _obey(self, wish: Wish) -> None:
-        if isinstance(wish, OpenScan):
-            self._open(wish.number)
-        elif isinstance(wish, Carry):
-            self._carries = wish.on
-            self._tell()
-        elif wish.state in STATES:
-            self._jobs[self._current] = replace(self._jobs[self._current], review=wish.state)
-            self._illustrate()
-            self._tell()
+    def _obey(self, wish: Wish | Callable[[], None]) -> None:
+        match wish:
+            case OpenScan(number):
+                self._open(number)
+            case Carry(on):
+                self._bench.carry(on)
+            case Review(state) if state in STATES:
+                if not self._bench.has(self, self._current):
+                    raise ValueError(self._bench.whose(self._current))
+                self._illustrate()
+                self._bench.note(self._current, review=state)
+            case TakeOver(word):
+                self._bench.take_over(self, self._current, word)
+            case Introduce(name):
+                self.person = replace(self.person, name=limits.checked_name(name))
+                self._bench.changed()
+            case _ if callable(wish):
+                wish()
 
     def _open(self, number: int) -> None:
-        if not 0 <= number < len(self._scans):
-            raise ValueError(f"There is no scan {number + 1}: there are {len(self._scans)}.")
-        self._board.publish(BusyUpdate(f"reading {self._scans[number].name}"))
+        if not 0 <= number < len(self._bench.scans):
+            raise ValueError(f"There is no scan {number + 1}: there are {len(self._bench.scans)}.")
+        self._board.publish(BusyUpdate(f"reading {self._bench.scans[number].name}"))
         try:
-            work = self._work(number)
-            if self._carries and abs(number - self._current) == 1:
+            self._bench.on_the_way(self, number)
+            work = self._bench.work(self, number)
+            if self._bench.carries and abs(number - self._current) == 1:
                 self._carry_into(work)
         finally:
             self._board.publish(BusyUpdate())
         self._illustrate()
-        if before := self._works.get(self._current):
+        if before := self._bench.open_work(self._current):
             before.unsubscribe(self._inbox)
         self._current, self._shown = number, {}
-        for far in [each for each in self._works if abs(each - number) > 1]:
-            self._works.pop(far).close()
         self._board.publish(StateUpdate())  # nothing of the scan before
         self._inbox = work.subscribe()
-        self._tell()
-
-    def _work(self, number: int) -> LocalWork:
-        if number not in self._works:
-            scan = self._scans[number]
-            cloud = scan.read()
-            try:
-                given = scan.labels(cloud)
-            except (ValueError, OSError) as error:  # the scan can be worked on all the same
-                given = None
-                self._board.publish(Message(f"Without its labels: {error}", refused=True))
-            self._works[number] = LocalWork(cloud, self._load, self._model, self._folder, self._categories, given)
-        return self._works[number]
+        self._bench.opened(self, number)
 
     def _carry_into(self, work: LocalWork) -> None:
         """Ask the next scan's work to begin with the objects of the one that is open, where it has none of its own."""
         cloud, state, labels = (self._shown.get(kind) for kind in (CloudUpdate, StateUpdate, LabelsUpdate))
         match cloud, state, labels:
             case CloudUpdate(), StateUpdate(objects=[_, *_]), LabelsUpdate():
-                name = self._scans[self._current].name
+                name = self._bench.scans[self._current].name
                 self._board.publish(BusyUpdate(f"carrying {len(state.objects)} objects over"))
                 try:
                     given = carried(cloud, state, labels, work.cloud, name)
                 except Exception as error:  # a scan in which nothing can be followed is opened all the same
-                    self._board.publish(Message(f"Nothing could be carried over: {error!r}", refused=True))
+                    self.tell(Message(f"Nothing could be carried over: {error!r}", refused=True))
                     return
                 if given:
                     work.send(TakeLabels(given))
@@ -181,71 +175,26 @@ class FolderWork:
         if isinstance(cloud, CloudUpdate):
             found = labels.labels if isinstance(labels, LabelsUpdate) else None
             labelled = Cloud(cloud.xyz, cloud.rgb, None, found)
-            self._illustrator.draw(self._scans[self._current].name, lambda: labelled, now=True)
+            self._bench.illustrate(self._current, lambda: labelled)
 
     def _note(self, updates: list[Update]) -> None:
         """Count what was found; once this scan is ready the next one is read and encoded, and all are drawn."""
         for update in updates:
             self._shown[type(update)] = update
             if isinstance(update, StateUpdate) and update.model:
-                found = len(update.objects)
-                if found != self._jobs[self._current].objects:
-                    self._jobs[self._current] = replace(self._jobs[self._current], objects=found)
-                    self._tell()
+                self._bench.note(self._current, objects=len(update.objects))
             if isinstance(update, LinkUpdate) and update.connected:
                 self._read_ahead()
 
     def _read_ahead(self) -> None:
-        if self._current + 1 < len(self._scans):
+        if self._current + 1 < len(self._bench.scans):
             try:
-                self._work(self._current + 1)
+                self._bench.work(self, self._current + 1)
             except (ValueError, OSError, RuntimeError) as error:
-                self._board.publish(Message(f"The next scan cannot be read: {error}"))
-        for scan in self._scans:
-            if not self._pictures.version(scan.name):
-                self._illustrator.draw(scan.name, scan.read)
+                self.tell(Message(f"The next scan cannot be read: {error}"))
+        for number in range(len(self._bench.scans)):
+            self._bench.illustrate(number)
 
     def _tell(self) -> None:
-        jobs = tuple(replace(job, picture=self._pictures.version(job.name)) for job in self._jobs)
-        self._board.publish(JobsUpdate(jobs, self._current, self._carries))
-        self._list.parent.mkdir(parents=True, exist_ok=True)
-        content = {
-            "open": self._scans[self._current].name,
-            "carries": self._carries,
-            "scans": {job.name: {"objects": job.objects, "review": job.review} for job in self._jobs},
-        }
-        with replacing(self._list) as stream:
-            stream.write(json.dumps(content, indent=1).encode())
-
-    @property
-    def _list(self) -> Path:
-        return self._folder / ".work" / "scans.json"
-
-    def _remembered(self) -> tuple[list[Job], int]:
-        try:
-            content = json.loads(self._list.read_text(encoding="utf-8"))
-            known, last = dict(content["scans"]), str(content["open"])
-        except (OSError, ValueError, KeyError, TypeError):
-            content, known, last = {}, {}, ""
-        self._carries |= content.get("carries") is True
-        names = [scan.name for scan in self._scans]
-        jobs = [_job(name, known.get(name)) for name in names]
-        return jobs, names.index(last) if last in names else 0
-
-
-def _job(name: str, known: object) -> Job:
-    match known:
-        case {"objects": int(objects), "review": str(review)} if review in STATES:
-            return Job(name, objects, review)
-    return Job(name)
-
-
-def _once(load: Callable[[str, float], Predictor]) -> Callable[[str, float], Predictor]:
-    """Every model is loaded once, for all scans."""
-    lock, cached = threading.Lock(), functools.cache(load)
-
-    def loaded(model: str, voxel_size: float) -> Predictor:
-        with lock:
-            return cached(model, voxel_size)
-
-    return loaded
+        jobs, mine = self._bench.jobs(self), self._bench.has(self, self._current)
+        self._board.publish(JobsUpdate(jobs, self._current, self._bench.carries, mine, self.person.name))

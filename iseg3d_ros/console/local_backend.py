@@ -29,6 +29,7 @@ from iseg3d_ros.console.protocol import (
     Clear,
     Command,
     Describe,
+    Introduce,
     Lock,
     Merge,
     Open,
@@ -40,10 +41,13 @@ from iseg3d_ros.console.protocol import (
     Review,
     Save,
     Select,
+    SetBox,
     Setup,
     Split,
     TakeLabels,
+    TakeOver,
     Undo,
+    Watch,
 )
 from iseg3d_ros.console.session_edits import (
     lock,
@@ -52,6 +56,7 @@ from iseg3d_ros.console.session_edits import (
     refuse_locked,
     refuse_locked_place,
     set_attribute,
+    set_box,
     split,
     take_labels,
     take_up,
@@ -60,6 +65,7 @@ from iseg3d_ros.console.updates import (
     Board,
     BusyUpdate,
     CloudUpdate,
+    ImagesUpdate,
     LabelsUpdate,
     LinkUpdate,
     Mailbox,
@@ -69,6 +75,7 @@ from iseg3d_ros.interaction.current_cloud import CurrentCloud
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.storage import inside, save_session
 from iseg3d_ros.interaction.work_store import FixedCloud, WorkStore
+from iseg3d_ros.io.camera_images import CameraImage
 from iseg3d_ros.io.exports import FORMATS, export
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.io.pointcloud2_read import Points
@@ -86,9 +93,12 @@ class LocalWork:
 
     def __init__(
         self, cloud: Cloud, load: Callable[[str, float], Predictor], model: str, folder: Path,
-        categories: Sequence[Category] = (), given: GivenLabels | None = None,
+        categories: Sequence[Category] = (), given: GivenLabels | None = None, images: Sequence[CameraImage] = (),
     ) -> None:  # fmt: skip
-        """`categories`: classes that objects may have; `given`: labels to begin with, where nothing is kept yet."""
+        """`categories`: classes that objects may have; `given`: labels to begin with, where nothing is kept yet.
+
+        `images`: what cameras saw of the cloud.
+        """
         self._given = given
         self._cloud, self._load, self._folder, self._offered = cloud, load, folder, tuple(categories)
         self._board = Board()
@@ -102,7 +112,7 @@ class LocalWork:
         self._commands.put(Setup(model))
         self._thread = threading.Thread(target=self._run, name="session", daemon=True)
         self._board.publish(LinkUpdate(False, "The cloud is being prepared."))
-        self._board.publish(self._update)
+        self._board.publish(self._update, ImagesUpdate(tuple(images)))
         self._thread.start()
 
     @cached_property
@@ -156,6 +166,8 @@ class LocalWork:
         if isinstance(command, Setup):
             self._set_up(command)
             return
+        if isinstance(command, Watch):
+            return
         session = self._ready()
         match command:
             case AddClick(click, new):
@@ -184,6 +196,8 @@ class LocalWork:
                 labels = self._labels_now(session)
                 shown = self._there & ~np.isin(labels, hidden) if hidden else self._there
                 paint(session, labels, region.points(self._cloud.xyz, shown), id, takes)
+            case SetBox(id, box):
+                set_box(session, self._cloud.xyz, self._labels_now(session), id, box)
             case TakeLabels(given):
                 self._begin_with(session, given)
             case Merge(into, id):
@@ -194,7 +208,7 @@ class LocalWork:
                 session.redo()
             case Clear():
                 session.clear()
-            case OpenScan() | Review() | Carry():
+            case OpenScan() | Review() | Carry() | TakeOver() | Introduce():
                 raise ValueError("There is one scan only: open a folder to go through several.")
             case Save(name, kind):
                 self._board.publish(Message(f"Saved {self._save(session, name, kind)}."))
@@ -277,7 +291,7 @@ class LocalWork:
         self._board.publish(self._states.state(session, result, self._encode_ms), self._labels(result))
 
     def _labels(self, result: Segmentation) -> LabelsUpdate:
-        return LabelsUpdate(self._update.serial, result.labels, result.probability, result.uncertainty)
+        return LabelsUpdate(self._update.serial, result.labels, result.probability, result.uncertainty, result.variance)
 
     def _save(self, session: InteractiveSession, name: str, kind: str) -> Path:
         """Write to a new file or folder: what is there stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from iseg3d_ros.console.updates import ObjectState, StateUpdate, Suggestion
-from iseg3d_ros.geometry.boxes import Box, oriented_box
+from iseg3d_ros.geometry.boxes import Box, box_of, oriented_box
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import SessionObject
 from iseg3d_ros.io.picture import PALETTE
@@ -53,8 +53,8 @@ class StateMaker:
         sure = float(result.probability[chosen].mean()) if len(chosen) else float("nan")
         return ObjectState(
             item.id, item.name, label, (red, green, blue), len(chosen), sure, clicks=clicks,
-            box=self._box(session, item.id, chosen), category=item.category, locked=item.locked,
-            attributes=item.attributes,
+            box=box_of(item.box) if item.box else self._box(session, item.id, chosen), category=item.category,
+            locked=item.locked, attributes=item.attributes, boxed=bool(item.box),
         )  # fmt: skip
 
     def _box(self, session: InteractiveSession, id: str, chosen: np.ndarray) -> Box | None:

@@ -12,6 +12,7 @@ import json
 import threading
 import traceback
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,13 +20,15 @@ import numpy as np
 
 from iseg3d_ros.console import wire
 from iseg3d_ros.console.exporting import packed, result_of
-from iseg3d_ros.console.protocol import Work
+from iseg3d_ros.console.photos import Photos
+from iseg3d_ros.console.protocol import Watch, Work
 from iseg3d_ros.console.requests import command_of, wanted_of
 from iseg3d_ros.console.server import Server
 from iseg3d_ros.console.tiles import Tiles
 from iseg3d_ros.console.updates import (
     BusyUpdate,
     CloudUpdate,
+    ImagesUpdate,
     JobsUpdate,
     LabelsUpdate,
     LinkUpdate,
@@ -35,16 +38,18 @@ from iseg3d_ros.console.updates import (
     Update,
 )
 from iseg3d_ros.console.viewer import Viewer
+from iseg3d_ros.io.camera_images import CameraImage
 
 MOST = 1_500_000  # points that a page draws at most
+LARGE = 500_000  # points from which on a cloud is sorted beside all else
 KEPT = 4  # clouds on which a click may still come: newer ones may have been on their way
 TOLD = (LinkUpdate, BusyUpdate, JobsUpdate)
 
 
 class Console:
-    """Pages at `server.address` over a work, until `close`."""
+    """Pages at `server.address` over a work, until `close`; without a server whoever has one calls `talk`."""
 
-    def __init__(self, work: Work, server: Server, most_points: int = MOST) -> None:
+    def __init__(self, work: Work, server: Server | None, most_points: int = MOST) -> None:
         self.work, self.server = work, server
         self._most = most_points
         self._inbox = work.subscribe()
@@ -52,18 +57,23 @@ class Console:
         self._told: dict[type, Any] = {LinkUpdate: LinkUpdate(False, "Nothing has been heard yet.")}
         self._state, self._labels = StateUpdate(), None  # type: StateUpdate, LabelsUpdate | None
         self._tiles: Tiles | None = None
+        self._sorted: CloudUpdate | None = None  # the newest large cloud, while one is being sorted
+        self._photos: Photos | None = None
+        self._watched = False
         self._recent: OrderedDict[tuple[int, bool], Tiles] = OrderedDict()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._thread.start()
-        server.handle(self._talk, getattr(work, "picture", None))
+        if server is not None:
+            server.handle(self.talk, photo=self.picture)
 
     def close(self) -> None:
         """Stop serving; the work is its owner's."""
         self._ended.set()
         self._inbox.call(lambda: None)
         self._thread.join(5)
-        self.server.stop()
+        if self.server is not None:
+            self.server.stop()
 
     # The thread that passes updates on
 
@@ -83,6 +93,8 @@ class Console:
             match update:
                 case CloudUpdate():
                     self._take_cloud(update)
+                case ImagesUpdate(images, offered):
+                    self._take_images(images, offered)
                 case StateUpdate():
                     self._state = update
                 case LabelsUpdate():
@@ -99,11 +111,39 @@ class Console:
             for viewer in self._viewers:
                 viewer.show(self._tiles, self._result)
 
+    def _take_images(self, images: Sequence[CameraImage], offered: bool) -> None:
+        if self._tiles is None:
+            return
+        self._photos = Photos(images, self._tiles.cloud, offered)
+        for viewer in self._viewers:
+            viewer.offer(self._photos, self._photos.described(self._origin))
+
+    def picture(self, key: int) -> bytes | None:
+        """A camera image by its key, from any thread."""
+        return None if self._photos is None else self._photos.jpeg(key)
+
     def _take_cloud(self, cloud: CloudUpdate) -> None:
-        """Of a large one some points at once, then all."""
-        if self._tiles is None or len(cloud.xyz) > 10 * len(self._tiles):
-            self._show_tiles(Tiles.beginning(cloud))
-        self._show_tiles(Tiles.of(cloud))
+        """Of a large one some points at once, then all, which another thread puts in order."""
+        if len(cloud.xyz) <= LARGE:
+            self._sorted = None
+            self._show_tiles(Tiles.of(cloud))
+            return
+        self._show_tiles(Tiles.beginning(cloud))
+        idle, self._sorted = self._sorted is None, cloud
+        if idle:
+            threading.Thread(target=self._sort, args=(cloud,), name="tiles", daemon=True).start()
+
+    def _sort(self, cloud: CloudUpdate) -> None:
+        tiles = Tiles.of(cloud)
+        self._inbox.call(lambda: self._take_sorted(tiles))
+
+    def _take_sorted(self, tiles: Tiles) -> None:
+        """Show them, unless another cloud has come meanwhile; a large one of those is next."""
+        newest, self._sorted = self._sorted, None
+        if newest is tiles.cloud:
+            self._show_tiles(tiles)
+        elif newest is not None:
+            self._take_cloud(newest)
 
     def _show_tiles(self, tiles: Tiles) -> None:
         if len(tiles) == 0:
@@ -139,7 +179,7 @@ class Console:
 
     # Pages
 
-    async def _talk(self, connection: Any, works: bool) -> None:
+    async def talk(self, connection: Any, works: bool) -> None:
         """One page, from its coming to its going."""
         viewer = Viewer(connection, works)
         sending = asyncio.create_task(viewer.run())
@@ -152,7 +192,7 @@ class Console:
                         self._hear(viewer, request)
         finally:
             sending.cancel()
-            self._inbox.call(lambda: self._viewers.remove(viewer))
+            self._inbox.call(lambda: self._leave(viewer))
             await asyncio.gather(sending, return_exceptions=True)
 
     def _join(self, viewer: Viewer) -> None:
@@ -163,7 +203,20 @@ class Console:
         viewer.tell(self._state_message())
         if self._tiles is not None:
             viewer.show(self._tiles, self._result)
+        if self._photos is not None:
+            viewer.offer(self._photos, self._photos.described(self._origin))
         self._viewers.append(viewer)
+
+    def _leave(self, viewer: Viewer) -> None:
+        self._viewers.remove(viewer)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Tell the work whether anybody looks at camera images."""
+        watched = any(viewer.photo >= 0 for viewer in self._viewers)
+        if watched != self._watched:
+            self._watched = watched
+            self.work.send(Watch(watched))
 
     def _hear(self, viewer: Viewer, request: dict[str, Any]) -> None:
         """One request of a page; those that only look may ask for points."""
@@ -174,6 +227,9 @@ class Console:
                 viewer.want(wanted_of(request), serial, first)
             case {"do": "unsure", "on": bool(wanted)}:
                 viewer.want_unsure(wanted)
+            case {"do": "photo", "number": int(number)}:
+                viewer.look_at(number)
+                self._inbox.call(self._watch)
             case {"do": "download", "format": str(kind)}:
                 self._inbox.call(lambda: self._download(viewer, kind))
             case _ if viewer.works:
@@ -195,6 +251,10 @@ class Console:
                 tiles = self._recent.get((serial, first))
                 if tiles is not None:
                     return tiles.place(tile, index)
+            case {"photo": int(number), "version": int(version), "u": int() | float() as u, "v": int() | float() as v}:
+                if self._photos is not None and self._photos.version == version:
+                    return self._photos.place(number, float(u), float(v))
+                raise ValueError("The image that was clicked on has been replaced: click again.")
         raise ValueError("The cloud that was clicked on has been replaced: click again.")
 
     def _download(self, viewer: Viewer, kind: str) -> None:

@@ -101,6 +101,14 @@ class Paint:
     hidden: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class SetBox:
+    """Give an object a box by hand: fifteen numbers, "aligned" with the cloud's axes, or "" for that of its points."""
+
+    id: str
+    box: tuple[float, ...] | str
+
+
 @dataclass(frozen=True, eq=False)
 class TakeLabels:
     """Begin with given labels; where something has been done already they are left alone."""
@@ -176,9 +184,30 @@ class Carry:
     on: bool
 
 
+@dataclass(frozen=True)
+class TakeOver:
+    """Make the open scan one's own, which somebody else has; they are told, with a word."""
+
+    word: str
+
+
+@dataclass(frozen=True)
+class Introduce:
+    """Say what one is called."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whether somebody looks at camera images: none need be listened to where nobody does."""
+
+    on: bool
+
+
 Command = (
-    AddClick | Select | Remove | Rename | Classify | Describe | Merge | Lock | Split | Paint | TakeLabels | Undo | Redo
-    | Clear | Capture | Setup | Save | Open | OpenScan | Review | Carry
+    AddClick | Select | Remove | Rename | Classify | Describe | Merge | Lock | Split | Paint | SetBox | TakeLabels
+    | Undo | Redo | Clear | Capture | Setup | Save | Open | OpenScan | Review | Carry | Watch | TakeOver | Introduce
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from iseg3d_ros.console.protocol import (
     Clear,
     Command,
     Describe,
+    Introduce,
     Lock,
     Merge,
     Open,
@@ -28,12 +29,15 @@ from iseg3d_ros.console.protocol import (
     Review,
     Save,
     Select,
+    SetBox,
     Setup,
     Split,
+    TakeOver,
     Undo,
 )
 from iseg3d_ros.console.regions import region_of
 from iseg3d_ros.console.updates import Place, StateUpdate
+from iseg3d_ros.geometry.boxes import Box, box_of
 
 SIMPLE: dict[str, Command] = {"undo": Undo(), "redo": Redo(), "clear": Clear(), "capture": Capture()}
 
@@ -68,6 +72,10 @@ def command_of(
             return Split(id)
         case {"do": "paint", "id": str(id), "takes": bool(takes), "region": region, "hidden": list(hidden)}:
             return Paint(region_of(region, origin), id, takes, tuple(each for each in hidden if type(each) is int))
+        case {"do": "box", "id": str(id), "box": list(numbers)}:
+            return SetBox(id, _moved(numbers, origin))
+        case {"do": "box", "id": str(id), "box": ("aligned" | "") as fit}:
+            return SetBox(id, fit)
         case {"do": "carry", "on": bool(on)}:
             return Carry(on)
         case {"do": "setup", "model": str(model), "voxel": int() | float() as voxel, "mode": str(mode)}:
@@ -78,11 +86,23 @@ def command_of(
             return Open(name[:limits.NAME])
         case {"do": "scan", "number": int(number)}:
             return OpenScan(number)
+        case {"do": "take over", "word": str(word)}:
+            return TakeOver(limits.one_line(word, limits.NAME))
+        case {"do": "introduce", "name": str(name)}:
+            return Introduce(name.strip()[: limits.NAME])
         case {"do": "review", "state": str(progress)}:
             return Review(progress)
         case {"do": str(verb)}:
             return SIMPLE.get(verb)
     return None
+
+
+def _moved(numbers: list[Any], origin: np.ndarray) -> tuple[float, ...]:
+    """A box of the page in the cloud's frame; ValueError where it is none."""
+    if not all(isinstance(value, int | float) for value in numbers):
+        raise ValueError("A box is made of numbers.")
+    box = box_of(numbers)
+    return Box(box.centre + origin, box.rotation, box.size).numbers()
 
 
 def wanted_of(request: dict[str, Any]) -> dict[int, int]:

@@ -26,7 +26,6 @@ TRIED = 100  # ports that are tried where the first is taken
 TOKEN_VARIABLE = "ISEG3D_CONSOLE_TOKEN"  # an argument, or a parameter of a node, would be shown to everybody
 LONGEST_MESSAGE = 1 << 16  # bytes from a page; it sends hundreds
 DIGITS = re.compile("[0-9]{1,9}")
-SCAN = "/scan/"  # before the number of a scan whose picture is asked for
 FILES = Path(__file__).with_name("web")
 KINDS = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
@@ -38,7 +37,7 @@ _TAKEN = (errno.EADDRINUSE, errno.EACCES)
 QUIET = logging.getLogger("iseg3d_ros.console.connections")
 QUIET.setLevel(logging.CRITICAL)
 Handler = Callable[[Any, bool], Awaitable[None]]
-Picture = Callable[[int], bytes | None]  # the PNG file of a scan, by its number in the list
+Picture = Callable[[int], bytes | None]  # a PNG or JPEG file by its number
 
 
 class Server:
@@ -62,9 +61,9 @@ class Server:
         self._thread.start()
         self._started.result()
 
-    def handle(self, handler: Handler, picture: Picture | None = None) -> None:
-        """Who talks to the pages, and who has the pictures of scans."""
-        self._files.picture = picture
+    def handle(self, handler: Handler, **pictures: Picture) -> None:
+        """Who talks to the pages, and who has the pictures that are asked for by name and number (`scan/3`)."""
+        self._files.pictures = pictures
         self._handler.set_result(handler)
 
     def stop(self) -> None:
@@ -99,10 +98,10 @@ class Server:
 
 
 class Files:
-    """Answers requests for the page, its parts, which are kept packed, and pictures of scans; a web socket passes."""
+    """Answers requests for the page, its parts, which are kept packed, and pictures; a web socket passes."""
 
     def __init__(self, folder: Path = FILES) -> None:
-        self.picture: Picture | None = None
+        self.pictures: dict[str, Picture] = {}
         files = [path for path in folder.iterdir() if path.suffix in KINDS]
         self._files = {f"/{path.name}": (KINDS[path.suffix], gzip.compress(path.read_bytes())) for path in files}
         self._files["/"] = self._files["/index.html"]
@@ -112,20 +111,22 @@ class Files:
         if "websocket" in request.headers.get("Upgrade", "").lower():
             return None
         path = urlsplit(request.path).path
-        if path.startswith(SCAN):
-            return self._scan(path.removeprefix(SCAN))
+        name, _, number = path.removeprefix("/").partition("/")
+        if name in self.pictures:
+            return self._picture(self.pictures[name], number)
         found = self._files.get(path)
         if found is None:
             return respond(http.HTTPStatus.NOT_FOUND, "There is no such page.")
         kind, packed = found
         return respond(http.HTTPStatus.OK, packed, {"Content-Type": kind, "Content-Encoding": "gzip"})
 
-    def _scan(self, number: str) -> Any:
-        """The picture of a scan; its address has its version, so that a browser may keep it."""
-        content = self.picture(int(number)) if self.picture and DIGITS.fullmatch(number) else None
+    def _picture(self, picture: Picture, number: str) -> Any:
+        """A picture; its address has its version, so that a browser may keep it."""
+        content = picture(int(number)) if DIGITS.fullmatch(number) else None
         if content is None:
-            return respond(http.HTTPStatus.NOT_FOUND, "There is no picture of this scan.")
-        kept = {"Content-Type": "image/png", "Cache-Control": "private, max-age=86400"}
+            return respond(http.HTTPStatus.NOT_FOUND, "There is no such picture.")
+        kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
+        kept = {"Content-Type": f"image/{kind}", "Cache-Control": "private, max-age=86400"}
         return respond(http.HTTPStatus.OK, content, kept)
 
 

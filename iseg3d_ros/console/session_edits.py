@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.label_import import GivenLabels
+from iseg3d_ros.geometry.boxes import aligned_box
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import SessionObject
 
@@ -120,7 +121,8 @@ def split(session: InteractiveSession, labels: np.ndarray, id: str) -> int:
         raise ValueError(f"{item.name} hangs together: there is nothing to split. Take points away between its parts.")
     with session.step():
         for count, each in enumerate(others, 2):
-            made = session.add(f"{item.name} {count}", **{k: v for k, v in item.details().items() if k != "locked"})
+            details = {name: value for name, value in item.details().items() if name not in ("locked", "box")}
+            made = session.add(f"{item.name} {count}", **details)
             session.edit(made, mine[part == each])
         session.select(id)
     return len(others) + 1
@@ -130,6 +132,20 @@ def set_attribute(session: InteractiveSession, id: str, attribute: str, value: s
     """One attribute of an object; "" takes it away."""
     said = {**dict(_item(session, id).attributes), attribute: value}
     session.describe(id, attributes={name: each for name, each in said.items() if each})
+
+
+def set_box(
+    session: InteractiveSession, xyz: np.ndarray, labels: np.ndarray, id: str, box: tuple[float, ...] | str
+) -> None:
+    """A box by hand; "aligned": the one around the object's points along the cloud's axes; "": follow its points."""
+    refuse_locked(session, id)
+    if box == "aligned":
+        points = xyz[labels == _number(session, id)]
+        points = points[np.isfinite(points).all(axis=1)]
+        if not len(points):
+            raise ValueError(f"{_item(session, id).name} has no points yet that a box could be around.")
+        box = aligned_box(points).numbers()
+    session.describe(id, box=list(box))
 
 
 def refuse_locked(session: InteractiveSession, id: str) -> None:

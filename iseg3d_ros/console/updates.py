@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from iseg3d_ros.geometry.boxes import Box
+from iseg3d_ros.io.camera_images import CameraImage
 
 Place = tuple[float, float, float]
 MESSAGES = 50  # sentences that wait at most; the oldest go
@@ -33,12 +34,16 @@ class CloudUpdate:
 
 @dataclass(frozen=True, eq=False)
 class LabelsUpdate:
-    """The result for the cloud with that serial: int labels, float32 probability and uncertainty (nats), each (N,)."""
+    """The result for the cloud with that serial: int labels, float32 probability, uncertainty (nats), each (N,).
+
+    `variance` of networks that sample.
+    """
 
     serial: int
     labels: np.ndarray
     probability: np.ndarray
     uncertainty: np.ndarray
+    variance: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,7 @@ class ObjectState:
     category: str = ""
     locked: bool = False
     attributes: tuple[tuple[str, str], ...] = ()
+    boxed: bool = False  # its box was given by hand
 
 
 @dataclass(frozen=True)
@@ -106,22 +112,37 @@ class BusyUpdate:
 class Job:
     """One scan of a list: its name, what was found in it, how far it is ("", "done", "skipped"), its picture's version.
 
-    0: there is no picture of it yet.
+    0: there is no picture of it yet. `holder`: who else has it, since when (seconds since 1970).
     """
 
     name: str
     objects: int = 0
     review: str = ""
     picture: int = 0
+    holder: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True)
 class JobsUpdate:
-    """The list of scans, which of them is open, and whether objects are carried over into the next one."""
+    """The list of scans, which of them is open, and whether objects are carried over into the next one.
+
+    `mine`: the open one may be changed here; `you`: what the others call whoever sits here.
+    """
 
     jobs: tuple[Job, ...]
     current: int
     carries: bool = False
+    mine: bool = True
+    you: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ImagesUpdate:
+    """The camera images beside the cloud; `offered`: there would be some if somebody watched."""
+
+    images: tuple[CameraImage, ...] = ()
+    offered: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +153,7 @@ class Message:
     refused: bool = False
 
 
-Update = CloudUpdate | LabelsUpdate | StateUpdate | LinkUpdate | BusyUpdate | JobsUpdate | Message
+Update = CloudUpdate | ImagesUpdate | LabelsUpdate | StateUpdate | LinkUpdate | BusyUpdate | JobsUpdate | Message
 
 
 @dataclass
@@ -164,7 +185,7 @@ class Mailbox:
         """All that waits: updates in the order in which they build on one another, then calls."""
         with self._something:
             self._something.wait_for(lambda: self._newest or self._messages or self._calls, timeout)
-            order = (LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, StateUpdate, LabelsUpdate)
+            order = (LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, ImagesUpdate, StateUpdate, LabelsUpdate)
             updates: list[Update] = [self._newest[kind] for kind in order if kind in self._newest]
             updates += self._messages
             calls = list(self._calls)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.console import wire
+from iseg3d_ros.console.photos import Photos
 from iseg3d_ros.console.tiles import Tiles
 from iseg3d_ros.console.updates import LabelsUpdate
 
@@ -107,7 +108,9 @@ class Viewer:
         self._queue: deque[str | bytes] = deque(maxlen=SENTENCES)
         self._shown: Shown | None = None
         self._wanted: dict[int, int] = {}
-        self._relabel = self._unsure = False
+        self._relabel = self._unsure = self._remask = False
+        self._photos: Photos | None = None
+        self.photo = -1  # which image the page shows
 
     def tell(self, content: dict[str, Any]) -> None:
         """A small message; a newer one of its kind replaces it."""
@@ -120,6 +123,20 @@ class Viewer:
     def show(self, tiles: Tiles, labels: LabelsUpdate | None) -> None:
         """Another cloud, or the same with other labels."""
         self._call(lambda: self._show(tiles, labels))
+
+    def offer(self, photos: Photos, described: dict[str, Any]) -> None:
+        """Other camera images."""
+
+        def offered() -> None:
+            self._newest["photos"] = wire.message(described)
+            self._photos, self._remask = photos, True
+
+        self._call(offered)
+
+    def look_at(self, photo: int) -> None:
+        """Which image the page shows, with its masks; -1: none."""
+        self.photo, self._remask = photo, True
+        self._changed.set()
 
     def want(self, wanted: dict[int, int], serial: int, first: bool) -> None:
         """How many points of which tiles the page would draw, the most wanted first."""
@@ -151,12 +168,12 @@ class Viewer:
 
     def _show(self, tiles: Tiles, labels: LabelsUpdate | None) -> None:
         if self._shown is None or tiles is not self._shown.tiles:
-            self._wanted = {}
+            self._wanted = {0: START} if tiles.first else {}  # the page will ask for nothing else
             self._newest["cloud"] = wire.message(tiles.described())
             self._shown = Shown(tiles, labels)
         else:
             self._shown = Shown(tiles, labels, self._shown.held)
-        self._relabel = True
+        self._relabel = self._remask = True
 
     async def _next(self) -> str | bytes | None:
         if self._newest:
@@ -170,4 +187,13 @@ class Viewer:
             changed = await asyncio.to_thread(self._shown.changes, self._unsure)
             if changed is not None:
                 return changed
+        if self._remask:
+            self._remask = False
+            masks = await self._masks(self._shown.labels)
+            if masks is not None:
+                return masks
         return await asyncio.to_thread(self._shown.chunk, dict(self._wanted), self._unsure)
+
+    async def _masks(self, labels: LabelsUpdate | None) -> bytes | None:
+        photos, number = self._photos, self.photo
+        return None if photos is None or number < 0 else await asyncio.to_thread(photos.masks, number, labels)

@@ -10,13 +10,13 @@ import json
 import logging
 import os
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
+from iseg3d_ros.data.on_demand import OnDemand
 from iseg3d_ros.io.atomic_write import replacing
 
 MAGIC = b"iseg3d-scene-1\n\x00"
@@ -142,7 +142,7 @@ def read_scene(path: str | os.PathLike[str]) -> LabelledCloud:
                          np.array(header["origin"], np.float32), header["split"])
 
 
-class SceneFolder(Sequence[LabelledCloud]):
+class SceneFolder(OnDemand[LabelledCloud]):
     """All scenes of one or more folders, in the order of their names; damaged files are named, logged and left out."""
 
     def __init__(self, *folders: str | os.PathLike[str], split: str | None = None, kind: str | None = None) -> None:
@@ -171,13 +171,6 @@ class SceneFolder(Sequence[LabelledCloud]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    @overload
-    def __getitem__(self, index: int) -> LabelledCloud: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[LabelledCloud]: ...
-
-    def __getitem__(self, index: int | slice) -> LabelledCloud | list[LabelledCloud]:
-        if isinstance(index, slice):
-            return [read_scene(path) for path in self.paths[index]]
+    def read(self, index: int) -> LabelledCloud:
+        """The scene in one file."""
         return read_scene(self.paths[index])

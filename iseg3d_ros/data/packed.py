@@ -15,11 +15,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from iseg3d_ros.data.folder import LabelledCloud, SceneFolder
+from iseg3d_ros.data.on_demand import OnDemand
 from iseg3d_ros.io.atomic_write import replacing
 from iseg3d_ros.preprocessing.voxels import lowest, voxelise
 
@@ -129,7 +130,7 @@ def _arrays(raw: bytes, count: int) -> Iterator[np.ndarray]:
         at += numbers * np.dtype(kind).itemsize
 
 
-class Scenes(Sequence[LabelledCloud]):
+class Scenes(OnDemand[LabelledCloud]):
     """All scenes of one split and kind in some folders, single files first, packs after them."""
 
     def __init__(self, *folders: str | os.PathLike[str], split: str, kind: str) -> None:
@@ -148,15 +149,8 @@ class Scenes(Sequence[LabelledCloud]):
     def __len__(self) -> int:
         return len(self._single) + len(self._packed)
 
-    @overload
-    def __getitem__(self, index: int) -> LabelledCloud: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[LabelledCloud]: ...
-
-    def __getitem__(self, index: int | slice) -> LabelledCloud | list[LabelledCloud]:
-        if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(len(self)))]
+    def read(self, index: int) -> LabelledCloud:
+        """A scene of a file of its own, or out of a pack."""
         if index < len(self._single):
             return self._single[index]
         return read_packed(*self._packed[index - len(self._single)])

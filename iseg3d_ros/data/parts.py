@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from typing import overload
 
 from iseg3d_ros.data.folder import LabelledCloud
+from iseg3d_ros.data.on_demand import OnDemand
 from iseg3d_ros.data.open import kind_of_place, open_data
 from iseg3d_ros.data.sample import Samples
 
@@ -46,7 +46,7 @@ def scene_of(name: str) -> str:
     return name.rsplit("_obj_", 1)[0]
 
 
-class Clouds(Sequence[LabelledCloud]):
+class Clouds(OnDemand[LabelledCloud]):
     """The clouds of samples, read as they are asked for."""
 
     def __init__(self, samples: Samples) -> None:
@@ -55,13 +55,6 @@ class Clouds(Sequence[LabelledCloud]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    @overload
-    def __getitem__(self, index: int) -> LabelledCloud: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[LabelledCloud]: ...
-
-    def __getitem__(self, index: int | slice) -> LabelledCloud | list[LabelledCloud]:
-        if isinstance(index, slice):
-            return [sample.cloud for sample in self.samples[index]]
+    def read(self, index: int) -> LabelledCloud:
+        """The cloud of one sample."""
         return self.samples[index].cloud

@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.data.folder import LabelledCloud
+from iseg3d_ros.data.on_demand import OnDemand
 from iseg3d_ros.io.columns import Cloud
 
 _MAX_FLOAT32_METRES = 1000.0  # metres: beyond it float32 loses millimetres, so the cloud is moved to its lowest corner
@@ -27,7 +28,7 @@ class Sample:
     objects: tuple[int, ...] = ()
 
 
-class Samples(Sequence[Sample]):
+class Samples(OnDemand[Sample]):
     """Samples whose files are opened one by one, as they are indexed."""
 
     def __init__(self, names: Sequence[str], read: Callable[[int], Sample]) -> None:
@@ -37,18 +38,9 @@ class Samples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self.names)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
-        if isinstance(index, slice):
-            return [self._read(k) for k in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"There are {len(self)} samples; {index} is none of them.")
-        return self._read(index % len(self))
+    def read(self, index: int) -> Sample:
+        """One sample."""
+        return self._read(index)
 
 
 def labelled(name: str, cloud: Cloud, ids: NDArray[Any], names: Mapping[int, str], kind: str) -> LabelledCloud:

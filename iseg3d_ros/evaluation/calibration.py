@@ -33,3 +33,22 @@ def auroc(uncertainty: NDArray[np.float32], wrong: NDArray[np.bool_]) -> float:
         return float("nan")
     ranks = rankdata(uncertainty)
     return float((ranks[wrong].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def sparsification(
+    uncertainty: NDArray[np.float32], wrong: NDArray[np.bool_], steps: int = 20
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The share of wrong points among those that stay when the most uncertain 0, 1/steps, … are left out; the best
+    that any order could do, beside it."""
+    order = np.argsort(-uncertainty, kind="stable")
+    total = len(order)
+    left = np.array([total - (k * total) // steps for k in range(steps)])
+    mistakes = np.append(0, np.cumsum(wrong[order[::-1]]))[left] / np.maximum(left, 1)
+    best = np.maximum(int(wrong.sum()) - (total - left), 0) / np.maximum(left, 1)
+    return mistakes, best
+
+
+def area_under_sparsification(uncertainty: NDArray[np.float32], wrong: NDArray[np.bool_], steps: int = 20) -> float:
+    """AUSE: the mean gap between the curve and the best one, as a share of the points; 0 is perfect."""
+    mistakes, best = sparsification(uncertainty, wrong, steps)
+    return float((mistakes - best).mean())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from iseg3d_ros.evaluation.habits import Habits
 from iseg3d_ros.evaluation.user import RULES
 
 PROTOCOLS = ("multi", "single")
@@ -27,6 +29,23 @@ class EvaluationConfig:
     adapt: bool = False  # InterObject3D's online adaptation
     samples: int | None = None  # of networks that sample
     objects: str = "largest"  # which of a scene's objects are targets where there are more than most_objects
+    slips: float = 0.0  # share of the corrections that name a wrong object
+    cubes: tuple[float, ...] | None = None  # half-widths of InterObject3D's click cubes, voxels
+    tile: float | None = None  # metres: crop and merge
+    adapt_bound: float = 0.05
+    write_cubes: float = 0.0  # metres; habits of single code bases
+    guess_first: bool = False
+
+    @property
+    def habits(self) -> Habits:
+        """What single code bases do beside the protocol."""
+        return Habits(self.write_cubes, self.guess_first)
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """What is asked of the network, as `Predictor.load` takes it."""
+        bound = {"adapt_bound": self.adapt_bound} if self.adapt else {}
+        return {"adapt": self.adapt, "samples": self.samples, "cubes": self.cubes, "tile": self.tile, **bound}
 
     @property
     def draw(self) -> int | None:
@@ -45,6 +64,12 @@ class EvaluationConfig:
             raise ValueError(f"--objects is largest or random, not {self.objects}.")
         if self.rule == "interobject3d" and self.protocol != "single":
             raise ValueError("The rule interobject3d knows one object at a time; add --protocol single.")
+        if self.guess_first and self.protocol != "single":
+            raise ValueError("--guess-first is of one object at a time; add --protocol single.")
+        if not 0 <= self.write_cubes < 10:
+            raise ValueError(f"--write-cubes is half an edge in metres, not {self.write_cubes}.")
+        if not 0 <= self.slips <= 1:
+            raise ValueError(f"--slips is a share from 0 to 1, not {self.slips}.")
         if self.temperature is not None and not 0 <= self.temperature <= 1:
             raise ValueError(f"The temperature must lie between 0 and 1, but is {self.temperature}.")
 

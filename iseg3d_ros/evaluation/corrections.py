@@ -23,7 +23,7 @@ def corrections(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, float]:
     """Shares of all corrections (clicks after the first one an object), each with its 95 % interval over scenes."""
     scenes: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        scenes.setdefault(outcome.name.split(" #")[0], []).append(outcome)
+        scenes.setdefault(scene_of(outcome), []).append(outcome)
     counted = np.array([_counts(group) for group in scenes.values()])
     if len(counted) == 0 or counted[:, 0].sum() == 0:
         return {}
@@ -44,6 +44,26 @@ def interval_over_scenes(
     drawn = counted[rng.integers(len(counted), size=(RESAMPLES, len(counted)))].sum(1)
     low, high = np.nanpercentile(np.array([shares(each) for each in drawn]), [2.5, 97.5], axis=0)
     return low, high
+
+
+def mean_over_scenes(
+    outcomes: Sequence[Outcome], value: Callable[[Outcome], Sequence[float]], seed: int = 0
+) -> tuple[float, float, float]:
+    """The mean of what `value` finds in each outcome (NaN is left out), and its 95 % interval over scenes."""
+    scenes: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        found = [number for number in value(outcome) if np.isfinite(number)]
+        scenes.setdefault(scene_of(outcome), []).extend(found)
+    pairs = np.array([[sum(found), len(found)] for found in scenes.values() if found], float).reshape(-1, 2)
+    if len(pairs) == 0:
+        return float("nan"), float("nan"), float("nan")
+    low, high = interval_over_scenes(pairs, lambda total: total[:1] / total[1:], seed)
+    return float(pairs[:, 0].sum() / pairs[:, 1].sum()), float(low[0]), float(high[0])
+
+
+def scene_of(outcome: Outcome) -> str:
+    """The scene of an outcome: several objects evaluated one at a time share it."""
+    return outcome.name.split(" #")[0]
 
 
 def _counts(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:

@@ -36,6 +36,12 @@ def object_ious(labels: NDArray[np.int32], truth: NDArray[np.int32], objects: in
     return tuple(float(value) for value in both[1:] / np.maximum(either[1:], 1))
 
 
+def object_recalls(labels: NDArray[np.int32], truth: NDArray[np.int32], objects: int) -> tuple[float, ...]:
+    """Of each object 1..objects the share of its points that its mask holds."""
+    found = np.bincount(truth[labels == truth], minlength=objects + 1)
+    return tuple(float(value) for value in (found / np.maximum(np.bincount(truth, minlength=objects + 1), 1))[1:])
+
+
 def iou_at(samples: Sequence[Sequence[Row]], clicks: float) -> float:
     """The mean over samples of the IoU in the row with exactly that average count of clicks; NaN where none has it."""
     values = [row.iou for rows in samples for row in rows if abs(row.clicks - clicks) < 1e-9]

@@ -19,7 +19,7 @@ FOLDERS = {
     "replica": (("replica",), "room"),
     "kitti360": (("kitti360", "kitti-360"), "street"),
     "semantickitti": (("semantickitti", "semantic_kitti"), "street"),
-    "partnet": (("partnet", "data_v0"), "tabletop"),
+    "partnet": (("partnet", "data_v0"), "object"),
 }
 REAL_VOXEL = 0.05  # metres: what the papers evaluate at; made scenes are measured at the model's own size
 # ScanNet's 20 benchmark classes, by their names of the 40

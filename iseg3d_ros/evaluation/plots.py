@@ -59,6 +59,30 @@ def draw_confidence(models: Mapping[str, Sequence[Outcome]], path: Path) -> Path
     return _write(figure, path)
 
 
+def draw_sparsification(models: Mapping[str, Sequence[Outcome]], path: Path) -> Path:
+    """The share of wrong points among those that stay when the most doubtful are left out, after one click an object;
+    dashed: the best that any order could do."""
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for name, outcomes in models.items():
+        kept = [o.sparsification for o in outcomes if o.sparsification]
+        colour = None
+        for kind in ("doubt", "doubt variance", "best"):
+            curves = [each[kind] for each in kept if kind in each]
+            if not curves:
+                continue
+            mean = 100 * np.mean(curves, axis=0)
+            style = {"doubt": "-", "doubt variance": ":", "best": "--"}[kind]
+            label = {"doubt": f"{name}: entropy", "doubt variance": f"{name}: variance", "best": None}[kind]
+            share = 100 * np.arange(len(mean)) / len(mean)
+            colour = axes.plot(share, mean, style, color=colour, label=label, alpha=0.4 if kind == "best" else 1)[
+                0
+            ].get_color()
+    axes.set(xlabel="most doubtful points left out, %", ylabel="wrong points among the others, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+    return _write(figure, path)
+
+
 def draw_both(models: Mapping[str, Sequence[Outcome]], path: Path) -> Path:
     """Side by side: mean IoU against clicks an object, and the clicks that an IoU takes (NoC)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))

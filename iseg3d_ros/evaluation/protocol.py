@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.evaluation.calibration import auroc, expected_calibration_error
-from iseg3d_ros.evaluation.metrics import Row, object_ious
+from iseg3d_ros.evaluation.calibration import (
+    area_under_sparsification,
+    auroc,
+    expected_calibration_error,
+    sparsification,
+)
+from iseg3d_ros.evaluation.habits import PLAIN, Habits, first_guess, with_cubes
+from iseg3d_ros.evaluation.metrics import Row, object_ious, object_recalls
 from iseg3d_ros.evaluation.strata import strata
 from iseg3d_ros.evaluation.user import Rule, error_regions, largest
 
@@ -35,6 +41,7 @@ class Task:
     up: tuple[float, float, float] | None = None
     instance: NDArray[np.int32] | None = None  # (N,) of all that is labelled, and the number of each object there
     numbers: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()  # of each object, where they are known
 
 
 @dataclass
@@ -48,9 +55,12 @@ class Outcome:
     encode_seconds: float = 0.0
     click_seconds: list[float] = field(default_factory=list)
     calibration: dict[str, float] = field(default_factory=dict)
+    sparsification: dict[str, list[float]] = field(default_factory=dict)  # after one click an object
     peak_mb: float = float("nan")
     notes: tuple[str, ...] = ()  # what the predictor remarked on the cloud
     strata: tuple[tuple[str, ...], ...] = ()  # of each object, where the task knows the other instances
+    classes: tuple[str, ...] = ()  # of each object, and the share of its points that its first mask holds
+    recalls: tuple[float, ...] = ()
 
 
 def evaluate(
@@ -61,11 +71,12 @@ def evaluate(
     seed: int = 0,
     watch: Watch | None = None,
     encoded: Encoded | None = None,
+    habits: Habits = PLAIN,
 ) -> Outcome:
     """Let the simulated user spend `budget` clicks an object; a row at 0 clicks, at one an object, and at each more.
 
     `watch` is shown the result at whole average counts of clicks. `encoded` is the task's cloud, where it was encoded
-    before for another of its objects.
+    before for another of its objects. `habits` are those of single code bases.
     """
     outcome = Outcome(task.name, task.objects)
     scene, outcome.encode_seconds = encoded or encode(predictor, task)
@@ -73,17 +84,24 @@ def evaluate(
     outcome.strata = _strata(scene, task)
     user = _User(scene.voxels, task, rule, np.random.default_rng(seed))
     labels, result = np.zeros(len(task.xyz), np.int32), None
+    if habits.guess:
+        labels = first_guess(predictor, scene)
     outcome.rows.append(Row(0.0, object_ious(labels, task.truth, task.objects)))
     for total in range(task.objects, budget * task.objects + 1):
-        if user.click(labels, everywhere=total == task.objects):
+        if user.click(labels, everywhere=total == task.objects and not habits.guess):
             started = time.perf_counter()
             result = predictor.segment(scene, user.clicks, previous=result)
+            if habits.cubes:
+                result = replace(result, labels=with_cubes(result.labels, task.xyz, user.clicks, habits.cubes))
             labels = result.labels
             outcome.click_seconds.append(time.perf_counter() - started)
         outcome.rows.append(Row(total / task.objects, object_ious(labels, task.truth, task.objects)))
         outcome.scores.append(_confidences(result, task.objects))
         if total % task.objects == 0 and result is not None:
             _judge(outcome, total // task.objects, result, task.truth)
+            if total == task.objects:
+                outcome.classes = task.classes
+                outcome.recalls = object_recalls(labels, task.truth, task.objects)
             if watch:
                 watch(total // task.objects, result, user.clicks)
     return outcome
@@ -139,7 +157,15 @@ def _confidences(result: Any, objects: int) -> tuple[float, ...]:
 def _judge(outcome: Outcome, clicks: int, result: Any, truth: NDArray[np.int32]) -> None:
     wrong = result.labels != truth
     outcome.calibration[f"ECE@{clicks}"] = expected_calibration_error(result.probability, ~wrong)
-    outcome.calibration[f"AUROC@{clicks}"] = auroc(result.uncertainty, wrong)
+    for suffix, doubt in (("", result.uncertainty), (" variance", getattr(result, "variance", None))):
+        if doubt is not None:
+            outcome.calibration[f"AUROC{suffix}@{clicks}"] = auroc(doubt, wrong)
+            outcome.calibration[f"AUSE{suffix}@{clicks}"] = area_under_sparsification(doubt, wrong)
+            if clicks == 1:
+                outcome.sparsification[f"doubt{suffix}"], best = (
+                    [float(value) for value in curve] for curve in sparsification(doubt, wrong)
+                )
+                outcome.sparsification["best"] = best
 
 
 def choose_objects(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iseg3d_ros.evaluation.calibration import rank_correlation
-from iseg3d_ros.evaluation.corrections import corrections, interval_over_scenes
+from iseg3d_ros.evaluation.corrections import corrections, mean_over_scenes
 from iseg3d_ros.evaluation.protocol import Outcome
 from iseg3d_ros.evaluation.strata import NAMES
 from iseg3d_ros.evaluation.table import masks_at
@@ -89,15 +89,8 @@ def _row(first: Sequence[str], outcomes: Sequence[Outcome]) -> str:
 
 
 def _iou_with_interval(outcomes: Sequence[Outcome], clicks: int) -> str:
-    scenes: dict[str, list[float]] = {}
-    for outcome in outcomes:
-        values = [row.iou for row in outcome.rows if row.clicks == clicks]
-        scenes.setdefault(outcome.name.split(" #")[0], []).extend(values)
-    pairs = np.array([[sum(values), len(values)] for values in scenes.values()], float)
-    if pairs.size == 0 or pairs[:, 1].sum() == 0:
-        return "–"
-    low, high = interval_over_scenes(pairs, lambda total: total[:1] / total[1:])
-    return f"{_percent(pairs[:, 0].sum() / pairs[:, 1].sum())} ({_percent(low[0])}–{_percent(high[0])})"
+    mean, low, high = mean_over_scenes(outcomes, lambda o: [row.iou for row in o.rows if row.clicks == clicks])
+    return "–" if np.isnan(mean) else f"{_percent(mean)} ({_percent(low)}–{_percent(high)})"
 
 
 def _strata_rows(model: str, data: str, outcomes: Sequence[Outcome]) -> list[str]:

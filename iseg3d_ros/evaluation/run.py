@@ -121,7 +121,8 @@ def _outcome(values: dict[str, Any]) -> Outcome:
     rows = [Row(row["clicks"], tuple(row["ious"])) for row in values["rows"]]
     scores = [tuple(row) for row in values["scores"]]
     strata = tuple(map(tuple, values.get("strata", ())))
-    return Outcome(**values | {"rows": rows, "scores": scores, "strata": strata})
+    lists = {name: tuple(values.get(name, ())) for name in ("classes", "recalls")}
+    return Outcome(**values | lists | {"rows": rows, "scores": scores, "strata": strata})
 
 
 def _line(model: str, part: Part, values: dict[str, Any], place: str, left: float) -> str:

@@ -23,6 +23,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Every figure of one model: fractions for IoU and AP, clicks for NoC, seconds for times; NaN is left out."""
     samples = [outcome.rows for outcome in outcomes]
     table = figures(samples) | corrections(outcomes) | _precision(outcomes) | _times(outcomes) | _calibration(outcomes)
+    table |= _accuracy(outcomes)
     table |= {"samples": len(outcomes), "objects": sum(outcome.objects for outcome in outcomes)}
     table["peak_mb"] = max((outcome.peak_mb for outcome in outcomes), default=float("nan"))
     return {name: round(float(value), 6) for name, value in table.items() if np.isfinite(value)}
@@ -45,6 +46,15 @@ def _precision(outcomes: Sequence[Outcome]) -> dict[str, float]:
     pairs = masks_at(outcomes)
     table["Spearman"] = rank_correlation([score for _, score in pairs], [iou for iou, _ in pairs])
     return table
+
+
+def _accuracy(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """mACC: of each class the mean share of its objects' points that their masks hold after one click; their mean."""
+    classes: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        for name, recall in zip(outcome.classes, outcome.recalls, strict=False):
+            classes.setdefault(name, []).append(recall)
+    return {"mACC@1": float(np.mean([np.mean(recalls) for recalls in classes.values()]))} if classes else {}
 
 
 def masks_at(outcomes: Sequence[Outcome], clicks: int = 0) -> list[tuple[float, float]]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from iseg3d_ros.data.open import open_data
 from iseg3d_ros.evaluation.config import EvaluationConfig
-from iseg3d_ros.evaluation.corrections import interval_over_scenes
+from iseg3d_ros.evaluation.corrections import mean_over_scenes, scene_of
 from iseg3d_ros.evaluation.metrics import iou_at, noc_at
 from iseg3d_ros.evaluation.paper_data import REAL_VOXEL, SEEN, Place, Row, Table, place_of_set, weights_of
 from iseg3d_ros.evaluation.protocol import Outcome
@@ -66,6 +66,7 @@ class Maker:
     limit: int | None = None
     workers: int = 1
     device: str = "auto"
+    ray: str | None = None  # address of a cluster, instead of processes
     _done: dict[tuple[str, str, EvaluationConfig], list[Outcome]] = field(default_factory=dict)
 
     def lines(self, table: Table, name: str) -> list[Line]:
@@ -98,7 +99,7 @@ class Maker:
         key = (model, place.path, config)
         if key not in self._done:
             parts = plan([place.path], config)
-            self._done[key] = outcomes(model, parts, config, self.workers, self.out / "rows.jsonl")
+            self._done[key] = outcomes(model, parts, config, self.workers, self.out / "rows.jsonl", self.ray)
         return self._done[key]
 
 
@@ -108,6 +109,7 @@ class Made:
 
     table: Table
     parts: dict[str, tuple[Place, list[Line]]]
+    budget: int = 20
 
     @cached_property
     def columns(self) -> list[str]:
@@ -118,10 +120,11 @@ class Made:
         """Heading, what it was measured on, and a block a data set."""
         out = [f"## {self.table.caption}", ""]
         out += [self.table.note + ".", ""] if self.table.note else []
+        few = f"; ours with at most {self.budget} clicks an object, the papers' with 20" if self.budget < 20 else ""
         for name, (place, lines) in self.parts.items():
             where = place.path.removeprefix("scenes:")
             on = f"made scenes in {where}, as the data set is not there" if place.made else place.path
-            out += [f"**{self.table.data[name]}**: ours on {on}; *the paper's* in italics.", ""]
+            out += [f"**{self.table.data[name]}**: ours on {on}; *the paper's* in italics{few}.", ""]
             out += ["| method | " + " | ".join(self.columns) + " | weights |", "|---" * (len(self.columns) + 2) + "|"]
             for line in lines:
                 cells = [line.name, *(each.text() for each in line.cells.values()), line.weights]
@@ -148,7 +151,7 @@ def make(maker: Maker, table: Table) -> Made:
     for name in table.data:
         place = place_of_set(name, table.protocol, maker.data, maker.made)
         parts[name] = (place, maker.lines(table, name))
-    return Made(table, parts)
+    return Made(table, parts, maker.budget)
 
 
 def csv_of(tables: Sequence[Made]) -> str:
@@ -184,24 +187,17 @@ def cell(column: str, found: Sequence[Outcome], values: dict[str, float], paper:
     """A figure; IoU and NoC with an interval."""
     low = high = np.nan
     kind, _, at = column.partition("@")
-    if kind in ("IoU", "NoC") and len({_scene(o) for o in found}) > 1 and column in values:
+    if kind in ("IoU", "NoC") and len({scene_of(o) for o in found}) > 1 and column in values:
         low, high = _interval(kind, float(at), found)
     return Cell(values.get(column, np.nan), low, high, paper)
 
 
 def _interval(kind: str, at: float, found: Sequence[Outcome]) -> tuple[float, float]:
-    scenes: dict[str, list[float]] = {}
-    for outcome in found:
-        value = 100 * iou_at([outcome.rows], at) if kind == "IoU" else noc_at([outcome.rows], at / 100)
-        if np.isfinite(value):
-            scenes.setdefault(_scene(outcome), []).append(value)
-    pairs = np.array([[sum(values), len(values)] for values in scenes.values()], float)
-    low, high = interval_over_scenes(pairs, lambda total: total[:1] / total[1:])
-    return float(low[0]), float(high[0])
+    def value(outcome: Outcome) -> list[float]:
+        rows = [outcome.rows]
+        return [100 * iou_at(rows, at) if kind == "IoU" else noc_at(rows, at / 100)]
 
-
-def _scene(outcome: Outcome) -> str:
-    return outcome.name.split(" #")[0]
+    return mean_over_scenes(found, value)[1:]
 
 
 def of_class(found: Sequence[Outcome], subset: str, path: str) -> list[Outcome]:

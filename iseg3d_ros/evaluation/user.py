@@ -7,7 +7,7 @@ representative point to the nearest voxel outside its region; a region's size is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,24 @@ def tempered(temperature: float, seed: int) -> Rule:
         else:
             drawn = [(draw(points, np.flatnonzero(truth != prediction), reference), reference.size)]
         return [Region(int(truth[voxel]), int(prediction[voxel]), voxel, size) for voxel, size in drawn]
+
+    return regions
+
+
+def slipping(rule: Rule, share: float, seed: int) -> Rule:
+    """A user whose corrections name a wrong object with that chance: where the rule clicks, but on another label.
+
+    The label is drawn evenly among the others, the background's included. First clicks are right.
+    """
+    rng = np.random.default_rng([seed, 1])
+
+    def regions(points: Floats, truth: Ints, prediction: Ints) -> list[Region]:
+        found = rule(points, truth, prediction)
+        chosen = largest(found)
+        if chosen is None or not prediction.any() or rng.random() >= share:
+            return found
+        others = [label for label in range(int(truth.max()) + 1) if label != chosen.truth]
+        return [replace(chosen, truth=int(rng.choice(others)))]
 
     return regions
 

@@ -22,7 +22,7 @@ from iseg3d_ros.data.open import open_data
 from iseg3d_ros.data.sample import Sample, Samples
 from iseg3d_ros.evaluation.config import EvaluationConfig, Part
 from iseg3d_ros.evaluation.protocol import Encoded, Task, choose_objects, encode, evaluate
-from iseg3d_ros.evaluation.user import RULES, Rule, tempered
+from iseg3d_ros.evaluation.user import RULES, Rule, slipping, tempered
 from iseg3d_ros.predictor import Predictor
 
 _model, _config = "", EvaluationConfig()
@@ -52,7 +52,7 @@ def evaluated(model: str, part: Part, config: EvaluationConfig) -> dict[str, Any
             warnings.simplefilter("ignore")  # what the predictor remarks stands in the outcome's notes
             encoded = _encoded(model, part.path, part.index, part.sample, config) if part.instance is not None else None
             rule, seed = rule_of(part, config), seed_of(part, config)
-            outcome = evaluate(predictor, task, config.budget, rule, seed, encoded=encoded)
+            outcome = evaluate(predictor, task, config.budget, rule, seed, encoded=encoded, habits=config.habits)
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         return {"error": f"{error}" or type(error).__name__}
     outcome.peak_mb = peak_mb()
@@ -61,7 +61,7 @@ def evaluated(model: str, part: Part, config: EvaluationConfig) -> dict[str, Any
 
 @lru_cache(maxsize=1)
 def _predictor(model: str, config: EvaluationConfig) -> Predictor:
-    return Predictor.load(model, config.device, config.voxel_size, adapt=config.adapt, samples=config.samples)
+    return Predictor.load(model, config.device, config.voxel_size, **config.network)
 
 
 @lru_cache(maxsize=8)
@@ -98,13 +98,17 @@ def task_of(part: Part, config: EvaluationConfig) -> Task:
         raise ValueError(f"it has no object of at least {config.least_points} points")
     instance = sample.cloud.instance
     numbers = tuple(int(instance[np.argmax(truth == k)]) for k in range(1, count + 1))
-    return Task(part.name, sample.cloud.xyz, sample.cloud.rgb, truth, count, instance=instance, numbers=numbers)
+    classes = tuple(sample.cloud.classes[number - 1] for number in numbers)
+    return Task(
+        part.name, sample.cloud.xyz, sample.cloud.rgb, truth, count, instance=instance, numbers=numbers, classes=classes
+    )
 
 
 def rule_of(part: Part, config: EvaluationConfig) -> Rule:
     """The simulated user's way to choose the next click."""
     seed = seed_of(part, config)
-    return RULES[config.rule](seed) if config.temperature is None else tempered(config.temperature, seed)
+    rule = RULES[config.rule](seed) if config.temperature is None else tempered(config.temperature, seed)
+    return slipping(rule, config.slips, seed) if config.slips else rule
 
 
 def seed_of(part: Part, config: EvaluationConfig) -> int:

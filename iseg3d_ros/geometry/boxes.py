@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,28 @@ class Box:
     centre: np.ndarray
     rotation: np.ndarray
     size: np.ndarray
+
+
+    def numbers(self) -> tuple[float, ...]:
+        """Centre, edge lengths, and the rotation row by row: what `box_of` takes."""
+        return tuple(float(value) for part in (self.centre, self.size, self.rotation) for value in np.ravel(part))
+
+
+def box_of(numbers: Sequence[float]) -> Box:
+    """A box of fifteen numbers; ValueError where they are none."""
+    values = np.asarray(numbers, np.float64)
+    if values.shape != (15,) or not np.isfinite(values).all() or not (values[3:6] > 0).all():
+        raise ValueError("A box has a centre, three edges longer than 0 and a rotation: fifteen finite numbers.")
+    rotation = values[6:].reshape(3, 3)
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3 or np.linalg.det(rotation) < 0:
+        raise ValueError("A box's axes are at right angles, of length 1 and right-handed.")
+    return Box(values[:3], rotation, values[3:6])
+
+
+def aligned_box(points: np.ndarray) -> Box:
+    """The smallest box along the axes of the points' own frame."""
+    low, high = points.min(0).astype(np.float64), points.max(0).astype(np.float64)
+    return Box((low + high) / 2, np.eye(3), np.maximum(high - low, 1e-6))
 
 
 def oriented_box(points: np.ndarray, up: np.ndarray | None) -> Box:

@@ -119,6 +119,19 @@ class CameraView:
         around = self._spread(ring, ring[0], NEGATIVE) if len(ring) else ring
         return MaskClicks(self.rows[shown], self.rows[chosen], self.rows[around])
 
+    def grid(self, wide: int, tall: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the cloud's points that are seen in so many cells of the image (-1: none), and their depths."""
+        rows, depth = np.full((tall, wide), -1, np.int64), np.zeros((tall, wide), np.float32)
+        if self._tree is not None:
+            x = (np.arange(wide) + 0.5) * self.camera.width / wide - 0.5
+            y = (np.arange(tall) + 0.5) * self.camera.height / tall - 0.5
+            reach = max(self._widest_gap(), self.camera.width / wide, SPECK)
+            centres = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+            apart, nearest = self._tree.query(centres, distance_upper_bound=reach)
+            met = np.isfinite(apart)
+            rows.ravel()[met], depth.ravel()[met] = self.rows[nearest[met]], self._depth[nearest[met]]
+        return rows, depth
+
     def _widest_gap(self) -> float:
         """Pixels between neighbouring points where they are far from one another, over the image."""
         if len(self.rows) == 0:

@@ -100,8 +100,8 @@ def carry(
     """Finds every object's points again in a new cloud (`xyz`, fixed frame).
 
     Objects that are where they are expected keep their points; the others are looked for in what is left over, each
-    piece of it going to one of them at most; where there are colours, shape and colours must fit. `reaches` are how
-    far each may have moved beyond its predicted place, in metres. What fits nothing has a share of 0, and no points.
+    piece of it going to one of them at most; where there are colours, shape and colours must fit. `reaches` are how far
+    each may have moved beyond its predicted place, in metres. What fits nothing has a share of 0, and no points.
     """
     ground = Ground(background)
     rows = _around_any(tracks, xyz, time, reaches)

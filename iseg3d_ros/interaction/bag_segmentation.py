@@ -23,7 +23,7 @@ from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import from_json
 from iseg3d_ros.interaction.view import View, list_objects
 from iseg3d_ros.io import pointcloud2_write as clouds
-from iseg3d_ros.io.bags import CLOUD, TF, Bag, Record
+from iseg3d_ros.io.bags import CLOUD, Bag, Record
 from iseg3d_ros.io.pointcloud2_read import read_points
 from iseg3d_ros.predictor import Predictor
 
@@ -72,11 +72,11 @@ class Offline:
         self._session.model = SceneModel(predictor, say)
         self._source = CloudSource(SourceSettings("live", lost_after=LOST_AFTER))
         self._waiting, self._fixed, self._say = list(clicks), fixed, say
-        self._tree = TransformTree(keep_seconds=1e9)
+        self._tree = TransformTree()
 
     def run(self, bag: Bag, topic: str) -> Iterator[Segmented]:
         """Every cloud of a topic, with the objects that were clicked so far."""
-        self._read_transforms(bag)
+        self._tree = bag.transforms()
         number = 0
         for record in bag.messages(topic):
             try:
@@ -126,17 +126,6 @@ class Offline:
         except LookupError as error:
             raise ValueError(f"the bag does not say where '{source}' is in '{target}': {error}") from error
 
-    def _read_transforms(self, bag: Bag) -> None:
-        for record in bag.messages(*topics) if (topics := bag.topics(TF)) else ():
-            for item in bag.decode(record).transforms:
-                place, turn = item.transform.translation, item.transform.rotation
-                pose = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
-                stamp = item.header.stamp.sec * SECOND + item.header.stamp.nanosec
-                static = "static" in record.topic
-                self._tree.insert(
-                    item.header.frame_id.lstrip("/"), item.child_frame_id.lstrip("/"), stamp, pose, static
-                )
-
 
 def _shown(message: Any) -> CurrentCloud:
     points = read_points(message)
@@ -182,9 +171,11 @@ class LabelledBag:
         self._writer.write(self._connection(record.topic, record.type), record.time, record.raw)
 
     def labelled(self, topic: str, result: Segmented) -> None:
-        """x y z [rgb] instance probability uncertainty, as the node's ~/labelled."""
+        """x y z [rgb] instance probability uncertainty [variance], as the node's ~/labelled."""
         view, masks = result.view, result.view.result
-        buffer = clouds.labelled(view.layouts.labelled, masks.labels, masks.probability, masks.uncertainty)
+        buffer = clouds.labelled(
+            view.layouts.labelled, masks.labels, masks.probability, masks.uncertainty, masks.variance
+        )
         message = self._message(result.record, buffer)
         raw = self._source.types.serialize_cdr(message, CLOUD)
         self._writer.write(self._connection(topic, CLOUD), result.record.time, raw)

@@ -12,7 +12,7 @@ OLD = 0.8  # share of what was seen before in what is remembered
 
 
 def look_of(rgb: np.ndarray | None) -> np.ndarray | None:
-    """A unit vector from colours uint8 (N, 3): roots of the shares of LEVELS³ colours, each by its neighbours too."""
+    """A unit vector from colours uint8 (N, 3): roots of the shares of LEVELS³ colours, shared by neighbours."""
     if rgb is None or len(rgb) < FEWEST:
         return None
     low, part = _levels(rgb[:: max(1, len(rgb) // SAMPLE)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,7 @@ def proposals(
     progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> list[Proposal]:
     """The objects of an encoded cloud, the surest first; `tries` clicks at most, each of which costs what a click does.
+    The objects of their clicks are 1, 2, …
 
     Clicks are spread over what is not ground, table top or wall. What a mask covers already is not clicked on again.
     """
@@ -57,7 +58,8 @@ def proposals(
         if proposal is not None:
             found.append(proposal)
             covered[proposal.indices] = True
-    return the_best(found, len(xyz))
+    kept = the_best(found, len(xyz))
+    return [replace(each, click=replace(each.click, object=number)) for number, each in enumerate(kept, 1)]
 
 
 def spread(xyz: np.ndarray, free: np.ndarray, apart: float, most: int) -> list[int]:

@@ -140,7 +140,7 @@ class InteractiveSession:
         self._do({"action": "rename", "id": id, "name": name}, objects=objects)
 
     def describe(self, id: str, **details: Any) -> None:
-        """Say more of an object: its `category`, its `attributes` (a dict), whether it is `locked`."""
+        """Say more of an object: its `category`, its `attributes` (a dict), whether it is `locked`, its `box`."""
         self._known(id)
         objects = tuple(detailed(item, details) if item.id == id else item for item in self.objects)
         if objects != self.objects:

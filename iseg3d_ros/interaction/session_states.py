@@ -10,11 +10,12 @@ import numpy as np
 
 from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
+from iseg3d_ros.geometry.boxes import box_of
 from iseg3d_ros.interaction.point_edits import Edit
 
 BACKGROUND = ""
-FORMAT = 3  # 2 knew no edits, and of objects the names alone
-READABLE = (1, 2, FORMAT)
+FORMAT = 4  # 2 knew no edits, and of objects the names alone; 3 no boxes by hand
+READABLE = (1, 2, 3, FORMAT)
 Json = dict[str, Any]
 
 
@@ -23,6 +24,7 @@ class SessionObject:
     """An object of the operator's: an id that never changes, a name that may, and what else is said of it.
 
     `locked`: its points stay as they are. `attributes`: names and values in the order in which they were given.
+    `box`: the numbers of one that was given by hand (`geometry.boxes.Box.numbers`); () for the one around its points.
     """
 
     id: str
@@ -30,10 +32,12 @@ class SessionObject:
     category: str = ""
     locked: bool = False
     attributes: tuple[tuple[str, str], ...] = ()
+    box: tuple[float, ...] = ()
 
     def details(self) -> Json:
         """What is said beside the name, as JSON; nothing where nothing is."""
-        said = {"category": self.category, "locked": self.locked, "attributes": dict(self.attributes)}
+        said = {"category": self.category, "locked": self.locked, "attributes": dict(self.attributes),
+                "box": list(self.box)}  # fmt: skip
         return {name: value for name, value in said.items() if value}
 
 
@@ -49,6 +53,8 @@ def detailed(item: SessionObject, details: Json) -> SessionObject:
             case "attributes", dict() if len(value) <= limits.ATTRIBUTES:
                 pairs = ((str(each), str(said)) for each, said in value.items())
                 changes[name] = tuple((limits.checked_name(each), limits.checked_name(said)) for each, said in pairs)
+            case "box", list() | tuple():
+                changes[name] = box_of(value).numbers() if value else ()
             case _:
                 raise ValueError(f"Of an object nothing like {name}: {value!r} can be said.")
     return replace(item, **changes)

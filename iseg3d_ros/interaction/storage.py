@@ -62,4 +62,5 @@ def export(target: Path, points: Points, result: Segmentation) -> None:
         write_cloud(target, Cloud(np.zeros((len(labels), 3), np.float32), None, None, labels))
         return
     cloud = Cloud(np.ascontiguousarray(points.xyz), points.rgb, None, result.labels)
-    write_cloud(target, cloud, {"probability": result.probability, "uncertainty": result.uncertainty})
+    fields = {"probability": result.probability, "uncertainty": result.uncertainty, "variance": result.variance}
+    write_cloud(target, cloud, {name: values for name, values in fields.items() if values is not None})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iseg3d_ros.geometry.transforms import SECOND, TransformTree
 from iseg3d_ros.io.package_files import share_dir
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
@@ -76,6 +77,18 @@ class Bag:
         while (found := self._read(next, messages, None)) is not None:
             connection, time, raw = found
             yield Record(connection.topic, connection.msgtype, int(time), bytes(raw))
+
+    def transforms(self) -> TransformTree:
+        """All that the bag says of where its frames are."""
+        tree = TransformTree(keep_seconds=1e9)
+        for record in self.messages(*topics) if (topics := self.topics(TF)) else ():
+            for item in self.decode(record).transforms:
+                place, turn = item.transform.translation, item.transform.rotation
+                pose = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
+                stamp = item.header.stamp.sec * SECOND + item.header.stamp.nanosec
+                parent, child = item.header.frame_id.lstrip("/"), item.child_frame_id.lstrip("/")
+                tree.insert(parent, child, stamp, pose, "static" in record.topic)
+        return tree
 
     def decode(self, record: Record) -> Any:
         """The message as an object with ROS's attribute names (arrays are numpy's)."""

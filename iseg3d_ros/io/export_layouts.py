@@ -84,7 +84,7 @@ def _calibration() -> str:
 
 
 def write_pointcept(folder: Path, result: LabelledResult, number: int) -> None:
-    """scene000000/coord.npy, color, strength, segment and instance (-1: none), probability, uncertainty."""
+    """scene000000/coord.npy, color, strength, segment and instance (-1: none), probability, uncertainty, variance."""
     scene = folder / f"scene{number:06d}"
     scene.mkdir()
     categories = sorted({item.category for item in result.objects if item.category})

@@ -1,7 +1,8 @@
 """Every format in which a labelled cloud leaves the program, in one list: files by their suffix, folders by their name.
 
-All carry the instances; names, classes, boxes, probability and uncertainty as far as a format has room for them
-(`Format.holds`). Nothing that is there is replaced unless `overwrite` says so, and then only once the new is whole.
+All carry the instances; names, classes, boxes, probability, uncertainty and, from networks that sample, variance, as
+far as a format has room for them (`Format.holds`). Nothing that is there is replaced unless `overwrite` says so, and
+then only once the new is whole.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ UP = (0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class ExportedObject:
-    """What is said of a label: the operator's name and the class, which may be empty."""
+    """What is said of a label: the operator's name, the class, which may be empty, and a box that was given by hand."""
 
     label: int
     name: str
     category: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
+    box: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,7 @@ class LabelledResult:
     probability: np.ndarray | None = None
     uncertainty: np.ndarray | None = None
     up: Sequence[float] = UP
+    variance: np.ndarray | None = None  # of networks that sample
 
     @property
     def labels(self) -> np.ndarray:
@@ -57,15 +60,18 @@ class LabelledResult:
     @property
     def fields(self) -> dict[str, np.ndarray]:
         """Values a point beside the cloud's own."""
-        given = {"probability": self.probability, "uncertainty": self.uncertainty}
+        given = {"probability": self.probability, "uncertainty": self.uncertainty, "variance": self.variance}
         return {name: values for name, values in given.items() if values is not None}
 
     @cached_property
     def boxes(self) -> Mapping[int, Box]:
-        """Of every object that has points, by label."""
+        """Of every object that has points or was given one, by label."""
         there = np.isfinite(self.cloud.xyz).all(axis=1)
-        chosen = {item.label: self.cloud.xyz[there & (self.labels == item.label)] for item in self.objects}
-        return {label: oriented_box(xyz, np.asarray(self.up)) for label, xyz in chosen.items() if len(xyz)}
+        given = {item.label: item.box for item in self.objects if item.box is not None}
+        rest = [item.label for item in self.objects if item.label not in given]
+        chosen = {label: self.cloud.xyz[there & (self.labels == label)] for label in rest}
+        made = {label: oriented_box(xyz, np.asarray(self.up)) for label, xyz in chosen.items() if len(xyz)}
+        return dict(sorted({**given, **made}.items()))
 
     def described(self) -> list[dict[str, Any]]:
         """Label, name, class, points and box of every object, as plain values."""

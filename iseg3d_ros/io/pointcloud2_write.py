@@ -60,12 +60,29 @@ def plain(xyz: np.ndarray, rgb: np.ndarray | None = None, intensity: np.ndarray 
     return buffer
 
 
-def labelled(buffer: CloudBuffer, labels: np.ndarray, probability: np.ndarray, uncertainty: np.ndarray) -> CloudBuffer:
-    """x y z [rgb] instance probability uncertainty: a result put into a base in the layout LABELLED or LABELLED_RGB."""
+def labelled(
+    buffer: CloudBuffer,
+    labels: np.ndarray,
+    probability: np.ndarray,
+    uncertainty: np.ndarray,
+    variance: np.ndarray | None = None,
+) -> CloudBuffer:
+    """x y z [rgb] instance probability uncertainty: a result put into a base in the layout LABELLED or LABELLED_RGB.
+
+    A network that samples adds a field, variance, behind them, in a buffer of its own.
+    """
     buffer.points["instance"] = labels
     buffer.points["probability"] = probability
     buffer.points["uncertainty"] = uncertainty
-    return buffer
+    return buffer if variance is None else _with_variance(buffer, variance)
+
+
+def _with_variance(buffer: CloudBuffer, variance: np.ndarray) -> CloudBuffer:
+    wider = CloudBuffer(np.dtype([*buffer.points.dtype.descr, ("variance", "<f4")]), len(buffer.points))
+    for name in buffer.points.dtype.names or ():
+        wider.points[name] = buffer.points[name]
+    wider.points["variance"] = variance
+    return wider
 
 
 def classified(buffer: CloudBuffer, labels: np.ndarray, probability: np.ndarray, entropy: np.ndarray) -> CloudBuffer:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,10 @@ def save(
     voxel: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
+    classes: Sequence[str] = (),
 ) -> None:
-    """Write a network's weights and its card: settings, widths, voxel settings, training recipe, figures."""
+    """Write a network's weights and its card: settings, widths, voxel settings, training recipe, figures, and the names
+    of its classes where they are not ours."""
     from safetensors.torch import save_file
 
     settings = settings_from(network)
@@ -58,6 +60,7 @@ def save(
         "voxel": dict(voxel or {}),
         "recipe": dict(recipe or {}),
         "metrics": dict(metrics or {}),
+        **({"classes": list(classes)} if classes else {}),
     }
     tensors = {name: on_disk(name, tensor) for name, tensor in network.state_dict().items()}
     target = Path(path)

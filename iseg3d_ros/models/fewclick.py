@@ -18,6 +18,7 @@ from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers import binary_losses as binary_loss
 from iseg3d_ros.models.layers.attention import FeedForward, best_of_clicks, mean_of_clicks
+from iseg3d_ros.models.layers.backbone import Backbone
 from iseg3d_ros.models.layers.click_unet import stacked
 from iseg3d_ros.models.layers.encoded_scene import check_clicks, children, parents, parts, pool_mean, rows_of_clouds
 from iseg3d_ros.models.layers.heads import MLP, MaskHead
@@ -67,10 +68,10 @@ class EncodedScenes:
 
 @dataclass(frozen=True)
 class StageMasks:
-    """A stage's answer for every click: mask logits (K, V) and class logits (K, prototypes)."""
+    """A stage's answer for every click: mask logits (K, V) and class logits (K, prototypes), where it has any."""
 
     masks: Tensor
-    classes: Tensor
+    classes: Tensor | None
 
 
 # The paper gives 128.5 MB in single precision and a width of 256, four stages; PTv3's own sizes cut down to that.
@@ -116,6 +117,13 @@ class FewClickSettings(PointTransformerSettings):
     prototypes: int = 35
     masked_attention: bool = True  # the public code's; False: every click sees all points in every stage
     class_weight: float = 2.0
+    # What the ablations of Tab. 4 leave out, or exchange
+    encoder: str = setting("ptv3", one_of=("ptv3", "unet"))  # unet: the sparse Res16UNet of the other papers
+    adaptor: bool = True
+    spatial: bool = True  # E_p in the adaptor
+    semantic: bool = True  # E_s in the adaptor
+    mask_head: bool = True  # False: masks are products of queries and points themselves
+    class_head: bool = True  # False: no class, and no semantic embedding
 
 
 class FewClick(Network):
@@ -127,16 +135,19 @@ class FewClick(Network):
     def __init__(self, settings: FewClickSettings) -> None:
         super().__init__(settings)
         width = settings.width
-        self.encoder = PointTransformer(settings)
+        self.encoder: nn.Module = PointTransformer(settings) if settings.encoder == "ptv3" else Backbone(settings)
         self.project = nn.ModuleList(nn.Linear(channels, width) for channels in settings.planes[4:])
         self.position = FourierCode(width, settings.gauss_scale)
         self.sign = nn.Embedding(2, width)  # a click on the background asks for another mask than one on an object
         self.stages = nn.ModuleList(Stage(width, settings.heads, settings.ffn) for _ in range(settings.layers))
-        self.adaptors = nn.ModuleList(MLP(3 * width, width, width) for _ in range(settings.layers - 1))
-        self.mask_head = MaskHead(width)
-        self.class_norm = nn.LayerNorm(width)
-        self.class_mlp = MLP(width, width, width)
-        self.prototypes = nn.Parameter(torch.randn(settings.prototypes, width) * width**-0.5)
+        merged = (1 + settings.spatial + (settings.semantic and settings.class_head)) * width
+        adaptors = settings.layers - 1 if settings.adaptor else 0
+        self.adaptors = nn.ModuleList(MLP(merged, width, width) for _ in range(adaptors))
+        self.mask_head = MaskHead(width) if settings.mask_head else None
+        if settings.class_head:
+            self.class_norm = nn.LayerNorm(width)
+            self.class_mlp = MLP(width, width, width)
+            self.prototypes = nn.Parameter(torch.randn(settings.prototypes, width) * width**-0.5)
         self.relation = Relation(width, settings.relation_width) if settings.relation else None
 
     # Encoding
@@ -181,7 +192,10 @@ class FewClick(Network):
         check_clicks(encoded, clicks)
         each = zip(encoded.clouds, clicks, strict=True)
         answers = [(self.answer(scene, click)[-1], click) for scene, click in each]
-        return [Prediction(merge(a.masks, click), classes=of_objects(a.classes, click)) for a, click in answers]
+        return [
+            Prediction(merge(a.masks, click), classes=None if a.classes is None else of_objects(a.classes, click))
+            for a, click in answers
+        ]
 
     def answer(self, scene: EncodedScene, clicks: Prompts) -> list[StageMasks]:
         """Every stage's masks and classes of one cloud's clicks; without gradient the last stage's alone."""
@@ -199,15 +213,21 @@ class FewClick(Network):
 
     def segment(self, query: Tensor, scene: EncodedScene, clicks: Prompts, term: Tensor | None) -> StageMasks:
         """The mask head (Eq. 5) and the class head (Eq. 6)."""
-        masks = (self.mask_head.prototypes(query) @ scene.features.T).float()
+        own = query if self.mask_head is None else self.mask_head.prototypes(query)
+        masks = (own @ scene.features.T).float()
         masks = masks if term is None else masks + term.T[clicks.label]
+        if not self.settings.class_head:
+            return StageMasks(masks, None)
         return StageMasks(masks, self.class_mlp(self.class_norm(query)) @ self.prototypes.T)
 
     def adapt(self, i: int, query: Tensor, scene: EncodedScene, answer: StageMasks) -> Tensor:
         """The conditional query adaptor (Eq. 7): what the mask covers and what the class is, merged into the query."""
-        spatial = mask_pool(answer.masks, scene.features)
-        semantic = self.prototypes[answer.classes.argmax(1)]
-        adapted: Tensor = self.adaptors[i](torch.cat([query, spatial, semantic.to(query.dtype)], 1))
+        pieces = [query]
+        if self.settings.spatial:
+            pieces.append(mask_pool(answer.masks, scene.features))
+        if self.settings.semantic and answer.classes is not None:
+            pieces.append(self.prototypes[answer.classes.argmax(1)].to(query.dtype))
+        adapted: Tensor = self.adaptors[i](torch.cat(pieces, 1))
         return adapted
 
     def _visible(self, answer: StageMasks, level: Level) -> Tensor | None:
@@ -306,11 +326,14 @@ def of_objects(classes: Tensor, clicks: Prompts) -> Tensor:
     return mean.clamp(min=1e-9).log()
 
 
-def class_loss(logits: Tensor, clicks: Prompts, classes: Tensor | None) -> Tensor:
-    """Eq. 11 over the clicks on objects of known class; zero where there are none."""
-    if classes is None:
-        return logits.new_zeros((), dtype=torch.float32)
-    known = torch.cat([classes.new_full((1,), -1), classes])[clicks.label]
+def class_loss(logits: Tensor | None, clicks: Prompts, classes: Tensor | None) -> Tensor:
+    """Eq. 11 over the clicks on objects of known class; zero where there are none.
+
+    With fewer prototypes than there are classes, the last one is that of all further classes.
+    """
+    if classes is None or logits is None:
+        return torch.zeros((), device=clicks.voxel.device)
+    known = torch.cat([classes.new_full((1,), -1), classes])[clicks.label].clamp(max=logits.shape[1] - 1)
     each = cross_entropy(logits.float(), known.clamp(min=0), reduction="none") * (known >= 0)
     return each.sum() / (known >= 0).sum().clamp(min=1)
 

@@ -59,6 +59,11 @@ class InterObject3D(Network):
         logits = self.masks(encoded, clicks)
         return [Prediction(compete(mask, click)) for mask, click in zip(logits, clicks, strict=True)]
 
+    def guess(self, encoded: EncodedInput) -> list[Tensor]:
+        """Logits (V,) of what it takes for the object before any click, as the public code asks it."""
+        none = torch.zeros(0, dtype=torch.long, device=encoded.scene.device)
+        return [mask[:, 0] for mask in self.masks(encoded, [Prompts(none, none, 1)] * len(encoded.clouds))]
+
     def masks(self, encoded: EncodedInput, clicks: Sequence[Prompts]) -> list[Tensor]:
         """Logits (V, M) of each cloud's objects, foreground minus background."""
         maps = [click_channels(*pair, self.settings) for pair in zip(encoded.clouds, clicks, strict=True)]

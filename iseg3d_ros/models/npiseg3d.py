@@ -150,7 +150,7 @@ class NPISeg3D(Agile3D):
         z_scene = self.prior_scene(process).sample(1, generator)[0]
         prior = self.latents.of_objects(z_scene, process.prototypes, process.label, process.labels)
         modulated = self.latents.modulate(
-            process.prototypes, process.label, prior.sample(self.settings.samples, generator)
+            process.prototypes, process.label, prior.sample(self.settings.samples, generator), generator
         )
         variance = None if torch.is_grad_enabled() else self.variance(process, modulated)
         layers = tuple(each.T for each in process.layers)
@@ -233,7 +233,7 @@ class NPISeg3D(Agile3D):
         posterior = self.latents.of_objects(z_scene, prototypes, label, process.labels)
         prior = self.latents.of_objects(z_scene, process.prototypes, process.label, process.labels)
         modulated = self.latents.modulate(
-            process.prototypes, process.label, posterior.sample(self.settings.train_samples, generator)
+            process.prototypes, process.label, posterior.sample(self.settings.train_samples, generator), generator
         )
         divergence = posterior_scene.divergence(prior_scene) + posterior.divergence(prior)
         sampled = [self.scores(process, self.similarity(sample, process.scene)) for sample in modulated]

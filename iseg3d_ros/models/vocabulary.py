@@ -1,8 +1,14 @@
-"""The words of Few-Click's 35 semantic prototypes, and their names: the first word of each."""
+"""The words of Few-Click's semantic prototypes, and their names: the first word of each. Ours are 35, as the paper's.
+
+A file of one's own has a line for each prototype, words separated by commas; empty lines and what follows a # say
+nothing.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 # The first word found in the class name decides; the order goes from the special to the general.
@@ -51,3 +57,18 @@ def class_names(card: Mapping[str, Any], count: int) -> list[str]:
     if isinstance(given, list) and len(given) == count:
         return [str(name) for name in given]
     return [words[0] for words in PROTOTYPES] if count == len(PROTOTYPES) else [f"class {k}" for k in range(count)]
+
+
+def read_vocabulary(file: str | os.PathLike[str]) -> tuple[tuple[str, ...], ...]:
+    """The words of each prototype of a file, in small letters but for the first, its name."""
+    try:
+        lines = Path(file).expanduser().read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is no text: a vocabulary has a line of words for each class.") from error
+    rows = [[word.strip() for word in line.split("#")[0].split(",") if word.strip()] for line in lines]
+    found = tuple((row[0], *(word.lower() for word in row[1:])) for row in rows if row)
+    if not found:
+        raise ValueError(f"{file} names no class: a vocabulary has a line of words for each.")
+    if len({row[0] for row in found}) < len(found):
+        raise ValueError(f"{file} names a class twice.")
+    return found

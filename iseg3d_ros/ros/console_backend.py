@@ -32,11 +32,13 @@ from iseg3d_ros.console.protocol import (
     Select,
     Setup,
     Undo,
+    Watch,
 )
 from iseg3d_ros.console.updates import Board, LinkUpdate, Mailbox, Message, StateUpdate
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult, Objects
 from iseg3d_ros.ros.console_conversion import HeardClouds, state_of
+from iseg3d_ros.ros.console_images import ConsoleImages
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality, stamp_of
 from iseg3d_ros.ros.reconfiguration import Reconfigure
@@ -64,6 +66,7 @@ class RosWork:
         self._commands: queue.Queue[Command] = queue.Queue()
         self._state, self._told = StateUpdate(), ""
         self._clouds = HeardClouds(self._board.publish)
+        self._images = ConsoleImages(node, self._board.publish, lambda: self._clouds.shown)
         self._preview: Subscription | None = None
         self._previewed = 0.0
         self._clients = {n: node.create_client(kind, f"{segmenter}/{n}") for n, kind in SERVICES.items()}
@@ -97,6 +100,7 @@ class RosWork:
     def close(self) -> None:
         """End what was made; on the executor's thread, or after it."""
         self._show_newest(False)
+        self._images.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         for client in self._clients.values():
@@ -153,7 +157,8 @@ class RosWork:
             self._preview = None
 
     def _look(self) -> None:
-        """Whether the segmenter is there and active."""
+        """Whether the segmenter is there and active, and whether there is a camera."""
+        self._images.look()
         connected = self._clients["undo"].service_is_ready() and self._click.get_subscription_count() > 0
         there = connected or self._reconfigure.there
         if (connected, there) == self._found:
@@ -196,6 +201,8 @@ class RosWork:
                 self._call("capture")
             case Save(name, kind):
                 self._call("save", path=name, format=kind)
+            case Watch(on):
+                self._images.watch(on)
             case Setup():
                 working = bool(self._state.objects or self._state.background)
                 self._node.executor.create_task(self._reconfigure.run, command, working)

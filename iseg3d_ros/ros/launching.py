@@ -18,6 +18,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEn
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from iseg3d_ros import json_log
 from iseg3d_ros.io.package_files import config_dir
 from iseg3d_ros.ros.node_support import dds_profile
 
@@ -47,6 +48,7 @@ ARGUMENTS = {
     "tf": ("/tf", "topic of the transforms; tf, without a slash, is that of the namespace (tf_static likewise)"),
     "use_sim_time": ("false", "take time from /clock"),
     "log_level": ("info", "debug, info, warn or error"),
+    "log_format": ("", "json: one object a line, of our nodes; empty: as the environment says (ISEG3D_LOG_FORMAT)"),
     "respawn": ("false", "true: start a node again that has ended"),
     "rviz": ("false", "start RViz with its click tools"),
     "console": ("false", "start the console, which prints its address"),
@@ -93,13 +95,16 @@ class Launch:
     def actions(self) -> Iterator[Action]:
         """The environment first: nodes inherit it."""
         yield from self.dds_profile()
+        if self.given["log_format"]:
+            yield SetEnvironmentVariable(json_log.SWITCH, self.given["log_format"])
         yield self.segmenter()
         if self.given["color_image"]:
             yield self.rgbd_cloud()
         if self.given["play"]:
             yield self.node("player", [str(config_dir() / "player.yaml"), {"path": text(self.given["play"])}])
         if self.true("console"):
-            yield self.node("console", [str(config_dir() / "console.yaml")])
+            images = [("~/image", self.given["color_image"]), ("~/camera_info", self.camera_info())]
+            yield self.node("console", [str(config_dir() / "console.yaml")], [pair for pair in images if pair[1]])
         if self.true("rviz"):
             yield self.rviz()
 
@@ -165,6 +170,7 @@ class Launch:
             name=name,
             namespace=self.given["namespace"],
             output="screen",
+            **({"output_format": "{line}"} if self.given["log_format"] == "json" else {}),
             parameters=[*parameters, self.clock()],
             remappings=[("~/points", self.points), *(remappings or []), *self.transforms()],
             ros_arguments=["--log-level", self.given["log_level"]],

@@ -33,8 +33,9 @@ def load_model(
     wanted = str(Path(settings.weights).expanduser()) if settings.weights else settings.model or None
     predictor = Predictor.load(
         wanted, settings.device, settings.voxel_size or None, None, settings.max_voxels or None,
-        settings.precision, settings.memory_share, settings.adapt, samples=settings.samples or None,
-        seed=settings.seed if settings.samples else None,
+        settings.precision, settings.memory_share, settings.adapt, settings.adapt_bound, settings.samples or None,
+        settings.seed if settings.samples else None, _numbers(settings.cubes),
+        settings.vocabulary or None, settings.tile or None,
     )  # fmt: skip
     predictor.say = warn
     _warm_up(predictor)
@@ -42,6 +43,13 @@ def load_model(
     session = InteractiveSession(predictor)
     session.model = SceneModel(predictor, warn)
     return session
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",") if word.strip()]
+    except ValueError as error:
+        raise ValueError(f"the parameter cubes is {text!r}: give numbers separated by commas (1.0,4.0)") from error
 
 
 def _warm_up(predictor: Predictor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -9,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -17,6 +18,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from iseg3d_ros import json_log
 from iseg3d_ros.geometry.transforms import SECOND
 from iseg3d_ros.io.package_files import config_dir
 from iseg3d_ros.ros.inference_thread import INFERENCE
@@ -129,6 +131,7 @@ def dds_profile() -> dict[str, str]:
 def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
     """Spins a node until it is told to end; errors at the start are one sentence."""
     keep_freed()
+    json_log.begin("iseg3d_ros")
     rclpy.init(args=list(args) if args is not None else None)
     node = None
     try:
@@ -142,13 +145,20 @@ def run(make: Callable[[], Node], args: Sequence[str] | None) -> int:
     except (ValueError, RuntimeError, OSError, ParameterException) as error:
         if not rclpy.ok():
             return 0  # told to end while it started: whatever failed then failed for want of ROS
-        print(f"iseg3d_ros: {error}", file=sys.stderr)
+        json_log.say("ERROR", "iseg3d_ros", str(error))
         return 1
     finally:
         if node is not None:
             node.destroy_node()
         with contextlib.suppress(RuntimeError):  # the signal's own handler may shut down at the same time
             rclpy.try_shutdown()
-    if any(thread.name == INFERENCE for thread in threading.enumerate()):
-        os._exit(0)  # a model under way cannot be interrupted, and must not keep the node from ending
-    return 0
+    return leave()
+
+
+def leave() -> NoReturn:
+    """Ends the process: to take apart all that was imported would cost a second of the processor's time."""
+    if not any(thread.name == INFERENCE for thread in threading.enumerate()):
+        atexit._run_exitfuncs()  # a model under way cannot be interrupted, and must not keep the node from ending
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -79,9 +79,11 @@ def header(view: View) -> Header:
 
 
 def labelled(view: View) -> PointCloud2:
-    """x y z [rgb] instance probability uncertainty."""
+    """x y z [rgb] instance probability uncertainty [variance]."""
     masks = view.result
-    buffer = clouds.labelled(view.layouts.labelled, masks.labels, masks.probability, masks.uncertainty)
+    buffer = clouds.labelled(
+        view.layouts.labelled, masks.labels, masks.probability, masks.uncertainty, masks.variance
+    )
     return cloud_message(buffer, header(view))
 
 

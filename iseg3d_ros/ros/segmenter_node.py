@@ -41,6 +41,7 @@ from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
 from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
+from iseg3d_ros.sparse.freed_memory import give_back
 from iseg3d_ros.throttle import Throttle
 
 CATCH_UP = 0.2  # seconds between two looks for topics that gained a subscriber after the last view
@@ -181,6 +182,7 @@ class Segmenter(LifecycleNode):
             self._parts.frames.close()
             self._metrics.close()
             self._parts = self._group = None
+        give_back()
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -41,6 +41,22 @@ class SegmenterSettings:
         False,
         "Adapt the network to the operator's clicks while they are given (networks that can only); slower per click.",
     )
+    adapt_bound: float = parameter(
+        0.05, "How far adapting weights may drift from the shipped ones, of their norm.", low=0.0001, high=10.0
+    )
+    cubes: str = parameter(
+        "", "Half-widths of the click cubes in voxels, separated by commas (interobject3d); empty: the weights' own."
+    )
+    tile: float = parameter(
+        0.0,
+        "Edge in metres of overlapping squares around the clicks that the model is asked about, for clouds larger than "
+        "it was trained on; 0: the whole cloud at once.",
+        low=0.0,
+        high=1000.0,
+    )
+    vocabulary: str = parameter(
+        "", "File with the names of the classes (fewclick): a line each, further words after commas; empty: ours."
+    )
     samples: int = parameter(
         0, "Samples of a network that samples (npiseg3d); 0: as many as its weights say.", low=0, high=1000
     )

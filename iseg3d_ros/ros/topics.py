@@ -72,7 +72,7 @@ PUBLISHED = (
         "~/labelled",
         "sensor_msgs/msg/PointCloud2",
         LATCHED,
-        "x y z [rgb] instance (uint16) probability uncertainty (float32) of every return",
+        "x y z [rgb] instance (uint16) probability uncertainty (float32) of every return; variance from npiseg3d",
     ),
     Topic(
         "~/segmentation",

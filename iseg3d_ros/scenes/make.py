@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from iseg3d_ros.data.folder import SUFFIX, LabelledCloud, read_header, write_sce
 from iseg3d_ros.ray_items import over_ray
 from iseg3d_ros.scenes.catalogue import Model, furniture
 
-KINDS = ("room", "tabletop", "street")
+KINDS = ("room", "tabletop", "street", "object")
 HELD_OUT = 10  # every tenth scene is made of held-out models only
 
 
@@ -34,7 +35,7 @@ def make_scene(order: Order, index: int) -> LabelledCloud:
     split = "val" if index % HELD_OUT == HELD_OUT - 1 else "train"
     rng = np.random.default_rng(np.random.SeedSequence([order.seed, index]))
     models = furniture(order.models, split) if order.models else []
-    cloud = _maker(order.kind)(rng, models)
+    cloud = _maker(order.kind, split)(rng, models)
     return replace(cloud, name=f"{order.kind}_{index:06d}", split=split)
 
 
@@ -89,7 +90,7 @@ def _write(job: tuple[Order, int]) -> Path:
     return path
 
 
-def _maker(kind: str) -> Callable[[np.random.Generator, Sequence[Model]], LabelledCloud]:
+def _maker(kind: str, split: str) -> Callable[[np.random.Generator, Sequence[Model]], LabelledCloud]:
     """The generator of a kind; imported here, since each needs Open3D."""
     match kind:
         case "room":
@@ -104,5 +105,9 @@ def _maker(kind: str) -> Callable[[np.random.Generator, Sequence[Model]], Labell
             from iseg3d_ros.scenes.street import street
 
             return street
+        case "object":
+            from iseg3d_ros.scenes.shape import shape
+
+            return partial(shape, split=split)
         case _:
             raise ValueError(f"There is no kind of scene called {kind!r}; choose one of {', '.join(KINDS)}.")

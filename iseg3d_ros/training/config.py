@@ -21,6 +21,7 @@ class DataConfig:
     # Labelled data of any kind that `iseg3d evaluate` reads, with weights: {"scannet40:DIR": 1, out/scenes: 0.3}. Where
     # there are any, `scenes` is not looked at, and `mixture` is that of the made scenes among them.
     sources: dict[str, float] = field(default_factory=dict)
+    vocabulary: str = ""  # a file with the words of Few-Click's prototypes, a line each; empty: our 35
     mixture: dict[str, float] = field(default_factory=lambda: {"tabletop": 0.45, "room": 0.35, "street": 0.2})
     # Voxel edges are drawn log-uniformly from these ranges, so that one set of weights serves every resolution.
     voxel: dict[str, tuple[float, float]] = field(
@@ -62,6 +63,7 @@ class ClickConfig:
     first_clicks: int = 1  # at most so many on each object before the first mask, drawn from 1 on
     background_clicks: int = 0  # and 1 to so many on the background
     spread: bool = False  # the further first clicks are farthest points of the object, not random ones
+    cells: bool = False  # … or random points of different cells of a coarse grid
     scattered: bool = False  # InterObject3D's random clicks on and around each object; with rounds 0 its plain training
 
 
@@ -116,6 +118,7 @@ class TrainConfig:
     preset: str = "small"
     options: dict[str, Any] = field(default_factory=dict)
     start: str = ""  # weights to start from: a pruned network's file, or an earlier run's
+    backbone: str = ""  # or weights of any network, of which the U-Net is taken and all else is new
     steps: int = 8000
     epochs: float = 0.0  # instead of steps: how often every training scene is drawn on average
     batch: int = 1
@@ -152,7 +155,7 @@ def configured(values: dict[str, Any], where: str, **changes: Any) -> TrainConfi
 
 def followed_by(config: TrainConfig) -> TrainConfig:
     """The second run of a chain: this one with what `then` says."""
-    values = dataclasses.asdict(config) | {"then": {}, "prune": {}, "start": "", "options": {}}
+    values = dataclasses.asdict(config) | {"then": {}, "prune": {}, "start": "", "backbone": "", "options": {}}
     return _fill(TrainConfig, _merged(values, config.then), "then")
 
 

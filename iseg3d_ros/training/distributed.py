@@ -34,8 +34,22 @@ def join() -> World:
         return World()
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     if not dist.is_initialized():
-        dist.init_process_group(backend)
+        store, rank, size = _meeting_place()
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     return World(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def _meeting_place() -> tuple[dist.Store, int, int]:
+    """Where the processes find each other: after a restart, where nobody from before has left an address.
+
+    torchrun's store outlives the workers (PyTorch 2.13), and gloo would call those that are gone. Restarts are counted
+    the same on one machine alone: with several, TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 gives each round its own store.
+    """
+    store, rank, size = next(dist.rendezvous("env://"))
+    shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if shared and os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]:
+        store = dist.PrefixStore(f"restart_{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    return store, rank, size
 
 
 def leave() -> None:

@@ -21,6 +21,7 @@ class Log:
         self.losses: deque[dict[str, Tensor]] = deque(maxlen=config.log_steps)
         self.busy: deque[float] = deque(maxlen=config.log_steps)
         self.mark: tuple[int, float] | None = None
+        self.means: dict[str, float] = {}  # of every loss over the last steps: for the card
         (out / "config.json").write_text(describe(config))
 
     def step(self, progress: Progress, losses: dict[str, Tensor], rate: float, busy: float) -> None:
@@ -31,6 +32,7 @@ class Log:
         if progress.step % self.every:
             return
         mean = {name: _mean([row[name] for row in self.losses if name in row]) for name in losses}
+        self.means = {name: round(value, 5) for name, value in mean.items() if name != "gradient"}
         steps, seconds = progress.step - self.mark[0], max(progress.seconds - self.mark[1], 1e-9)
         row = {"step": progress.step, "seconds": round(progress.seconds, 1), "rate": rate}
         row |= {"steps_per_second": round(steps / seconds, 3), "busy": round(sum(self.busy) / seconds, 3), **mean}

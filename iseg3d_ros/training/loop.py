@@ -17,6 +17,7 @@ from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D
 from iseg3d_ros.training import distributed, state
 from iseg3d_ros.training.best import Best
+from iseg3d_ros.training.classes import words
 from iseg3d_ros.training.config import TrainConfig
 from iseg3d_ros.training.dialogues import DialogueStep
 from iseg3d_ros.training.log import Log
@@ -202,6 +203,8 @@ def _export(
     recipe = {"config": state.describe(config), "steps": progress.step, "seconds": round(progress.seconds)}
     voxel = {kind: float(low * high) ** 0.5 for kind, (low, high) in config.data.voxel.items()}
     target = Path(config.out) / f"{config.network}.safetensors"
-    checkpoint.save(target, network, voxel=voxel, recipe=recipe, metrics=figures | best.before())
+    names = [row[0] for row in words(config.data.vocabulary)] if config.data.vocabulary else ()
+    recipe |= {"losses": log.means}
+    checkpoint.save(target, network, voxel=voxel, recipe=recipe, metrics=figures | best.before(), classes=names)
     log.validation(progress, figures)
     log.plot()

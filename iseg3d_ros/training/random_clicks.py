@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from iseg3d_ros.clicks import Prompts
+from iseg3d_ros.models.layers.sampling import farthest
 from iseg3d_ros.training.config import ClickConfig
 
 MARGIN = 0.2  # on every side: a volume up to 1.4 times as large as the object
+CELLS = 4  # on the longest side of an object, in Few-Click's voxel sampling
 POSITIVES, NEGATIVES = 5, 15  # at most, for each object
 
 
@@ -60,6 +62,8 @@ def several(coords: Tensor, labels: Tensor, first: Prompts, config: ClickConfig,
         wanted = count(0, config.first_clicks - 1)
         if config.spread and len(begin):
             voxels.append(own[farthest(coords[own].float(), coords[begin].float(), wanted)])
+        elif config.cells and len(own):
+            voxels.append(own[of_cells(coords[own], wanted, generator)])
         elif len(own):
             voxels.append(own[torch.randint(len(own), (wanted,), generator=generator, device=own.device)])
     outside = (labels == 0).nonzero()[:, 0]
@@ -70,10 +74,12 @@ def several(coords: Tensor, labels: Tensor, first: Prompts, config: ClickConfig,
     return Prompts(voxel, labels[voxel], first.objects)
 
 
-def farthest(points: Tensor, begin: Tensor, count: int) -> Tensor:
-    """Farthest point sampling: indices of `count` points (N, 3), each the farthest from `begin` and those before."""
-    away, chosen = torch.cdist(points, begin).amin(1), []
-    for _ in range(min(count, len(points))):
-        chosen.append(away.argmax())
-        away = torch.minimum(away, (points - points[chosen[-1]]).norm(dim=1))
-    return torch.stack(chosen) if chosen else away.new_zeros(0, dtype=torch.long)
+def of_cells(coords: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Indices of at most `count` voxels (N, 3), each a random one of another cell of a coarse grid."""
+    edge = ((coords.amax(0) - coords.amin(0)).amax() // CELLS).clamp(min=1)
+    order = torch.randperm(len(coords), generator=generator, device=coords.device)
+    cells, cell = torch.unique(coords[order] // edge, dim=0, return_inverse=True)
+    first = torch.full((len(cells),), len(order), device=coords.device)
+    first = first.scatter_reduce(0, cell, torch.arange(len(order), device=coords.device), "amin")
+    chosen = torch.randperm(len(first), generator=generator, device=coords.device)[:count]
+    return order[first[chosen]]

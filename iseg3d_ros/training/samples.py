@@ -72,7 +72,9 @@ def make_sample(
         augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
     )
     chosen = choose(instance[voxels.representative], min(most, data.max_objects), data.min_points, rng)
-    return None if len(chosen) == 0 else _labelled(cloud, instance[voxels.representative], chosen, scene)
+    return None if len(chosen) == 0 else _labelled(
+        cloud, instance[voxels.representative], chosen, scene, data.vocabulary
+    )
 
 
 def crop(
@@ -99,13 +101,14 @@ def choose(labels: NDArray[np.int32], most: int, least_points: int, rng: np.rand
 
 
 def _labelled(
-    cloud: VoxelCloud, instance: NDArray[np.int32], chosen: NDArray[np.int64], scene: LabelledCloud
+    cloud: VoxelCloud, instance: NDArray[np.int32], chosen: NDArray[np.int64], scene: LabelledCloud, vocabulary: str
 ) -> TrainingSample:
     table = np.zeros(int(instance.max()) + 1, np.int64)
     table[chosen] = np.arange(1, len(chosen) + 1)
     labels = torch.from_numpy(table[np.maximum(instance, 0)])
     names = [scene.classes[k - 1] if k <= len(scene.classes) else "" for k in chosen]
-    return TrainingSample(cloud, labels, torch.from_numpy(instance), prototypes(names), len(chosen), scene.kind)
+    classes = prototypes(names, vocabulary)
+    return TrainingSample(cloud, labels, torch.from_numpy(instance), classes, len(chosen), scene.kind)
 
 
 class Crops(Dataset[list[TrainingSample]]):

@@ -8,17 +8,32 @@ import torch
 
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.build import build, settings_of
+from iseg3d_ros.training.classes import words
 from iseg3d_ros.training.config import TrainConfig
 
 
 def first_network(config: TrainConfig) -> Any:
     """Built from the settings; or what `start` names, with the hierarchy that the options ask for."""
     torch.manual_seed(config.seed)
+    if config.start and config.backbone:
+        raise ValueError("start names a whole network, backbone a part of one: set one of them.")
     if not config.start:
-        return build(settings_of(config.network, config.preset, **config.options)).train()
+        own = {"prototypes": len(words(config.data.vocabulary))} if config.data.vocabulary else {}
+        network = build(settings_of(config.network, config.preset, **config.options, **own)).train()
+        return with_backbone(network, config.backbone) if config.backbone else network
     if other := sorted(set(config.options) - {"scale_layers"}):
         raise ValueError(f"With start, options can only add scale_layers: leave out {', '.join(other)}.")
     return grown(checkpoint.load(config.start), config).train()
+
+
+def with_backbone(network: Any, weights: str) -> Any:
+    """A new network whose U-Net begins as that of trained weights; what reads the clicks, and what decodes, is new."""
+    both: tuple[Any, Any] = network, checkpoint.load(weights)
+    own, given = ([part for part in each.modules() if hasattr(part, "adopt")] for each in both)
+    if not own or not given:
+        raise ValueError(f"{network.settings.network} and {weights} have no U-Net in common: leave backbone out.")
+    own[0].adopt(given[0].state_dict(), weights)
+    return network
 
 
 def grown(network: Any, config: TrainConfig) -> Any:

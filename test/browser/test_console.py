@@ -197,7 +197,7 @@ def test_two_million_points_and_a_wrong_token(browser: Any) -> None:
         stranger.ready()
         stranger.says("\\d drawn")
         assert "token" not in stranger.page.url
-        assert stranger.tells("page.cloud.drawn") <= 60_000
+        assert stranger.tells("page.cloud.drawn") <= 60_000 and stranger.tells("page.cloud.tiles.length") > 1
         stranger.page.mouse.click(WIDTH / 2 - 150, HEIGHT / 2 + 20)
         end = time.monotonic() + PATIENCE
         while not work.asked and time.monotonic() < end:

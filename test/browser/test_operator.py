@@ -27,9 +27,9 @@ from tables import table
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, read_cloud, write_cloud
 from iseg3d_ros.console.page import Console
-from iseg3d_ros.console.protocol import AddClick, Undo
+from iseg3d_ros.console.protocol import Abilities, AddClick, Undo
 from iseg3d_ros.console.server import serve
-from iseg3d_ros.console.updates import ObjectState, StateUpdate, Suggestion
+from iseg3d_ros.console.updates import CloudUpdate, ObjectState, StateUpdate, Suggestion
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
 
@@ -105,11 +105,12 @@ def test_a_click_is_answered_at_once_by_the_page_itself(browser: Any, rememberin
     page.tells("""(() => {
         window.took = [];
         let from = 0, before = 0;
-        addEventListener("pointerup", () => { from = performance.now(); before = page.clicks.pending.length; }, true);
-        const draw = page.view.draw.bind(page.view);
-        page.view.draw = (cloud, camera, look, balls) => {
-            if (from && balls.length > before) { window.took.push(performance.now() - from); from = 0; }
-            draw(cloud, camera, look, balls);
+        const pressed = ({ timeStamp }) => { from = timeStamp; before = page.clicks.pending.length; };
+        addEventListener("pointerup", pressed, true);
+        const draw = page.overlay.draw.bind(page.overlay);
+        page.overlay.draw = () => {
+            draw();
+            if (from && page.clicks.pending.length > before) { window.took.push(performance.now() - from); from = 0; }
         };
         return 1;
     })()""")
@@ -143,6 +144,45 @@ def test_the_second_click_never_merges_and_an_impatient_one_is_the_same(
     page.click(GROUND)
     page.until("page.clicks.pending.length === 2")
     assert [each.new for each in work.asked if isinstance(each, AddClick)] == [True, True]
+    page.context.close()
+
+
+def test_a_stream_is_paused_and_goes_on_step_by_step(browser: Any) -> None:
+    xyz, rgb, _ = table()
+    work = Remembering(xyz, rgb)
+    work.abilities = Abilities(("none",), ("live",), "nowhere")
+    server = serve("127.0.0.1", 18525)
+    console = Console(work, server)
+    page = Page(browser, server.address)
+    page.ready()
+    page.key(",")
+    work.show(CloudUpdate(2, xyz + np.float32(0.01), rgb))
+    page.until("page.heldBack !== null && page.cloud.serial === 1")
+    page.click(RED)
+    page.says("Paused, and a newer cloud has come")
+    page.press("Step")
+    page.until("page.cloud.serial === 2 && !page.incoming && page.paused")
+    for number in (3, 4):
+        work.show(CloudUpdate(number, xyz + np.float32(0.01 * number), rgb))
+    page.until("page.heldBack?.serial === 4 && page.cloud.serial === 2")
+    page.press("Pause")
+    page.until("page.cloud.serial === 4 && !page.paused")
+    page.context.close()
+    console.close()
+
+
+def test_with_the_keyboard_alone(browser: Any, remembering: tuple[Remembering, str]) -> None:
+    """Arrows bring a thing to the middle, Space clicks on it."""
+    work, address = remembering
+    page = Page(browser, address)
+    page.ready()
+    yaw = page.tells("page.camera.yaw")
+    page.key("ArrowLeft")
+    page.until("page.pointed?.hit")
+    assert page.tells("page.camera.yaw") != yaw
+    page.key("Space")
+    page.until("page.clicks.pending.length === 1")
+    assert isinstance(work.asked[0], AddClick) and work.asked[0].new
     page.context.close()
 
 

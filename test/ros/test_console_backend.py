@@ -17,11 +17,14 @@ if missing_ros():
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from ros_operator import VOXEL, node_process, operator
 
 from iseg3d_ros.console.protocol import Setup
 from iseg3d_ros.console.updates import LinkUpdate, Mailbox, Update
+from iseg3d_ros.ros import reconfiguration
 from iseg3d_ros.ros.console_backend import RosWork
 from iseg3d_ros.ros.segmenter_node import Segmenter
 
@@ -79,5 +82,29 @@ def test_a_transition_that_a_state_does_not_have_ends_no_node(ros_domain: int) -
         request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
         assert not asyncio.run(service.callback(request, ChangeState.Response(success=True))).success
     finally:
+        node.destroy_node()
+        rclpy.shutdown()
+
+
+def test_what_was_asked_before_the_service_was_there_is_asked_again(
+    ros_domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconfiguration, "PATIENCE", 0.2)
+    rclpy.init(args=[])
+    node = rclpy.create_node("late", start_parameter_services=False)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    told: list[Update] = []
+    clients = {"get_parameters": node.create_client(GetParameters, "late/get_parameters")}
+    asker = reconfiguration.Reconfigure(node, "late", clients, told.append)
+    try:
+        task = executor.create_task(asker._answer, clients["get_parameters"], GetParameters.Request(names=["a"]))
+        executor.spin_once(timeout_sec=0.3)
+        answer = GetParameters.Response(values=[Parameter("a", value=7).get_parameter_value()])
+        node.create_service(GetParameters, "late/get_parameters", lambda request, response: answer)
+        executor.spin_until_future_complete(task, timeout_sec=20)
+        assert task.result().values[0].integer_value == 7
+    finally:
+        asker.close()
         node.destroy_node()
         rclpy.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.models.adaptation import Adapted
 from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.checkpoint import save
+from iseg3d_ros.models.tiled import Tiled
 from iseg3d_ros.ros.model_loading import load_model
 from iseg3d_ros.ros.settings import SegmenterSettings
 
@@ -41,5 +43,11 @@ def test_adaptation_is_a_parameter(tmp_path: Path) -> None:
     assert masks.labels[0] == 1 and masks.labels[50] == 0
     with pytest.raises(ValueError, match="no weights that could adapt"):
         load_model(SegmenterSettings(model="random_walker", adapt=True), said.append, said.append)
+    with pytest.raises(ValueError, match="numbers separated by commas"):
+        load_model(replace(settings, cubes="wide"), said.append, said.append)
+    tiled = load_model(replace(settings, adapt=False, cubes="2,4,16", tile=5.0), said.append, said.append)
+    network = tiled.model.predictor.network
+    assert isinstance(network, Tiled) and network.edge == 5.0
+    assert network.settings.cubes == (2.0, 4.0, 16.0)
     with pytest.raises(FileNotFoundError, match="where there is no file"):
         load_model(SegmenterSettings(weights="/nowhere"), said.append, said.append)

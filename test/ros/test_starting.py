@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ if missing_ros():
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from ros_operator import node_process, operator
+from ros_operator import node_process, operator, segmenter_process
 
 import iseg3d_ros
 
@@ -92,6 +94,18 @@ sys.exit(segmenter_node.main(["--ros-args", "-p", "autostart:=true", "-p", "mode
     assert "Traceback" not in ended.stderr and "iseg3d_ros:" not in ended.stderr, ended.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_node_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    """By the processor's time, since the wall's depends on what else runs."""
+    process = segmenter_process(tmp_path, "autosave:=false").process
+    words = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    before = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    process.send_signal(number)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0 and used.ru_utime + used.ru_stime - before < 0.6
+
+
 def test_services_answer_while_the_model_loads(tmp_path: Path) -> None:
     """Nav2's lifecycle manager, and whoever asks for parameters, must not take a node that loads for a dead one."""
     code = """
@@ -113,6 +127,7 @@ sys.exit(segmenter_node.main(["--ros-args", "-p", "model:=random_walker"]))
         try:
             change = robot.node.create_client(ChangeState, "/segmenter/change_state")
             robot.until(change.service_is_ready, what="the segmenter")
+            robot.spin(0.3)  # it must have met this client as well, or its answer is dropped
             configure = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
             configured = change.call_async(configure)
             robot.spin(0.5)

@@ -5,6 +5,7 @@ import { Clicks } from "./clicks.js";
 import { Cloud } from "./cloud.js";
 import { Cut } from "./cut.js";
 import { Dialogs } from "./dialogs.js";
+import { Handles } from "./handles.js";
 import { Input } from "./input.js";
 import { listen } from "./keys.js";
 import { Link } from "./link.js";
@@ -12,6 +13,7 @@ import { kept, Looks } from "./looks.js";
 import { add, length, sub } from "./math.js";
 import { Overlay } from "./overlay.js";
 import { Panel } from "./panel.js";
+import { Photos } from "./photos.js";
 import { el } from "./parts.js";
 import { Pointing } from "./pointing.js";
 import { Saying } from "./saying.js";
@@ -37,18 +39,20 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.abilities = { models: [], modes: [], formats: [], categories: [], works: true, most: MOVING, edits: false };
     this.jobs = { jobs: [], current: 0 };
     this.look = { colours: "rgb", size: 1, boxes: true, large: false, shade: true, ground: "dark", ...kept() };
-    Object.assign(this, { cloud: null, incoming: null, alive: false, solo: "", hidden: new Set(), measuring: null, pointed: null });
+    Object.assign(this, { cloud: null, incoming: null, alive: false, solo: "", hidden: new Set(), measuring: null, pointed: null, paused: false, heldBack: null });
     Object.assign(this, { busy: "", busySince: 0, mostMoving: MOVING, isMoving: false, asked: 0, dirty: true, keysHeld: {} });
     this.cut = new Cut();
     this.cut.open = this.look.open ?? true;
     this.camera = new Camera();
     this.clicks = new Clicks(this);
     this.tools = new Tools(this);
+    this.handles = new Handles(this);
     this.dialogs = new Dialogs(this);
     this.view = new View(byId("scene"));
     if (!this.view.gl) return this.refuse();
     this.overlay = new Overlay(this, byId("overlay"));
     this.panel = new Panel(this, byId("panel"));
+    this.photos = new Photos(this, byId("photos"));
     this.modes();
     this.resize();
     new ResizeObserver(() => this.resize()).observe(byId("stage"));
@@ -68,8 +72,8 @@ class App extends Looks(Pointing(Saying(Object))) {
   hear(told) {
     const calls = {
       hello: () => this.greet(told), link: () => (this.link = told), busy: () => this.takeBusy(told.stage),
-      jobs: () => this.panel.showScans((this.jobs = told)), cloud: () => this.expect(told), state: () => this.takeState(told),
-      say: () => this.takeSaid(told),
+      jobs: () => this.takeJobs(told), cloud: () => this.expect(told), state: () => this.takeState(told),
+      say: () => this.takeSaid(told), photos: () => this.photos.take(told),
     };
     calls[told.kind]?.();
     this.panel.tellStatus();
@@ -78,11 +82,21 @@ class App extends Looks(Pointing(Saying(Object))) {
 
   greet(told) {
     this.abilities = told;
-    this.works = told.works;
+    this.works = told.works && this.jobs.mine !== false;
     this.panel.offer(told);
     this.panel.show();
     if (this.look.colours === "unsure") this.send({ do: "unsure", on: true });
     if (this.works) this.dialogs.welcome();
+  }
+
+  takeJobs(told) {
+    const works = this.abilities.works && told.mine, before = this.works;
+    Object.assign(this, { jobs: told, works });
+    this.panel.showScans(told);
+    this.tellTaken();
+    if (works !== before) this.tools.show(byId("tools"));
+    byId("panel").classList.toggle("looks", !works);
+    this.panel.show();
   }
 
   takeBusy(stage) {
@@ -94,6 +108,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.state = told;
     this.clicks.settle();
     this.tools.settle();
+    this.handles.settle();
     if (this.tools.on && this.wanted) this.point();
     if (this.solo && !told.objects.some(({ id }) => id === this.solo)) this.solo = "";
     this.paint();
@@ -103,7 +118,10 @@ class App extends Looks(Pointing(Saying(Object))) {
 
   takeSaid({ text, refused }) {
     if (refused && !this.tools.waiting) this.clicks.refuse();
-    if (refused) this.tools.settle();
+    if (refused) {
+      this.tools.settle();
+      this.handles.settle(true);
+    }
     this.panel.log(text, refused);
     if (refused) this.toast(text, true);
     this.redraw();
@@ -111,14 +129,36 @@ class App extends Looks(Pointing(Saying(Object))) {
 
   // Another cloud is on its way; what is shown stays until enough of it is here.
   expect(told) {
+    if (this.paused && this.cloud) {
+      this.heldBack = told;
+      this.panel.tellFlow();
+      return;
+    }
     this.incoming = new Cloud(told);
     if (!this.cloud) this.aim(this.incoming);
     this.asked = 0;
     this.redraw();
   }
 
+  // A live stream stands still, or goes on; then the newest cloud is what comes.
+  pause() {
+    if (!this.abilities.modes.length) return;
+    this.paused = !this.paused;
+    if (!this.paused) this.step();
+    this.panel.tellFlow();
+  }
+
+  step() {
+    const { heldBack, paused } = this;
+    Object.assign(this, { heldBack: null, paused: false });
+    if (heldBack) this.expect(heldBack);
+    this.paused = paused;
+    this.panel.tellFlow();
+  }
+
   take(header, arrays) {
     if (header.kind === "file") return download(header.name, arrays.data);
+    if (header.kind === "masks") return this.photos.mask(header, arrays);
     const same = (cloud) => cloud && cloud.serial === header.serial && cloud.first === header.first;
     const cloud = [this.incoming, this.cloud].find(same);
     if (!cloud) return;
@@ -131,7 +171,7 @@ class App extends Looks(Pointing(Saying(Object))) {
   swap() {
     const before = this.cloud;
     this.cloud = this.incoming;
-    this.incoming = null;
+    this.incoming = this.pointed = null;
     if (before) this.view.forget(before);
     this.panel.colours.querySelector("[value=intensity]").disabled = !this.cloud.intensity;
     this.cut.measure(this.cloud, this.camera.axes);
@@ -157,8 +197,8 @@ class App extends Looks(Pointing(Saying(Object))) {
   // What is sent
 
   send(request) {
-    const sent = this.works !== false && this.socket.send(request);
-    if (!sent && this.works) this.toast(say("dead"), true);
+    const sent = this.abilities.works && this.socket.send(request);
+    if (!sent && this.abilities.works) this.toast(say("dead"), true);
     return sent;
   }
 
@@ -200,6 +240,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.overlayDirty = false;
     this.overlaidAt = now;
     this.overlay.draw();
+    this.photos.draw();
   }
 
   // As many points while moving as the browser draws quickly.

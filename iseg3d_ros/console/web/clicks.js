@@ -6,6 +6,7 @@ import { say } from "./words.js";
 export const MODES = { auto: "pointer", add: "plus", background: "minus", fresh: "star" };
 const DOUBLE = 350; // milliseconds
 const CLOSE = 12; // pixels within which a second click is the same one
+const SAME = 2e-3; // metres within which a click of the state is the one that was made
 const GREY = [150, 160, 175];
 
 export class Clicks {
@@ -79,18 +80,23 @@ export class Clicks {
       this.app.toast(say("already"));
       return;
     }
+    if (this.app.heldBack) {
+      this.app.toast(say("pausedClick"));
+      return;
+    }
     const id = meaning.verb === "add" ? meaning.object.id : "";
     const { serial, first } = this.app.cloud;
-    const request = { do: "click", serial, first, tile: hit.tile.number, index: hit.index, id, new: meaning.verb === "new" };
-    if (!this.app.send(request)) return;
-    this.wait(hit.place, meaning.colour);
+    const where = hit.where ?? { serial, first, tile: hit.tile.number, index: hit.index };
+    if (!this.app.send({ do: "click", ...where, id, new: meaning.verb === "new" })) return;
+    this.wait(hit.place, meaning.colour, hit.close);
   }
 
   // A ball where the click was, at once; it pulses until its mask has come.
-  wait(place, colour) {
-    this.last = { ...this.last, sent: { place, colour, at: performance.now(), before: this.count(place) } };
+  wait(place, colour, close = SAME) {
+    this.last = { ...this.last, sent: { place, colour, close, at: performance.now(), before: this.count(place, close) } };
     this.pending.push(this.last.sent);
-    this.app.redraw();
+    this.app.overlay.draw(); // the ring now; the cloud, which takes longer, with the next picture
+    requestAnimationFrame(() => this.app.redraw());
     this.app.tellBusy();
   }
 
@@ -127,15 +133,15 @@ export class Clicks {
   }
 
   // How often the state has a click at a place.
-  count(place) {
+  count(place, close) {
     const { state } = this.app;
     const all = [...state.objects.flatMap((item) => item.clicks), ...state.background];
-    return all.filter((other) => length(sub(other, place)) < 2e-3).length;
+    return all.filter((other) => length(sub(other, place)) < close).length;
   }
 
   // The state has come: which clicks are in it.
   settle() {
-    const open = this.pending.filter((click) => this.count(click.place) <= click.before);
+    const open = this.pending.filter((click) => this.count(click.place, click.close) <= click.before);
     const gone = this.pending.filter((click) => !open.includes(click));
     if (gone.length) this.latency = performance.now() - gone[gone.length - 1].at;
     this.pending = open;

@@ -27,7 +27,9 @@ export class Input {
     this.surface.setPointerCapture(event.pointerId);
     const place = this.place(event);
     this.fingers.set(event.pointerId, { ...place, from: place });
-    if (this.fingers.size === 1 && this.app.tools.on && event.button !== 1 && !this.app.turning) {
+    const far = event.pointerType === "mouse" ? 10 : 22;
+    if (this.fingers.size === 1 && event.button === 0 && !this.app.turning && this.app.handles.grab(place, far)) this.moved = true;
+    else if (this.fingers.size === 1 && this.app.tools.on && event.button !== 1 && !this.app.turning) {
       this.painting = this.moved = true;
       this.app.tools.begin(place, { ...keysOf(event), ...(event.button === 2 ? { control: true } : {}) });
     } else if (this.fingers.size === 1) {
@@ -36,6 +38,7 @@ export class Input {
       if (event.pointerType !== "mouse") this.timer = setTimeout(() => this.long(place), LONG);
     } else {
       this.moved = true; // two fingers never click, nor draw
+      this.app.handles.cancel();
       if (this.painting) this.app.tools.cancel();
       this.painting = false;
       clearTimeout(this.timer);
@@ -56,6 +59,10 @@ export class Input {
     }
     if (this.painting) {
       this.app.tools.extend(place);
+      return;
+    }
+    if (this.app.handles.held) {
+      this.app.handles.drag(place, event.shiftKey);
       return;
     }
     const before = { ...finger };
@@ -86,6 +93,7 @@ export class Input {
     const clicks = finger && !this.moved;
     if (this.painting) this.app.tools.end();
     this.painting = false;
+    this.app.handles.drop();
     this.end(event);
     if (!clicks) return;
     const { x, y } = finger.from;
@@ -97,6 +105,7 @@ export class Input {
     clearTimeout(this.timer);
     if (this.painting) this.app.tools.cancel();
     this.painting = false;
+    if (this.app.handles.held) this.app.handles.cancel();
     this.fingers.delete(event.pointerId);
     if (this.fingers.size === 0 && this.moved) this.app.still();
   }

@@ -1,5 +1,6 @@
 // Every shortcut, with the word that the dialog of shortcuts has for it.
 
+import { keysOf } from "./input.js";
 import { say } from "./words.js";
 
 export function shortcuts(app) {
@@ -14,12 +15,16 @@ export function shortcuts(app) {
     ["H", "hide", () => active() && app.hide(active())], ["I", "solo", () => active() && app.alone(active())],
     ["V", "unsure", () => app.colourBy(app.look.colours === "unsure" ? app.ownColours : "unsure")],
     ["C", "capture", () => app.abilities.modes.length && app.send({ do: "capture" })],
+    [", .", "flow", () => {}],
     ["F", "frame", () => app.frame()], ["T", "top", () => app.lookFrom("top")], ["G", "front", () => app.lookFrom("front")],
     ["S", "side", () => app.lookFrom("side")], ["M", "measure", () => app.startMeasuring()],
     ["N", "next", () => app.scan(1)], ["P", "previous", () => app.scan(-1)], ["X", "done", () => app.review("done")],
     ["D", "brush", () => tool("brush")], ["J", "lasso", () => tool("lasso")], ["K", "box", () => tool("box")],
+    ["W", "handles", () => app.abilities.edits && app.handles.toggle()],
     ["[ ]", "brushSize", () => {}],
+    ["Z", "images", () => app.photos.toggle()],
     ["Y", "lock", () => active() && app.lock(active())],
+    ["Space", "middle", () => {}],
     ["?", "help", () => app.dialogs.help()], ["L", "panel", () => app.togglePanel()],
   ];
 }
@@ -38,13 +43,22 @@ export function listen(app) {
     event.preventDefault();
     call();
   });
+  table.set(",", () => app.pause()).set(".", () => app.step());
   table.set("[", () => app.tools.resize(0.8)).set("]", () => app.tools.resize(1.25));
   for (const kind of ["keydown", "keyup"]) {
     addEventListener(kind, (event) => {
-      if (event.key === " " && !event.target.matches("input, select, button, summary")) app.turning = kind === "keydown";
+      if (event.key === " " && !event.target.matches("input, select, button, summary")) space(app, event);
       app.heldKeys(event);
     });
   }
+}
+
+// With a tool Space and drag turns; without one Space is a click at the middle of the window, where arrows bring things.
+function space(app, event) {
+  app.turning = event.type === "keydown" && app.tools.on;
+  if (app.tools.on || event.type === "keyup" || event.repeat || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  app.click(app.camera.width / 2, app.camera.height / 2, keysOf(event));
 }
 
 function named(event) {
@@ -71,6 +85,7 @@ function arrow(app, event) {
     else app.camera.zoom(event.key === "+" ? 0.85 : 1.18, null);
     app.moving();
     app.still();
+    app.hover(app.camera.width / 2, app.camera.height / 2, keysOf(event));
   };
 }
 

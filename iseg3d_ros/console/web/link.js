@@ -16,7 +16,11 @@ export class Link {
   open() {
     const socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/");
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => { this.wait = 500; this.send({ do: "ping" }); };
+    socket.onopen = () => {
+      this.wait = 500;
+      this.send({ do: "hello", ...me() });
+      this.send({ do: "ping" });
+    };
     socket.onmessage = (event) => this.hear(event.data);
     socket.onclose = () => {
       if (socket !== this.socket) return;
@@ -51,6 +55,15 @@ export class Link {
     this.socket.send(JSON.stringify(request));
     return true;
   }
+}
+
+const PERSON = "iseg3d.person";
+
+// Whose browser this is: what the server knows it by, and the name that others see.
+export function me(changes = {}) {
+  const kept = JSON.parse(localStorage.getItem(PERSON) ?? "null") ?? { person: Math.random().toString(36).slice(2), name: "" };
+  localStorage.setItem(PERSON, JSON.stringify({ ...kept, ...changes }));
+  return { ...kept, ...changes };
 }
 
 const KINDS = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array };

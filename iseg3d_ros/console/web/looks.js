@@ -51,7 +51,9 @@ export const Looks = (Base) => class extends Base {
       const colour = this.look.colours === "classes" ? classes.get(item.category) ?? [128, 128, 128] : item.colour;
       rows[item.index] = { colour, shown: this.shows(item) };
     }
-    this.view.paint(Array.from(rows, (row) => row ?? { colour: [128, 128, 128], shown: true }));
+    this.painted = Array.from(rows, (row) => row ?? { colour: [128, 128, 128], shown: true });
+    this.view.paint(this.painted);
+    this.photos.paint();
     this.shownLabels = rows.map((row) => row?.shown ?? true);
     this.redraw();
   }

@@ -18,7 +18,9 @@ export class Objects {
     this.attributes = el("div");
     this.lock = button(say("lock"), () => app.lock(app.state.active), { picture: "lock", hint: say("lockHint") });
     this.split = button(say("split"), () => app.send({ do: "split", id: app.state.active }), { picture: "split", hint: say("splitHint") });
-    this.edits = el("div", { class: "row" }, this.lock, this.split);
+    const fit = (box, name) => button(say(name), () => app.send({ do: "box", id: app.state.active, box }), { hint: say(`${name}Hint`) });
+    this.boxes = [fit("", "fitPoints"), fit("aligned", "fitAxes")];
+    this.edits = el("div", { class: "inside" }, el("div", { class: "row" }, this.lock, this.split), el("div", { class: "row tight" }, ...this.boxes));
     this.element = el("section", {}, el("h2", {}, say("objects"), (this.count = el("span", { class: "count" }))),
       this.find, this.none, this.list, this.named, this.categories,
       this.attributes, this.edits);
@@ -57,6 +59,8 @@ export class Objects {
     this.lock.lastChild.textContent = say(active?.locked ? "unlock" : "lock");
     this.lock.classList.toggle("on", active?.locked ?? false);
     this.split.disabled = active?.locked ?? false;
+    this.boxes[0].disabled = !active?.boxed || active.locked;
+    this.boxes[1].disabled = !active?.box || active.locked;
     this.describe(active);
     if (active && document.activeElement !== this.name) this.name.value = active.name;
     if (active && this.category) this.category.value = active.category;
@@ -91,6 +95,7 @@ export class Objects {
     if (item.category) facts.push(item.category);
     for (const value of Object.values(item.attributes ?? {})) facts.push(value);
     if (item.locked) facts.push(say("locked"));
+    if (item.boxed) facts.push(say("boxed"));
     if (!app.shows(item)) facts.push(say("hidden"));
     else if (item.lost) facts.push(say("lost"));
     row.facts.textContent = facts.join(" · ");

@@ -31,7 +31,8 @@ export class Overlay {
     if (!app.cloud) return;
     pen.font = FONT;
     pen.lineJoin = "round";
-    if (app.look.boxes) for (const item of app.state.objects) this.box(item);
+    for (const item of app.state.objects) if (app.look.boxes || app.handles.item === item) this.box(item);
+    this.handles();
     for (const click of app.clicks.pending) this.ring(click);
     if (app.tools.on) this.brush();
     else this.cursor();
@@ -44,11 +45,12 @@ export class Overlay {
 
   // The edges of an object's box, and its name above.
   box(item) {
+    const handled = this.app.handles.item?.id === item.id;
     if (!item.box || !this.app.shows(item)) return;
     const large = Math.max(...item.box.size) > WALL * Math.max(...this.app.cloud.room.size);
-    if (large && !this.app.look.large) return;
+    if (large && !this.app.look.large && !handled) return;
     const { pen, app } = this;
-    const { centre, axes, size } = item.box;
+    const { centre, axes, size } = handled ? this.app.handles.box : item.box;
     const seen = CORNERS.map((signs) => app.camera.project(signs.reduce((at, sign, n) => add(at, axes[n], sign * size[n]), centre)));
     if (seen.some(({ ahead }) => ahead <= 0)) return;
     pen.strokeStyle = css(item.colour);
@@ -64,6 +66,33 @@ export class Overlay {
     const top = seen.reduce((best, each) => (each.y < best.y ? each : best));
     const middle = (Math.min(...seen.map(({ x }) => x)) + Math.max(...seen.map(({ x }) => x))) / 2;
     this.tag(item.name, middle, top.y - 14, css(item.colour));
+  }
+
+  // What the box of the active object is held by.
+  handles() {
+    const { pen, app } = this;
+    if (!app.handles.item) return;
+    const { centre, axes, size } = app.handles.box, arm = app.handles.all.find(({ kind }) => kind === "turn").place;
+    const [from, to] = [add(add(centre, axes[0], size[0] / 2), axes[2], -size[2] / 2), arm].map((place) => app.camera.project(place));
+    pen.strokeStyle = "#fff";
+    pen.lineWidth = 1.5;
+    pen.beginPath();
+    pen.moveTo(from.x, from.y);
+    pen.lineTo(to.x, to.y);
+    if (from.ahead > 0 && to.ahead > 0) pen.stroke();
+    for (const { place, kind } of app.handles.all) {
+      const seen = app.camera.project(place);
+      if (seen.ahead <= 0) continue;
+      pen.fillStyle = app.handles.held?.kind === kind ? SUGGESTED : "#fff";
+      pen.strokeStyle = "#14181e";
+      pen.lineWidth = 2;
+      pen.beginPath();
+      if (kind === "move" || kind === "turn") pen.arc(seen.x, seen.y, kind === "move" ? 8 : 7, 0, 7);
+      else pen.rect(seen.x - 6, seen.y - 6, 12, 12);
+      pen.fill();
+      pen.stroke();
+      if (kind === "turn") this.tag(say("turnBox"), seen.x, seen.y + 20, "#fff");
+    }
   }
 
   // Words on a dark pill, kept inside the window.

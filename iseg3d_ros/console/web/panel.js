@@ -22,22 +22,34 @@ export class Panel {
     this.model = el("div");
     this.saving = el("div");
     this.capture = button(say("capture"), () => app.send({ do: "capture" }), { hint: `${say("capture")} (C)` });
+    this.pause = button(say("pause"), () => app.pause(), { hint: `${say("pause")} (,)` });
+    this.next = button(say("step"), () => app.step(), { hint: `${say("step")} (.)` });
+    this.flow = el("div", { class: "row" }, this.capture, this.pause, this.next);
     const help = button(say("help"), () => app.dialogs.help(), { picture: "help", bare: true, kind: "flat", hint: `${say("help")} (?)` });
     element.append(
       el("header", {}, el("h1", {}, "iseg3d"), this.status, help), this.scans,
-      el("div", { class: "steps" }, this.undo, this.redo, this.clear), this.accept, this.capture,
+      el("div", { class: "steps" }, this.undo, this.redo, this.clear), this.accept, this.flow,
       this.objects.element, this.view(), this.model, this.saving, this.said,
     );
   }
 
   // What this work can do is known now.
   offer(abilities) {
-    this.capture.hidden = !abilities.modes.length;
+    this.flow.hidden = !abilities.modes.length;
+    this.tellFlow();
     this.objects.offer(abilities.categories);
     this.model.replaceChildren(this.source(abilities));
     this.saving.replaceChildren(this.save(abilities));
-    this.element.classList.toggle("looks", !abilities.works);
+    this.element.classList.toggle("looks", !this.app.works);
     this.app.tools.show(document.getElementById("tools"));
+  }
+
+  // Whether a live stream stands still, and a newer cloud waits.
+  tellFlow() {
+    const { paused, heldBack } = this.app;
+    this.pause.classList.toggle("on", paused);
+    this.pause.setAttribute("aria-pressed", paused);
+    this.next.disabled = !paused || !heldBack;
   }
 
   view() {
@@ -93,6 +105,7 @@ export class Panel {
   showScans(told) {
     this.scans.hidden = !told.jobs.length;
     if (!told.jobs.length) return;
+    if (this.scans.contains(document.activeElement) && document.activeElement.matches("input[type=text]")) return; // a name is being typed
     const before = this.scans.querySelector(".scans")?.scrollTop ?? 0;
     this.scans.replaceChildren(...scansOf(this.app, told));
     this.scans.querySelector(".scans").scrollTop = before;

@@ -15,8 +15,9 @@ export const Pointing = (Base) => class extends Base {
   }
 
   click(x, y, keys) {
-    this.clicks.make(this.pick(x, y), keys, x, y);
-    this.redraw();
+    const known = this.pointed && this.pointed.x === x && this.pointed.y === y; // looked at when the cursor came here
+    this.clicks.make(known ? this.pointed.hit : this.pick(x, y), keys, x, y);
+    this.overlayDirty = true;
   }
 
   hover(x, y, keys) {
@@ -37,7 +38,7 @@ export const Pointing = (Base) => class extends Base {
     }
     const hit = this.pick(this.wanted.x, this.wanted.y);
     const before = this.pointed?.hit?.label ?? 0;
-    this.pointed = { hit, meaning: this.clicks.meaning(hit, this.keysHeld) };
+    this.pointed = { hit, meaning: this.clicks.meaning(hit, this.keysHeld), ...this.wanted };
     this.hint(hit && this.works ? this.pointed.meaning.words : "");
     if ((hit?.label ?? 0) !== before) this.redraw();
     this.overlayDirty = true;
@@ -69,6 +70,7 @@ export const Pointing = (Base) => class extends Base {
   escape() {
     if (this.clicks.cancel()) return;
     if (this.tools.on) return this.tools.choose("click");
+    if (this.handles.open) return this.handles.toggle();
     if (this.measuring) this.startMeasuring();
     else if (this.clicks.mode !== "auto") this.clicks.choose("auto");
     else if (this.solo) this.alone(this.solo);

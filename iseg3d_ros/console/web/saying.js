@@ -1,7 +1,7 @@
 // What is said around the cloud: modes, hints, messages, whether the link lives and what is under way.
 
 import { MODES } from "./clicks.js";
-import { button, css, el } from "./parts.js";
+import { button, css, el, field } from "./parts.js";
 import { language, say } from "./words.js";
 
 const PALETTE = [[76, 194, 255], [255, 146, 43], [81, 207, 102], [204, 93, 232], [255, 107, 107], [34, 184, 207], [252, 196, 25]];
@@ -31,6 +31,12 @@ export const Saying = (Base) => class extends Base {
     }));
     byId("bar").append(button(say("undo"), () => this.undo(), { picture: "undo" }), button(say("panel"), () => this.togglePanel(), { picture: "panel" }));
     const toggle = button(say("panel"), () => this.togglePanel(), { picture: "panel", bare: true, hint: `${say("panel")} (L)` });
+    this.imagesButtons = ["modes", "bar"].map((place) => {
+      const made = button(say("images"), () => this.photos.toggle(), { picture: "camera", bare: place === "modes", hint: `${say("imagesHint")} (Z)` });
+      made.hidden = true;
+      byId(place).append(made);
+      return made;
+    });
     byId("modes").append(toggle);
     if (innerWidth <= 700) document.body.classList.add("closed");
     this.tellModes();
@@ -45,6 +51,25 @@ export const Saying = (Base) => class extends Base {
       if (made.dataset.mode === "add") made.style.setProperty("--own", active ? css(active.colour) : "");
     }
     if (this.wanted && this.pointed) this.point();
+  }
+
+  // Whose the open scan is, where it is somebody else's.
+  tellTaken() {
+    const { jobs, current, mine } = this.jobs, taken = this.abilities.works && jobs.length > 0 && !mine, job = jobs[current];
+    byId("taken").hidden = !taken;
+    if (!taken) return;
+    const since = new Date(1000 * job.since).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+    const words = job.holder ? say("taken", { name: job.holder, since }) : say("nobodys");
+    byId("taken").replaceChildren(el("span", {}, words), button(say("takeOver"), () => this.takeOver(job.holder), { kind: "primary" }));
+  }
+
+  takeOver(holder) {
+    if (!holder) return this.send({ do: "take over", word: "" });
+    const word = el("input", { type: "text", maxLength: 200 });
+    const dialog = this.dialogs.open(say("takeOverSure", { name: holder }), field(say("word"), word), el("div", { class: "row" },
+      button(say("takeOver"), () => { dialog.close(); this.send({ do: "take over", word: word.value.trim() }); }, { kind: "primary" }),
+      button(say("no"), () => dialog.close())));
+    word.focus();
   }
 
   togglePanel() { document.body.classList.toggle("closed"); }
@@ -63,6 +88,7 @@ export const Saying = (Base) => class extends Base {
     if (alive && this.wasAlive === false) this.toast(say("again"));
     if (!alive) this.clicks.forget();
     this.alive = this.wasAlive = alive;
+    if (alive) this.photos?.ask();
     this.panel?.tellStatus();
     this.redraw();
   }

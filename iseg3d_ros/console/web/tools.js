@@ -24,13 +24,15 @@ export class Tools {
       made.dataset.tool = tool;
       return made;
     });
-    place.replaceChildren(...this.buttons);
+    this.app.handles.button = button(say("handles"), () => this.app.handles.toggle(), { picture: "cube", bare: true, hint: say("handlesHint") });
+    place.replaceChildren(...this.buttons, this.app.handles.button);
     this.choose(this.tool);
   }
 
   choose(tool) {
     this.tool = tool;
     this.drawn = null;
+    if (tool !== "click" && this.app.handles.open) this.app.handles.toggle();
     for (const made of this.buttons ?? []) {
       made.classList.toggle("on", made.dataset.tool === tool);
       made.setAttribute("aria-pressed", made.dataset.tool === tool);

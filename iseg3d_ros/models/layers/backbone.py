@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm as batch_norm_of
 
@@ -48,6 +50,35 @@ class Backbone(nn.Module):
             x = blocks(cat([up(x), skips.pop()]))
             levels.append(x)
         return levels
+
+    def adopt(self, weights: Mapping[str, Tensor], where: str) -> None:
+        """Begin as another U-Net, whose weights these are: as wide as this one, or narrower because it was pruned.
+
+        What a narrower one lacks stays as it is here, and nothing listens to it yet: the features are the other's.
+        """
+        own = self.state_dict()
+        for name in own.keys() & weights.keys():
+            given, mine = weights[name], own[name]
+            fits = mine.dim() == given.dim() and all(a >= b for a, b in zip(mine.shape, given.shape, strict=True))
+            if not fits or mine.dim() == 3 and mine.shape[0] != given.shape[0]:
+                raise ValueError(
+                    f"The U-Net of {where} does not fit in ({name} is {tuple(given.shape)}, here {tuple(mine.shape)}): "
+                    "give options its planes, blocks, stem, stem_kernel and features."
+                )
+            if mine.dim() == 3:
+                mine[..., : given.shape[2]] = 0
+                mine[:, self._inputs(name, weights, given.shape[1]), : given.shape[2]] = given
+            else:
+                mine[tuple(map(slice, given.shape))] = given
+        self.load_state_dict(own)
+
+    def _inputs(self, name: str, weights: Mapping[str, Tensor], count: int) -> list[int]:
+        """Which inputs of a convolution are those of a narrower U-Net: after a skip two levels lie side by side."""
+        part = name.split(".")
+        if part[0] != "decoder" or part[2] != "0" or part[3] not in ("conv1", "shortcut"):
+            return list(range(count))
+        below, mine = (each[f"up.{part[1]}.norm.weight"].shape[0] for each in (weights, self.state_dict()))
+        return [*range(below), *range(mine, mine + count - below)]
 
 
 class ConvNorm(nn.Module):

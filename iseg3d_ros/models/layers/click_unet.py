@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +47,11 @@ class ClickUNet(Backbone):
     def __init__(self, settings: ModelSettings, click_channels: int) -> None:
         super().__init__(settings, click_channels)
         self.scene = SubMConv3d(settings.in_channels, settings.stem, settings.stem_kernel)
+
+    def adopt(self, weights: Mapping[str, Tensor], where: str) -> None:
+        """A plain U-Net's stem reads the scene here; what reads the clicks stays new."""
+        renamed = {name.replace("stem.conv.", "scene."): value for name, value in weights.items()}
+        super().adopt(renamed if "scene.weight" not in weights else weights, where)
 
     def forward(  # type: ignore[override]
         self, clicks: SparseTensor, scene: Tensor, branch: Sequence[SparseTensor] | None = None

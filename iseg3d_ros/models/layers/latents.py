@@ -79,10 +79,25 @@ class LatentSettings(ClickAttentionSettings):
     scene_share: float = 0.2  # alpha of Eq. 7
     # Eq. 7's input: "paper" a z + (1 - a) sum of clicks; "code" a z * mean + (1 - a) mean
     latent: str = setting("paper", one_of=("paper", "code"))
+    object_latent: bool = True  # z_o; False: every object's latent depends on the scene's alone (Tab. 4)
+    # How latents change the prototypes: Eq. 8, or what Tabs. 4 to 6 compare it with
+    modulation: str = setting("film", one_of=("film", "concat", "add", "sum", "deterministic", "dropout"))
+    dropout: float = 0.1  # rate of the modulation "dropout" (MC dropout, Tab. 6)
+
+    def check(self) -> None:
+        """Something must be left after dropout, too."""
+        super().check()
+        if self.dropout >= 1:
+            raise ValueError(f"dropout must be below 1, but is {self.dropout}")
 
 
 class Latents(nn.Module):
-    """Scene and object latents out of click prototypes, and the modulation of the prototypes by them."""
+    """Scene and object latents out of click prototypes, and the modulation of the prototypes by them.
+
+    Besides Eq. 8's scale and shift (film): a perceptron over prototype and latent (concat), a perceptron's answer to
+    the latent added (add), the latent itself added (sum: no modulator), scale and shift from the objects' mean
+    prototypes (deterministic), and dropout in the latents' place.
+    """
 
     def __init__(self, settings: LatentSettings) -> None:
         super().__init__()
@@ -90,11 +105,15 @@ class Latents(nn.Module):
         self.share, self.form = settings.scene_share, settings.latent
         self.scene = SceneAggregator(width, settings.heads)
         self.object = ToGaussian(width)
-        self.film = MLP(width, width, 2 * width)
-        last = cast(nn.Linear, self.film[-1])
-        nn.init.normal_(last.weight, std=1e-2)
-        with torch.no_grad():  # begin close to the deterministic head: gamma 1, beta 0
-            last.bias.copy_(torch.cat([torch.ones(width), torch.zeros(width)]))
+        self.whole, self.way, self.dropout = settings.object_latent, settings.modulation, settings.dropout
+        if self.way in ("film", "deterministic"):
+            self.film = MLP(width, width, 2 * width)
+            last = cast(nn.Linear, self.film[-1])
+            nn.init.normal_(last.weight, std=1e-2)
+            with torch.no_grad():  # begin close to the deterministic head: gamma 1, beta 0
+                last.bias.copy_(torch.cat([torch.ones(width), torch.zeros(width)]))
+        elif self.way in ("concat", "add"):
+            self.blend = MLP(width * (2 if self.way == "concat" else 1), width, width)
 
     def of_scene(self, prototypes: Tensor, label: Tensor, labels: int) -> Gaussian:
         """p(z_s | clicks), Eq. 6."""
@@ -104,7 +123,9 @@ class Latents(nn.Module):
     def of_objects(self, z_scene: Tensor, prototypes: Tensor, label: Tensor, labels: int) -> Gaussian:
         """p(z_o | z_s, clicks) of every label, Eq. 7."""
         mean = mean_of_clicks(prototypes, label, labels).float()
-        if self.form == "code":
+        if not self.whole:
+            context = z_scene.expand_as(mean)
+        elif self.form == "code":
             context = self.share * z_scene * mean + (1 - self.share) * mean
         else:
             count = (label == torch.arange(labels, device=label.device)[:, None]).sum(1, keepdim=True)
@@ -112,7 +133,20 @@ class Latents(nn.Module):
         latent: Gaussian = self.object(context)
         return latent
 
-    def modulate(self, prototypes: Tensor, label: Tensor, z_objects: Tensor) -> Tensor:
-        """Modulated prototypes (samples, K, width), Eq. 8."""
+    def modulate(
+        self, prototypes: Tensor, label: Tensor, z_objects: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Modulated prototypes (samples, K, width): Eq. 8, or what stands in its place."""
+        z = z_objects[:, label]
+        if self.way == "concat":
+            blended: Tensor = prototypes + self.blend(torch.cat([prototypes.expand_as(z), z], -1))
+            return blended
+        if self.way in ("add", "sum"):
+            return prototypes + (self.blend(z) if self.way == "add" else z)
+        if self.way == "dropout":
+            kept = torch.rand(z.shape, generator=generator, device=z.device) >= self.dropout
+            return prototypes * kept / (1 - self.dropout)
+        if self.way == "deterministic":
+            z_objects = mean_of_clicks(prototypes, label, z_objects.shape[1]).float().expand_as(z_objects)
         gamma, beta = self.film(z_objects).chunk(2, -1)
         return gamma[:, label] * prototypes + beta[:, label]

@@ -41,6 +41,19 @@ def test_json_is_all_that_is_printed(scan: Path, capsys: pytest.CaptureFixture[s
     assert figures["objects"]["1"] > 600
 
 
+def test_parts_of_an_object(scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, parts = tmp_path / "labels.ply", tmp_path / "parts.npz"
+    assert main(["segment", str(scan), *OPTIONS, "--within", "1"]) == 1
+    assert "segment the object first" in capsys.readouterr().err
+    assert main(["segment", str(scan), *OPTIONS, "-o", str(labels)]) == 0
+    own = read_cloud(labels).labels == 1
+    words = ["--model", "random_walker", "--click=-0.1,0,0:1", "--click", "0.1,0,0:2", "--within", "1"]
+    assert main(["segment", str(labels), *words, "-o", str(parts)]) == 0
+    found = read_cloud(parts).labels
+    assert not found[~own].any()
+    assert {1, 2} <= set(np.unique(found[own])) <= {0, 1, 2}
+
+
 def test_negative_coordinates_and_label_files(scan: Path, tmp_path: Path) -> None:
     assert (
         main(["segment", str(scan), "--model", "random_walker", "--click=-0.05,0,0:2", "-o", f"{tmp_path}/o.label"])
@@ -79,11 +92,13 @@ def test_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(capsys.readouterr().out)
     names = {row["name"] for row in rows}
     assert {"e2i3d", "agile3d", "interobject3d", "clickenhance", "npiseg3d", "fewclick", "random_walker"} <= names
-    assert all({"name", "preset", "parameters", "weights", "paper"} == set(row) for row in rows)
+    assert all({"name", "preset", "parameters", "weights", "paper", "options"} == set(row) for row in rows)
     paper = next(row for row in rows if row["name"] == "e2i3d" and row["preset"] == "paper")
     assert 35e6 < paper["parameters"] < 45e6
     assert main(["models"]) == 0
-    assert "random_walker" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "random_walker" in shown
+    assert "click_map distance" in shown
 
 
 def test_bench_prints_figures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

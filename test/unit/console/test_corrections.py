@@ -28,11 +28,13 @@ from iseg3d_ros.console.protocol import (
     Redo,
     Remove,
     Save,
+    SetBox,
     Split,
     TakeLabels,
     Undo,
 )
 from iseg3d_ros.console.regions import Stroke, in_front, inside, region_of
+from iseg3d_ros.geometry.boxes import Box
 from iseg3d_ros.io.exports import ExportedObject, LabelledResult, export
 
 CUBE, OTHER = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105)
@@ -211,3 +213,29 @@ def test_other_drawings_are_refused(drawn: object) -> None:
 def test_the_disk_holds_no_classes_file(work: LocalWork, tmp_path: Path) -> None:
     told(work, Classify("object_2", "lamp"))
     assert "classes.json" not in {name for _, _, names in os.walk(tmp_path) for name in names}
+
+
+def test_a_box_by_hand_is_undone_exported_and_outlives_a_crash(tmp_path: Path) -> None:
+    work = opened(tmp_path, given())
+    box = Box(np.array([0.0, 0.0, 0.2]), np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([0.5, 0.4, 0.3]))
+    state, _, _ = told(work, SetBox("object_1", box.numbers()))
+    made = state.objects[0].box
+    assert state.objects[0].boxed and made is not None and made.numbers() == box.numbers()
+    _, _, messages = told(work, SetBox("object_1", (0.0,) * 15), Save("cube", "npz"), Save("kitti", "kitti"))
+    assert any("longer than 0" in message.text for message in messages if message.refused)
+    with np.load(tmp_path / "cube.npz") as arrays:
+        assert np.allclose(arrays["box_size"][0], box.size) and np.allclose(arrays["box_rotation"][0], box.rotation)
+        assert not np.allclose(arrays["box_size"][1], box.size), "the other's follows its points"
+    row = (tmp_path / "kitti" / "training" / "label_2" / "000000.txt").read_text().splitlines()[0].split()
+    assert [float(value) for value in row[8:11]] == [0.3, 0.4, 0.5]
+    state, _, _ = told(work, SetBox("object_1", "aligned"))
+    aligned = state.objects[0].box
+    assert aligned is not None and (aligned.rotation == np.eye(3)).all() and np.allclose(aligned.size, 0.1, atol=0.01)
+    steps = (Lock("object_1", True), SetBox("object_1", ""), Lock("object_1", False), Undo(), Undo(), Undo())
+    state, _, _ = told(work, *steps)
+    assert state.objects[0].box is not None and state.objects[0].box.numbers() == box.numbers()
+    work.close()
+    work = opened(tmp_path)
+    state, _, _ = told(work)
+    assert state.objects[0].box is not None and state.objects[0].box.numbers() == box.numbers()
+    work.close()

@@ -14,9 +14,10 @@ from works import walker
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud, write_cloud
+from iseg3d_ros.console.bench import Bench, Person
 from iseg3d_ros.console.categories import read_category_file
 from iseg3d_ros.console.folder_backend import FolderWork
-from iseg3d_ros.console.protocol import AddClick, Carry, Classify, OpenScan, Remove, Rename, Review
+from iseg3d_ros.console.protocol import AddClick, Carry, Classify, OpenScan, Remove, Rename, Review, TakeOver, Undo
 from iseg3d_ros.console.scans import scans_of
 from iseg3d_ros.console.updates import JobsUpdate, LabelsUpdate, LinkUpdate, Mailbox, Message, StateUpdate
 from iseg3d_ros.io import pointcloud2_write as clouds
@@ -66,7 +67,7 @@ def test_scans_are_gone_through_and_remembered(tmp_path: Path) -> None:
         return Predictor.load("random_walker", "cpu", 0.02)
 
     def opened() -> tuple[FolderWork, Reader]:
-        work = FolderWork(scans_of([tmp_path]), load, "", tmp_path / "out")
+        work = FolderWork(Bench(scans_of([tmp_path]), load, "", tmp_path / "out"))
         return work, Reader(work.subscribe())
 
     work, reader = opened()
@@ -93,7 +94,7 @@ def test_objects_are_carried_over_where_it_is_wished(tmp_path: Path) -> None:
         write_cloud(tmp_path / f"{number}.ply", Cloud(xyz + np.float32(0.004 * number), rgb))
 
     def opened() -> tuple[FolderWork, Reader]:
-        work = FolderWork(scans_of([tmp_path]), walker, "", tmp_path / "out")
+        work = FolderWork(Bench(scans_of([tmp_path]), walker, "", tmp_path / "out"))
         return work, Reader(work.subscribe())
 
     work, reader = opened()
@@ -137,7 +138,7 @@ def test_every_scan_gets_a_picture_and_another_one_with_its_objects(tmp_path: Pa
         xyz, rgb, _ = table(number)
         write_cloud(tmp_path / f"{number}.ply", Cloud(xyz, rgb))
     (tmp_path / "2.ply").write_text("no cloud")
-    work = FolderWork(scans_of([tmp_path]), walker, "", tmp_path / "out")
+    work = FolderWork(Bench(scans_of([tmp_path]), walker, "", tmp_path / "out"))
     reader = Reader(work.subscribe())
     reader.until(lambda: [job.picture > 0 for job in reader.jobs.jobs] == [True, True, False])
     before = work.picture(0)
@@ -180,12 +181,49 @@ def test_the_clouds_of_a_bag_are_scans(tmp_path: Path) -> None:
     assert np.allclose(second.xyz, xyz + 1) and (second.rgb == rgb).all()
     with pytest.raises(ValueError, match="/other"):
         scans_of([tmp_path / "bag"], topic="/other")
-    work = FolderWork(scans, walker, "", tmp_path / "out")
+    work = FolderWork(Bench(scans, walker, "", tmp_path / "out"))
     reader = Reader(work.subscribe())
     reader.until(lambda: reader.link.connected and bool(reader.state.model))
     work.send(AddClick(Click((0.0, 0.0, 0.105), ""), new=True))
     reader.until(lambda: reader.jobs.jobs[0].objects == 1)
     work.close()
+
+
+def test_a_scan_is_one_persons_until_it_is_taken_over(tmp_path: Path) -> None:
+    for number in range(3):
+        xyz, rgb, _ = table(number)
+        write_cloud(tmp_path / f"{number}.ply", Cloud(xyz, rgb))
+    bench = Bench(scans_of([tmp_path]), walker, "", tmp_path / "out")
+    anna, ben = (FolderWork(bench, Person(id, name), present=True) for id, name in (("1", "Anna"), ("2", "Ben")))
+    ann, her = Reader(anna.subscribe()), Reader(ben.subscribe())
+    ann.until(lambda: ann.link.connected and bool(ann.state.model))
+    ben.send(OpenScan(0))
+    her.until(lambda: her.jobs.jobs and her.jobs.current == 0 and not her.jobs.mine and bool(her.state.model))
+    assert her.jobs.jobs[0].holder == "Anna" and her.jobs.jobs[0].since > 0 and ann.jobs.mine
+    ben.send(AddClick(Click((0.0, 0.0, 0.105), ""), new=True))
+    her.until(lambda: bool(her.refused))
+    assert "Anna has had this scan since" in her.refused[-1]
+    anna.send(AddClick(Click((0.0, 0.0, 0.105), ""), new=True))
+    her.until(lambda: len(her.state.objects) == 1)  # what she does is seen
+    ben.send(TakeOver("lunch"))
+    ann.until(lambda: not ann.jobs.mine)
+    assert "Ben has taken 0.ply over: lunch" in ann.refused and ann.jobs.jobs[0].holder == "Ben"
+    anna.send(Undo())
+    ann.until(lambda: "Ben has had" in ann.refused[-1])
+    ben.send(OpenScan(2))
+    ann.until(lambda: ann.jobs.jobs[0].holder == "" and ann.jobs.jobs[2].holder == "Ben")
+    anna.send(OpenScan(0))
+    ann.until(lambda: ann.jobs.mine and len(ann.state.objects) == 1)
+    anna.present = False  # she has closed her browser: her scan is whoever's opens it
+    ben.send(OpenScan(0))
+    her.until(lambda: her.jobs.current == 0 and her.jobs.mine)
+    anna.close()
+    ben.close()
+    again = FolderWork(Bench(scans_of([tmp_path]), walker, "", tmp_path / "out"), Person("1", "Anna"))
+    ann = Reader(again.subscribe())
+    ann.until(lambda: bool(ann.jobs.jobs) and ann.jobs.mine)
+    assert ann.jobs.current == 0, "everybody comes back to their own scan"
+    again.close()
 
 
 def test_labels_beside_the_scans_are_taken_and_damaged_ones_are_said(tmp_path: Path) -> None:
@@ -195,7 +233,7 @@ def test_labels_beside_the_scans_are_taken_and_damaged_ones_are_said(tmp_path: P
         write_cloud(tmp_path / f"{number}.ply", Cloud(xyz, rgb))
     write_cloud(tmp_path / "labels" / "0.label", Cloud(xyz, None, None, truth))
     (tmp_path / "labels" / "1.label").write_bytes(b"short")
-    work = FolderWork(scans_of([tmp_path], tmp_path / "labels"), walker, "", tmp_path / "out")
+    work = FolderWork(Bench(scans_of([tmp_path], tmp_path / "labels"), walker, "", tmp_path / "out"))
     reader = Reader(work.subscribe())
     reader.until(lambda: len(reader.state.objects) == 2)
     work.send(OpenScan(1))
@@ -206,7 +244,7 @@ def test_labels_beside_the_scans_are_taken_and_damaged_ones_are_said(tmp_path: P
 
 def test_a_folder_without_scans_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no scan"):
-        FolderWork(scans_of([tmp_path]), lambda *_: Predictor.load("random_walker"), "", tmp_path)
+        Bench(scans_of([tmp_path]), walker, "", tmp_path)
 
 
 def test_classes_have_names_colours_and_keys(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from iseg3d_ros.evaluation.metrics import (
     mean_average_precision,
     noc_at,
     object_ious,
+    object_recalls,
 )
 
 EASY = [Row(0, (0.0, 0.0)), Row(1, (0.9, 0.96)), Row(1.5, (0.9, 0.96)), Row(2, (0.95, 0.97)), Row(20, (0.95, 0.97))]
@@ -88,3 +89,8 @@ def test_rank_correlation_of_known_rankings() -> None:
     assert rank_correlation([0.9, 0.5, 0.1], [0.2, 0.3, 0.7]) == pytest.approx(-1)
     assert rank_correlation([1, 2, 3, 4], [10, 30, 20, 40]) == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
     assert np.isnan(rank_correlation([1, 2], [1, 2])) and np.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))
+
+
+def test_the_share_of_each_object_that_its_mask_holds() -> None:
+    truth, labels = np.array([0, 1, 1, 1, 2, 2, 0]), np.array([1, 1, 1, 0, 2, 1, 0])
+    assert object_recalls(labels, truth, 3) == pytest.approx((2 / 3, 1 / 2, 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from iseg3d_ros.evaluation.metrics import Row
@@ -70,3 +72,9 @@ def test_the_table_leaves_out_what_no_model_has() -> None:
     assert lines[1].split()[:4] == ["net", "5.7", "M", "65.0"]
     assert lines[2].split()[:3] == ["none", "0", "–"]
     assert len(set(map(len, lines))) == 1
+
+
+def test_accuracy_is_the_mean_over_classes_not_over_objects() -> None:
+    first = replace(outcome(), classes=("chair", "chair"), recalls=(0.2, 0.4))
+    second = replace(outcome(), classes=("table",), recalls=(0.9,))
+    assert summary([first, second])["mACC@1"] == pytest.approx((0.3 + 0.9) / 2)

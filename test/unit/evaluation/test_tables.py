@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,7 @@ def made_scenes(folder: Path) -> Path:
         cloud = LabelledCloud(f"r{k}", xyz, rgb, None, instance, ("box", "box"), "room", np.zeros(3), "val")
         write_scene(folder / "room" / f"r{k}.scene", cloud)
         write_scene(folder / "street" / f"r{k}.scene", replace(cloud, kind="street"))
-        write_scene(folder / "tabletop" / f"r{k}.scene", replace(cloud, kind="tabletop"))
+        write_scene(folder / "object" / f"r{k}.scene", replace(cloud, kind="object"))
     return folder
 
 
@@ -100,6 +101,13 @@ def test_a_table_says_what_was_measured_on_what_with_what(tmp_path: Path, monkey
     monkeypatch.setattr(run, "_evaluated", lambda model, parts, *_: (pytest.fail("measured twice") for _ in parts))
     again = replace(first, _done={})  # as another process would begin
     assert make(again, TABLE).markdown() == text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+def test_a_cluster_measures_the_same(two_workers: None, tmp_path: Path) -> None:
+    here = maker(tmp_path)
+    there = replace(here, _done={}, out=tmp_path / "there", ray="local")
+    assert make(there, TABLE).markdown() == make(here, TABLE).markdown()
 
 
 def outcome(name: str, iou: float) -> Outcome:
@@ -137,7 +145,7 @@ def test_agile3d_s_lists_come_before_the_raw_data(tmp_path: Path) -> None:
     (tmp_path / "ScanNet" / "single" / "object_ids.npy").write_bytes(b"")
     assert place_of_set("scannet40", "multi", tmp_path, tmp_path).path == f"agile3d:{tmp_path}/ScanNet"
     assert place_of_set("scannet40", "single", tmp_path, tmp_path).path == f"agile3d:{tmp_path}/ScanNet/single"
-    assert place_of_set("partnet", "multi", None, tmp_path / "made").path == f"scenes:{tmp_path}/made/tabletop"
+    assert place_of_set("partnet", "multi", None, tmp_path / "made").path == f"scenes:{tmp_path}/made/object"
 
 
 def test_the_command_leaves_text_figures_and_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +154,7 @@ def test_the_command_leaves_text_figures_and_curves(tmp_path: Path, capsys: pyte
     words += ["--quick", "--workers", "0", "--budget", "1"]
     assert main([*words, "--device", "cpu", "--shipped", str(tmp_path / "none")]) == 0
     assert "Fig. 4" in (tmp_path / "fewclick.md").read_text() and "fig4" in (tmp_path / "fewclick.csv").read_text()
+    assert "ours with at most 1 clicks an object, the papers' with 20" in (tmp_path / "fewclick.md").read_text()
     assert (tmp_path / "fewclick_fig4_scannet40.png").stat().st_size > 5000
     assert main(["tables", "pointsam"]) == 1
     assert "the papers are" in capsys.readouterr().err

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iseg3d_ros.evaluation.user import counted_regions, error_regions, false_regions, largest, random_positive, tempered
+from iseg3d_ros.evaluation.user import (
+    counted_regions,
+    error_regions,
+    false_regions,
+    largest,
+    random_positive,
+    slipping,
+    tempered,
+)
 
 
 def line(*runs: tuple[int, int, int], step: float = 0.05) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,3 +109,17 @@ def test_temperature_spreads_the_clicks() -> None:
     assert spread(1.0) == pytest.approx(25, rel=0.2)
     with pytest.raises(ValueError, match="between 0 and 1"):
         tempered(1.5, 0)
+
+
+def test_slips_name_a_wrong_object_but_never_at_first() -> None:
+    points = np.random.default_rng(0).uniform(0, 1, (200, 3)).astype(np.float32)
+    truth = np.repeat([0, 1, 2, 2], 50).astype(np.int64)
+    nothing, missing = np.zeros_like(truth), np.where(truth == 2, 0, truth)
+    rule = slipping(error_regions, 1.0, 7)
+    assert {region.truth for region in rule(points, truth, nothing)} == {1, 2}
+    named = [rule(points, truth, missing) for _ in range(40)]
+    assert all(len(regions) == 1 and truth[regions[0].voxel] == 2 for regions in named)
+    assert {regions[0].truth for regions in named} == {0, 1}
+    some = slipping(error_regions, 0.25, 7)
+    wrong = sum(some(points, truth, missing)[0].truth != 2 for _ in range(400))
+    assert 60 < wrong < 140

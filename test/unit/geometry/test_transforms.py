@@ -86,6 +86,13 @@ def test_a_recording_that_begins_again_is_not_mixed_with_its_first_run() -> None
         built.lookup("odom", "base", 60 * SECOND)
 
 
+def test_a_transform_from_far_in_the_future_disables_no_edge() -> None:
+    built, poses = tree()
+    built.insert("odom", "base", 2**31 * SECOND, poses["base"] + [1, 0, 0, 0, 0, 0, 0])
+    built.insert("odom", "base", 11 * SECOND, poses["base"])
+    np.testing.assert_allclose(built.lookup("odom", "base", 11 * SECOND), matrix(poses["base"]))
+
+
 def test_between_two_times() -> None:
     built, poses = tree()
     later = poses["base"] + [2, 0, 0, 0, 0, 0, 0]

@@ -83,10 +83,10 @@ def test_of_two_masks_of_one_object_the_better_one_stays() -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     xyz, rgb, truth = table()
     write_cloud(tmp_path / "scan.ply", Cloud(xyz, rgb))
-    words = ["propose", str(tmp_path / "scan.ply"), "--model", "random_walker"]
-    words += ["--voxel-size", "0.015", "--tries", "16"]
+    options = ["--model", "random_walker", "--voxel-size", "0.015", "--tries", "16"]
+    words = ["propose", str(tmp_path / "scan.ply"), *options]
     assert main([*words, "-o", str(tmp_path / "out.ply"), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["proposals"]
+    rows = json.loads(capsys.readouterr().out)
     labels = read_cloud(tmp_path / "out.ply").labels
     assert labels is not None and labels.max() == len(rows) >= 3
     assert main([*words[:-1], "0"]) == 1 and "1 or more" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +247,16 @@ def test_killed_in_between(tmp_path: Path, what: str) -> None:
         out = old
     after = {path.name: path.read_bytes() for path in ([out] if what == "file" else out.rglob("*")) if path.is_file()}
     assert after == before
+
+
+@pytest.mark.parametrize("kind", ["ply", "pcd", "npz"])
+def test_variance_goes_along_where_a_network_sampled(tmp_path: Path, kind: str) -> None:
+    given = result()
+    varied = replace(given, variance=given.probability * 2)
+    for name, content in (("plain", given), ("varied", varied)):
+        export(tmp_path / f"{name}.{kind}", kind, content)
+    assert b"variance" not in (tmp_path / f"plain.{kind}").read_bytes()
+    assert b"variance" in (tmp_path / f"varied.{kind}").read_bytes()
+    if kind == "npz":
+        with np.load(tmp_path / "varied.npz") as file:
+            np.testing.assert_array_equal(file["variance"], varied.variance)

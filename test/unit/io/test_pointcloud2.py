@@ -146,6 +146,20 @@ def test_labelled_reads_back(rgb: np.ndarray | None) -> None:
     assert read_field(message, "instance").dtype == np.uint16
 
 
+def test_the_variance_of_networks_that_sample_comes_last() -> None:
+    plain = clouds.base(XYZ, RGB, clouds.LABELLED_RGB)
+    values = np.arange(4, dtype=np.float32)
+    wider = clouds.labelled(plain, np.arange(4), values / 8, values / 4, values / 2)
+    kind = wider.points.dtype
+    assert [name for name, *_ in clouds.fields_of(kind)][-2:] == ["uncertainty", "variance"]
+    fields = [Field(*f) for f in clouds.fields_of(kind)]
+    message = Cloud(1, 4, fields, False, kind.itemsize, 4 * kind.itemsize, wider.data)
+    np.testing.assert_array_equal(read_field(message, "variance"), values / 2)
+    np.testing.assert_array_equal(read_field(message, "instance"), np.arange(4))
+    np.testing.assert_array_equal(read_points(message).rgb, RGB)
+    assert clouds.labelled(plain, np.arange(4), values, values) is plain  # for all other networks nothing changes
+
+
 def test_heat() -> None:
     colours = clouds.heat(np.array([0.0, 1.0, 2.0, np.nan], np.float32), 1.0)
     assert colours[0].tolist() == [68, 1, 84] and colours[1].tolist() == colours[2].tolist() == [253, 231, 37]

@@ -352,3 +352,49 @@ def test_mixed_precision_keeps_the_points_as_precise_as_they_were() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         layer.update_scene(layer.view(points, position), clicks, torch.zeros(3, 8))
     assert taken == [torch.float32]
+
+
+def test_what_tables_4_to_6_compare_the_modulator_with() -> None:
+    prototypes, label, z = torch.randn(4, 32), torch.tensor([0, 1, 1, 2]), torch.randn(5, 3, 32)
+
+    def modulated(**changes: object) -> tuple[Latents, torch.Tensor]:
+        latents = Latents(settings_of("npiseg3d", "tiny", **changes))
+        found = latents.modulate(prototypes, label, z, torch.Generator().manual_seed(3))
+        assert found.shape == (5, 4, 32)
+        return latents, found
+
+    _, found = modulated(modulation="sum")
+    torch.testing.assert_close(found[2, 3], prototypes[3] + z[2, 2])
+    latents, found = modulated(modulation="add")
+    torch.testing.assert_close(found[2, 3], prototypes[3] + latents.blend(z[2, 2]))
+    latents, found = modulated(modulation="concat")
+    torch.testing.assert_close(found[2, 3], prototypes[3] + latents.blend(torch.cat([prototypes[3], z[2, 2]])))
+    latents, found = modulated(modulation="deterministic")
+    gamma, beta = latents.film(prototypes[1:3].mean(0)).chunk(2)
+    torch.testing.assert_close(found[4, 1], gamma * prototypes[1] + beta, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[0], found[4])
+    _, found = modulated(modulation="dropout", dropout=0.25)
+    kept = found != 0
+    assert 0.6 < kept.float().mean() < 0.9
+    torch.testing.assert_close(found[kept], (prototypes / 0.75).expand_as(found)[kept])
+    assert torch.equal(found, modulated(modulation="dropout", dropout=0.25)[1])
+
+
+def test_without_object_latents_all_objects_share_the_scenes() -> None:
+    latents = Latents(settings_of("npiseg3d", "tiny", object_latent=False))
+    z = torch.randn(32)
+    found = latents.of_objects(z, torch.randn(4, 32), torch.tensor([0, 1, 1, 2]), 3)
+    torch.testing.assert_close(found.mean, latents.object(z).mean.expand(3, -1))
+
+
+@pytest.mark.parametrize("way", ["concat", "add", "sum", "deterministic", "dropout"])
+def test_every_modulation_learns(way: str) -> None:
+    network = build(settings_of("npiseg3d", "tiny", modulation=way, relation=False))
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks = Prompts(torch.stack([(label == k).nonzero()[0, 0] for k in (1, 2)]), torch.tensor([1, 2]), 3)
+    losses = network.loss(network.encode([cloud]), [clicks], [label])
+    losses["total"].backward()
+    assert torch.isfinite(losses["total"])
+    for name in ("film", "blend"):
+        if hasattr(network.latents, name):
+            assert getattr(network.latents, name)[-1].weight.grad.any()

@@ -122,3 +122,33 @@ def test_an_object_s_classes_are_the_mean_over_its_own_clicks() -> None:
     clicks = Prompts(torch.arange(4), torch.tensor([1, 2, 0, 1]), 2)
     found = of_objects(chance.log(), clicks).softmax(1)
     torch.testing.assert_close(found, torch.tensor([[0.75, 0.25], [0.2, 0.8]]))
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [{"encoder": "unet"}, {"adaptor": False}, {"spatial": False}, {"semantic": False}, {"mask_head": False},
+     {"class_head": False}, {"spatial": False, "semantic": False}, {"prototypes": 2}],
+    ids=lambda switch: " ".join(switch),
+)  # fmt: skip
+def test_what_the_ablations_of_table_4_leave_out(switch: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    network = FewClick(settings_of("fewclick", "tiny", relation=False, **switch))
+    cloud, label = boxes_on_a_table(network.settings)
+    clicks, objects = first_clicks(label), int(label.max())
+    losses = network.loss(network.encode([cloud]), [clicks], [label], classes=[torch.arange(objects) + 5])
+    losses["total"].backward()
+    used = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert ("adaptors" in used) == (switch.get("adaptor", True) is True)
+    assert ("mask_head" in used) == (switch.get("mask_head", True) is True)
+    assert ("class_mlp" in used) == (switch.get("class_head", True) is True)
+    with torch.inference_mode():
+        found = network.eval().decode(network.encode([cloud]), [clicks])[0]
+    assert found.logits.shape == (len(cloud), objects + 1)
+    assert (found.classes is None) == (switch.get("class_head") is False)
+
+
+def test_with_fewer_prototypes_the_last_is_that_of_all_other_classes() -> None:
+    logits = torch.tensor([[0.0, 9.0], [9.0, 0.0]])
+    clicks = Prompts(torch.tensor([0, 1]), torch.tensor([1, 2]), 2)
+    assert float(class_loss(logits, clicks, torch.tensor([30, 0]))) < 0.01
+    assert float(class_loss(logits, clicks, torch.tensor([0, 1]))) > 8

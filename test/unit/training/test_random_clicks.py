@@ -4,7 +4,7 @@ import torch
 from model_scenes import boxes_on_a_table
 
 from iseg3d_ros.models.build import settings_of
-from iseg3d_ros.training.random_clicks import near, random_clicks
+from iseg3d_ros.training.random_clicks import near, of_cells, random_clicks
 
 CLOUD, LABEL = boxes_on_a_table(settings_of("interobject3d", "tiny"))
 
@@ -38,3 +38,13 @@ def test_an_object_that_fills_its_box_has_no_negative_clicks() -> None:
     coords = torch.cartesian_prod(*[torch.arange(3)] * 3)
     clicks = random_clicks(coords, torch.ones(27, dtype=torch.int64), 1, torch.Generator().manual_seed(0))
     assert (clicks.label == 1).all()
+
+
+def test_voxel_sampling_takes_no_two_points_of_a_cell() -> None:
+    coords = torch.cartesian_prod(torch.arange(20), torch.arange(20), torch.arange(2))
+    chosen = of_cells(coords, 9, torch.Generator().manual_seed(0))
+    assert len(chosen) == 9
+    cells = coords[chosen] // 4  # a quarter of 19, in whole voxels
+    assert len(torch.unique(cells, dim=0)) == 9
+    assert len(of_cells(coords, 500, torch.Generator().manual_seed(0))) == 25
+    assert len(of_cells(coords[:1], 5, torch.Generator().manual_seed(0))) == 1

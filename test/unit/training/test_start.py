@@ -12,8 +12,12 @@ from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
-from iseg3d_ros.training.config import TrainConfig
+from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
+from iseg3d_ros.training.config import TrainConfig, load
 from iseg3d_ros.training.start import first_network
+
+ROOT = Path(__file__).parents[3]
+WEIGHTS, RECIPES = ROOT / "weights/e2i3d.safetensors", ROOT / "config/train/paper"
 
 
 @pytest.fixture
@@ -58,3 +62,32 @@ def test_without_a_start_the_seed_decides() -> None:
     one, two, other = (first_network(config("", seed=seed)).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_u_net_of_other_weights_is_taken_over_as_it_was_pruned() -> None:
+    """The default's U-Net, which is narrower after pruning, gives the same features inside a wider one."""
+    torch.manual_seed(3)
+    given = checkpoint.load(WEIGHTS).eval()
+    options = {name: getattr(given.settings, name) for name in ("planes", "blocks", "stem", "features")}
+    network = first_network(TrainConfig("agile3d", "small", options, backbone=str(WEIGHTS))).eval()
+    coords = torch.cartesian_prod(torch.arange(20), torch.arange(20), torch.arange(3)).int()
+    x = SparseTensor(torch.rand(len(coords), 11), Maps(sparse_batch([coords])))
+    with torch.no_grad():
+        for own, theirs in zip(network.backbone(x), given.backbone(x), strict=True):
+            assert own.features.shape[1] >= theirs.features.shape[1]
+            torch.testing.assert_close(own.features[:, : theirs.features.shape[1]], theirs.features)
+
+
+def test_networks_whose_input_holds_the_clicks_take_it_over_too() -> None:
+    network = first_network(load(RECIPES / "interobject3d_cpu.yaml", backbone=str(WEIGHTS)))
+    given = checkpoint.load(WEIGHTS).backbone.stem.conv.weight
+    torch.testing.assert_close(network.unet.scene.weight[..., : given.shape[2]], given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"start": "x"}, "set one of them"), ({"preset": "tiny"}, "give options its planes")],
+)
+def test_a_u_net_that_does_not_fit_is_named(changes: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        first_network(replace(TrainConfig("agile3d", "small", backbone=str(WEIGHTS)), **changes))  # type: ignore[arg-type]
