@@ -15,7 +15,7 @@ from iseg3d_ros.interaction.focus import Focus, Region
 from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
 
-CACHE_BYTES = 256 * 1024**2  # a hundred results of 200,000 points: as many as there are steps to undo
+CACHE_BYTES = 32 * 1024**2  # thirty results of 90,000 points; what is undone farther back is computed anew
 UP_NANOSECONDS = 2 * 10**9  # for so long the up direction that was found in a live cloud holds for the next ones
 Key = tuple[tuple[tuple[float, float, float], int], ...]
 

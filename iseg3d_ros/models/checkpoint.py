@@ -10,13 +10,14 @@ import json
 import math
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, VoxelCloud
@@ -30,6 +31,8 @@ RETIRED = ("propagation", "affinity")  # settings that no network has any more; 
 FORMAT = 2  # 1, of version 0.1, listed the settings of all networks: see `settings_of_first_format`
 HEADER_LIMIT = 4 << 20  # bytes; ours have about a hundred kilobytes
 DTYPES = {"F16": 2, "F32": 4, "I64": 8}
+FILLS = (torch.Tensor.normal_, nn.init.normal_)
+SCALES = (torch.Tensor.mul, torch.Tensor.__mul__, torch.Tensor.__rmul__)
 SINGLE = ("frequencies", "phases")  # a code's matrix must come back exactly
 
 
@@ -70,6 +73,20 @@ def save(
         part.unlink(missing_ok=True)
 
 
+class Unfilled(TorchFunctionMode):
+    """Weights that a file's are going to replace stay as they are: to fill and scale them on "meta", torch would import
+    its compiler, which takes 100 MB."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Called by torch for every function of its own."""
+        given = [*args, *(kwargs or {}).values()]
+        if func in FILLS or (func in SCALES and isinstance(given[1], int | float)):
+            return given[0]
+        return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
+
+
 @from_a_stranger
 def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Network:
     """The network of a file, in eval mode and single precision, with its card as `network.card`."""
@@ -77,7 +94,7 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Ne
     check_manifest(path)
     card, shapes = read_header(path)
     settings = settings_from_json(card["settings"])
-    with torch.device("meta"):  # whatever sizes the header claims, no memory is taken for them
+    with torch.device("meta"), Unfilled():  # whatever sizes the header claims, no memory is taken for them
         network = build(settings)
     fit_shapes(network, shapes, card.get("heads", {}), where=str(path))
     own = network.state_dict()
