@@ -19,6 +19,7 @@ from iseg3d_ros.commands.words import check_options, joined, nearest
 # Name of the sub-command, which is its module's name, and its line in `iseg3d --help`.
 COMMANDS = (
     ("segment", "label a cloud file from clicks"),
+    ("propose", "find what could be an object, or all objects of a class"),
     ("models", "list the networks: size, weights, source"),
     ("bench", "measure something and print figures"),
     ("run", "run a ROS node without the ros2 command"),
@@ -29,7 +30,6 @@ COMMANDS = (
     ("evaluate", "measure a network with simulated clicks"),
     ("tables", "make the papers' tables and figures"),
     ("order", "test what the papers report of one another on given weights"),
-    ("propose", "find all objects of a class, to be accepted with a click"),
     ("bag", "segment a whole rosbag offline"),
     ("console", "open the operator's console in a browser"),
     ("demo", "show the whole system on a made scene"),

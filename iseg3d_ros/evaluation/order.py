@@ -66,7 +66,7 @@ class Trial:
 
 def lines(trial: Trial) -> Iterator[str]:
     """The report in Markdown, as it comes."""
-    yield f"On {', '.join(trial.data)}; intervals: 95 % over scenes. Weights: "
+    yield f"On {', '.join(trial.data)}; intervals: 95 % over scenes. Weights:"
     yield from (f"- {name}: {model}" for name, model in trial.models.items())
     yield from ("", "## Order", "")
     yield from ("| claim | clicks | IoU | IoU of the other | difference | verdict |", "|---" * 6 + "|")
@@ -91,6 +91,7 @@ def _claimed(trial: Trial, claim: Claim) -> Iterator[str]:
     first, second = trial.of(claim.better, config), trial.of(claim.worse, config)
     for k in claim.clicks:
         if k > trial.config.budget:
+            yield f"| {claim.text} | {k} | – | – | – | not measured: beyond the budget |"
             continue
         both = [_percent(mean_over_scenes(found, iou_after(k))) for found in (first, second)]
         apart = difference(first, second, k)

@@ -1,106 +1,121 @@
-"""All chairs at once: proposals of a class, each to be accepted with a click. An extension: no paper has it.
-
-Few-Click's class head says of any click which of its semantic prototypes the thing under it is. So points spread over
-the scene are asked, each as a click of its own; of the masks that are likely of the wanted class those stay that
-overlap no likelier one.
-"""
+"""Everything in a cloud that could be an object, each from one click that nobody had to give: to be accepted or not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from torch import Tensor
 
-from iseg3d_ros.clicks import Click, Prompts
-from iseg3d_ros.models.fewclick import FewClick
-from iseg3d_ros.models.layers.sampling import farthest
-from iseg3d_ros.models.vocabulary import class_names
-from iseg3d_ros.predictor import Predictor
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.geometry.planes import large_planes
+from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
+from iseg3d_ros.preprocessing.voxels import voxelise
 
-ASKED = 192  # points of a scene that are asked
-AT_ONCE = 16  # of them in one pass: they see one another, as an operator's clicks do
-LEAST_PROBABILITY = 0.3
-LEAST_VOXELS = 20
-OVERLAP = 0.3  # of the smaller mask: two proposals that share more are one
+APART = 5.0  # voxels between clicks that are tried, where few are enough
+STABLE = 0.6  # share of a mask that stays when more is asked of its points, from which on it is one
+SAME = 0.5  # overlap from which on two masks are of one object, and the better one stays
+WITHIN = 0.8  # share of a mask inside a better one from which on it is a part of that, and goes
+FEWEST = 30  # points of a mask
+FLAT = 0.6  # share of a mask in ground, table top or walls from which on it is a piece of them
+LARGEST = 0.5  # extent of a mask, as a share of the cloud's, beyond which it is no object
+SURE, PERHAPS = 0.7, 0.3  # probabilities between which a stable mask hardly changes
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A thing that may be of the class: the click that would segment it, and how likely its class and mask are."""
+    """A click, the mask (indices of points) that it gives, and how stable and probable that is, from 0 to 1."""
 
     click: Click
-    probability: float
-    voxels: NDArray[np.int64]
-
-
-def classes_of(predictor: Predictor) -> list[str]:
-    """The names of the classes that the predictor's network knows."""
-    network: Any = predictor.network
-    if not isinstance(network, FewClick):
-        raise ValueError(f"{predictor.name} knows no classes; only fewclick does, without --adapt and --tile.")
-    return class_names(network.card or {}, network.settings.prototypes)
+    indices: np.ndarray
+    score: float
 
 
 def proposals(
-    predictor: Predictor, scene: Scene, name: str, least: float = LEAST_PROBABILITY, asked: int = ASKED
+    predictor: Predictor,
+    scene: Scene,
+    xyz: np.ndarray,
+    tries: int = 64,
+    progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> list[Proposal]:
-    """Things of the class, the likeliest first; object numbers of their clicks are 1, 2, …"""
-    names = classes_of(predictor)
-    if name not in names:
-        raise ValueError(f"There is no class {name!r}; the classes are {', '.join(names)}.")
-    network, encoded, placement = predictor.opened(scene)
-    points = torch.from_numpy(scene.voxels.points)
-    rows = farthest(points, points[:1], min(asked, len(points)))
-    found: list[tuple[float, NDArray[np.int64]]] = []
-    with placement.at_work():
-        for part in rows.split(AT_ONCE):
-            found += _likely(network, encoded.clouds[0], part.to(placement.device), names.index(name), least)
-    found.sort(key=lambda pair: -pair[0])
-    kept = _apart(found, len(points))
-    return [
-        Proposal(_click(scene, voxels, number), probability, voxels)
-        for number, (probability, voxels) in enumerate(kept, 1)
-    ]
+    """The objects of an encoded cloud, the surest first; `tries` clicks at most, each of which costs what a click does.
+    The objects of their clicks are 1, 2, …
+
+    Clicks are spread over what is not ground, table top or wall. What a mask covers already is not clicked on again.
+    """
+    planes = large_planes(xyz[np.isfinite(xyz).all(1)])
+    flat = np.logical_or.reduce([plane.holds(xyz) for plane in planes] or [np.zeros(len(xyz), bool)])
+    found, covered = [], np.zeros(len(xyz), bool)
+    seeds = spread(xyz, ~flat, APART * scene.voxels.size, tries)
+    for number, row in enumerate(seeds):
+        progress(number, len(seeds))
+        if covered[row]:
+            continue
+        x, y, z = (float(value) for value in xyz[row])
+        click = Click((x, y, z), 1)
+        proposal = judged(click, predictor.segment(scene, [click]), xyz, flat)
+        if proposal is not None:
+            found.append(proposal)
+            covered[proposal.indices] = True
+    kept = the_best(found, len(xyz))
+    return [replace(each, click=replace(each.click, object=number)) for number, each in enumerate(kept, 1)]
 
 
-def _likely(network: FewClick, scene: Any, rows: Tensor, wanted: int, least: float) -> list[tuple[float, Any]]:
-    """Probability and voxels of what is clicked at each row, where that is likely of the wanted class."""
-    clicks = Prompts(rows, torch.arange(1, len(rows) + 1, device=rows.device), len(rows))
-    answer = network.answer(scene, clicks)[-1]
-    if answer.classes is None:
+def spread(xyz: np.ndarray, free: np.ndarray, apart: float, most: int) -> list[int]:
+    """Points that stand for the free ones: the densest cells of a grid first, none beside one that was taken."""
+    rows = np.flatnonzero(free & np.isfinite(xyz).all(1))
+    if len(rows) == 0:
         return []
-    chance = answer.classes.float().softmax(1)[:, wanted]
-    found = []
-    for k in (chance >= least).nonzero()[:, 0].tolist():
-        logit = answer.masks[k]
-        inside = logit > 0
-        if int(inside.sum()) >= LEAST_VOXELS and bool(inside[rows[k]]):
-            sure = float(chance[k] * logit[inside].float().sigmoid().mean())
-            found.append((sure, inside.nonzero()[:, 0].cpu().numpy()))
-    return found
+    cells = voxelise(xyz[rows], apart)
+    centres = np.stack([np.bincount(cells.inverse, column) for column in xyz[rows].T], 1) / cells.counts[:, None]
+    away = np.linalg.norm(xyz[rows] - centres[cells.inverse], axis=1)
+    order = np.lexsort((away, cells.inverse))
+    nearest = rows[order[np.searchsorted(cells.inverse[order], np.arange(len(cells)))]]
+    chosen: list[int] = []
+    distance = np.full(len(cells), np.inf)
+    weight = np.sqrt(cells.counts)
+    while len(chosen) < min(most, len(cells)):
+        best = int((np.minimum(distance, 20 * apart) * weight).argmax())  # far from the others, and much around it
+        if distance[best] < apart:
+            break
+        chosen.append(best)
+        distance = np.minimum(distance, np.linalg.norm(centres - centres[best], axis=1))
+    return [int(nearest[cell]) for cell in chosen]
 
 
-def _apart(found: Sequence[tuple[float, NDArray[np.int64]]], voxels: int) -> list[tuple[float, NDArray[np.int64]]]:
-    """Those that overlap no likelier one by more than OVERLAP of the smaller."""
-    kept: list[tuple[float, NDArray[np.int64], NDArray[np.bool_]]] = []
-    for probability, rows in found:
-        mask = np.zeros(voxels, bool)
-        mask[rows] = True
-        if all((mask & other).sum() <= OVERLAP * min(len(rows), len(own)) for _, own, other in kept):
-            kept.append((probability, rows, mask))
-    return [(probability, rows) for probability, rows, _ in kept]
+def judged(click: Click, result: Segmentation, xyz: np.ndarray, flat: np.ndarray) -> Proposal | None:
+    """What one click gives, if that can be an object."""
+    own = np.where(result.labels == 1, result.probability, 1 - result.probability)
+    own[(result.labels == 0) & (result.probability == 0)] = 0  # points that took no part
+    indices = np.flatnonzero(result.labels == 1)
+    if len(indices) < FEWEST or flat[indices].mean() > FLAT:
+        return None
+    finite = xyz[np.isfinite(xyz).all(1)]
+    if np.linalg.norm(np.ptp(xyz[indices], axis=0)) > LARGEST * np.linalg.norm(np.ptp(finite, axis=0)):
+        return None
+    stable = float((own >= SURE).sum() / max(int((own >= PERHAPS).sum()), 1))
+    return Proposal(click, indices, stable * float(own[indices].mean())) if stable >= STABLE else None
 
 
-def _click(scene: Scene, rows: NDArray[np.int64], number: int) -> Click:
-    """At the voxel farthest from everything outside the mask, where a person would click."""
-    inside, outside = scene.voxels.points[rows], np.delete(scene.voxels.points, rows, axis=0)
-    best = int(cKDTree(outside).query(inside)[0].argmax()) if len(outside) else 0
-    x, y, z = (float(value) for value in inside[best].astype(np.float64) @ scene.rotation + scene.origin)
-    return Click((x, y, z), number)
+def the_best(found: list[Proposal], points: int) -> list[Proposal]:
+    """Without those that a better one overlaps or holds."""
+    kept: list[Proposal] = []
+    for proposal in sorted(found, key=lambda each: -each.score):
+        mask = np.zeros(points, bool)
+        mask[proposal.indices] = True
+        common = [int(mask[other.indices].sum()) for other in kept]
+        sizes = [len(other.indices) + len(proposal.indices) - both for other, both in zip(kept, common, strict=True)]
+        doubles = (both > SAME * size for both, size in zip(common, sizes, strict=True))
+        parts = (both > WITHIN * len(proposal.indices) for both in common)
+        if not any(doubles) and not any(parts):
+            kept.append(proposal)
+    return kept
+
+
+def labels_of(found: list[Proposal], points: int) -> np.ndarray:
+    """int32 (N,): the number of the surest proposal that has a point, 0 for none."""
+    labels = np.zeros(points, np.int32)
+    for number, proposal in reversed(list(enumerate(found, 1))):
+        labels[proposal.indices] = number
+    return labels

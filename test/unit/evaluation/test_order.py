@@ -46,7 +46,8 @@ def test_the_report_says_what_holds_and_what_has_no_weights(monkeypatch: pytest.
     models = dict.fromkeys(("agile3d", "e2i3d", "interobject3d", "clickenhance"), "weights")
     report = list(lines(Trial(models, ["scenes"], tmp_path, EvaluationConfig(budget=3))))
     rows = [line for line in report if line.startswith("| E²I3D ≥ AGILE3D")]
-    assert [line.rsplit("|", 2)[1].strip() for line in rows] == ["holds", "holds"]  # after 1 and 3 clicks; 5 are beyond
+    said = [line.rsplit("|", 2)[1].strip() for line in rows]
+    assert said == ["holds", "holds", "not measured: beyond the budget"]  # after 1, 3 and 5 clicks
     assert "60.0 (60.0 to 60.0) | 50.0 (50.0 to 50.0) | 10.0 (10.0 to 10.0)" in rows[0]
     assert sum("no weights of e2i3d_dense" in line for line in report) == 1
     assert sum("no weights of npiseg3d" in line for line in report) == 1
