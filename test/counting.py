@@ -25,9 +25,12 @@ class Counting:
         self.uses_previous, self.hash = uses_previous, hash
         self.encoded, self.asked = 0, []  # type: ignore[var-annotated]
 
-    def encode(self, xyz: np.ndarray, rgb: Any = None, up: Any = None) -> Any:
+    def encode(self, xyz: np.ndarray, rgb: Any = None, up: Any = None, only: Any = None) -> Any:
         self.encoded += 1
-        return SimpleNamespace(points=len(xyz), notes=(), rotation=np.eye(3), voxel_of=lambda click: 0)
+        voxels = SimpleNamespace(size=0.05)
+        return SimpleNamespace(
+            points=len(xyz), notes=(), rotation=np.eye(3), voxels=voxels, voxel_of=lambda click: 0
+        )  # fmt: skip
 
     def segment(self, scene: Any, clicks: Sequence[Click], previous: Any = None, carried: Any = None) -> Segmentation:
         self.asked.append(len(clicks))

@@ -157,9 +157,9 @@ class Failing(Counting):
         super().__init__()
         self._rng = rng
 
-    def encode(self, *cloud: Any) -> Any:
+    def encode(self, *cloud: Any, **more: Any) -> Any:
         self._maybe()
-        return super().encode(*cloud)
+        return super().encode(*cloud, **more)
 
     def segment(self, *given: Any, **more: Any) -> Any:
         self._maybe()

@@ -206,7 +206,7 @@ def test_boxes_of_a_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     handed: list[tuple[Any, ...]] = []
     refused: list[str] = []
-    pointing: Any = SimpleNamespace(pixel="pixel", region="region")
+    pointing: Any = SimpleNamespace(pixel="pixel", region="region", rectified=True)
     image_subscriptions.ImageInputs(
         node, pointing, lambda *given: handed.append(given), lambda click, reason: refused.append(reason)
     )
