@@ -129,6 +129,7 @@ class Operator:
         if name not in self._publishers:
             self._publishers[name] = self.node.create_publisher(kind, name, qos)
             self.until(lambda: self._publishers[name].get_subscription_count() > 0, what=f"a subscriber of {name}")
+            self.spin(0.2)  # it must have met this publisher as well, or it misses what comes first
         return self._publishers[name]
 
     def cloud_message(
@@ -255,7 +256,7 @@ def transform(
     message.transform.translation.x, message.transform.translation.y, message.transform.translation.z = place
     topic = "/tf_static" if static else "/tf"
     durability = DurabilityPolicy.TRANSIENT_LOCAL if static else DurabilityPolicy.VOLATILE
-    qos = QoSProfile(depth=10, durability=durability)
+    qos = QoSProfile(depth=100, durability=durability)
     robot.publisher(topic, TFMessage, qos).publish(TFMessage(transforms=[message]))
 
 
