@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-LIMIT = 1.5
+LIMIT = 0.7
 FILE = Path(__file__).resolve().parent.parent / "test" / "slow_tests.txt"
 LINE = re.compile(r"^(\d+\.\d+)s (?:setup|call|teardown)\s+(test/\S+::\S.*)$")
 
