@@ -216,3 +216,12 @@ def ros_node(ros_domain: int) -> Iterator[object]:
     yield node
     node.destroy_node()
     context.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless browser for the tests of a file."""
+    from console_page import chromium
+
+    with chromium() as one:
+        yield one

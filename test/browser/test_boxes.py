@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from console_page import RED, Page, Program, chromium, needs_browser
+from console_page import RED, Page, Program, needs_browser
 from tables import table
 
 from iseg3d_ros.cloud import Cloud, write_cloud
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 def drag(page: Page, kind: str, by: tuple[float, float], *held: str) -> None:

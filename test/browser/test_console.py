@@ -21,7 +21,6 @@ from console_page import (
     Page,
     Remembering,
     Robot,
-    chromium,
     needs_browser,
 )
 from tables import table
@@ -33,12 +32,6 @@ pytestmark = [
     needs_ros,
     pytest.mark.timeout(600),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from console_page import BLUE, Page, Program, chromium, needs_browser
+from console_page import BLUE, Page, Program, needs_browser
 from tables import table
 
 from iseg3d_ros.cloud import Cloud, read_cloud, write_cloud
@@ -17,12 +16,6 @@ from iseg3d_ros.cloud import Cloud, read_cloud, write_cloud
 pytestmark = [needs_browser, pytest.mark.timeout(900)]
 CLASSES = "- {name: cube, attributes: {side: [red, blue], whole: [no, yes]}}\n- table\n"
 Place = tuple[float, float, float]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from console_page import (
     Page,
     Program,
     Remembering,
-    chromium,
     needs_browser,
     remembered_table,
 )
@@ -32,12 +31,6 @@ from iseg3d_ros.console.server import serve
 from iseg3d_ros.console.updates import CloudUpdate, ObjectState, StateUpdate, Suggestion
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from console_page import BLUE, RED, Page, Program, chromium, needs_browser
+from console_page import BLUE, RED, Page, Program, needs_browser
 from tables import table
 
 from iseg3d_ros.cloud import Cloud, write_cloud
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 def test_a_scan_is_one_persons_and_others_look_on_until_they_take_it_over(browser: Any, tmp_path: Path) -> None:

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from console_page import BLUE, RED, Page, Program, chromium, needs_browser
+from console_page import BLUE, RED, Page, Program, needs_browser
 from PIL import Image
 from tables import photograph, table
 
 from iseg3d_ros.cloud import Cloud, write_cloud
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
