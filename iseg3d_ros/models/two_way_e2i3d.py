@@ -12,10 +12,11 @@ the end by their logits.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -26,11 +27,19 @@ from torch.nn.functional import pad
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.backbone import Backbone
-from iseg3d_ros.models.layers.click_position import ClickPosition, distance_features
+from iseg3d_ros.models.layers.click_position import (
+    LIKE_CHANNELS,
+    LOOK_CHANNELS,
+    ClickPosition,
+    Looks,
+    distance_features,
+    like_features,
+    look_features,
+)
 from iseg3d_ros.models.layers.encoded_scene import children, parents, pool_mean, rows_of_clouds
 from iseg3d_ros.models.layers.pieces import Links
 from iseg3d_ros.models.layers.two_way import CrossAttention, TwoWayBlock, in_blocks
-from iseg3d_ros.models.settings import MOST_LAYERS, SMALL, TINY, ModelSettings, check_heads, setting
+from iseg3d_ros.models.settings import FEATURE_WIDTH, MOST_LAYERS, SMALL, TINY, ModelSettings, check_heads, setting
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
 REMEMBERED_BYTES = 256 << 20  # of masks and voxels that a scene keeps for the dialogues held on it
@@ -42,7 +51,10 @@ Dialogue = tuple[tuple[int, int], ...]  # (voxel, 1 for the object or 0 against 
 
 @dataclass(frozen=True)
 class Voxels:
-    """The voxels that a decoder works on, at both scales; `parent` (V,) is the coarse row of every fine one."""
+    """The voxels that a decoder works on, at both scales; `parent` (V,) is the coarse row of every fine one.
+
+    `looks` and `coarse_looks` are there for a decoder that compares them with its clicks'.
+    """
 
     fine: Tensor
     coarse: Tensor
@@ -50,17 +62,30 @@ class Voxels:
     coarse_points: Tensor
     parent: Tensor
     size: float
+    looks: Looks | None = None
+    coarse_looks: Looks | None = None
 
     def only(self, rows: Tensor) -> Voxels:
         """A part of the fine voxels with what of the coarse ones they need."""
         kept, parent = torch.unique(self.parent[rows], return_inverse=True)
         coarse, coarse_points = self.coarse[kept], self.coarse_points[kept]
-        return Voxels(self.fine[rows], coarse, self.points[rows], coarse_points, parent, self.size)
+        looks = self.looks and self.looks.only(rows)
+        coarse_looks = self.coarse_looks and self.coarse_looks.only(kept)
+        points = self.points[rows]
+        return Voxels(self.fine[rows], coarse, points, coarse_points, parent, self.size, looks, coarse_looks)
 
     def pooled(self, values: Tensor) -> Tensor:
-        """Means of fine values (B, V) in the coarse voxels (B, V2)."""
-        total = values.new_zeros(len(values), len(self.coarse)).index_add(1, self.parent, values)
-        return total / children(self.parent, len(self.coarse))
+        """Means of fine values (B, V) or (B, V, C) in the coarse voxels (B, V2) or (B, V2, C)."""
+        shape = len(values), len(self.coarse), *values.shape[2:]
+        total = values.new_zeros(shape).index_add(1, self.parent, values)
+        count = children(self.parent, len(self.coarse))
+        return total / count.view(-1, *[1] * (values.dim() - 2))
+
+    def looks_of(self, clicked: Tensor) -> Looks:
+        """What clicked voxels look like: the normal is their own, the colour that of a few voxels around."""
+        assert self.looks is not None and self.coarse_looks is not None
+        around = self.coarse_looks.only(self.parent[clicked])
+        return replace(around, normal=self.looks.normal[clicked])
 
 
 class Memory:
@@ -116,18 +141,21 @@ class TwoWayE2I3DSettings(ModelSettings):
     """Sizes of the decoder: `decoder_width` channels outside the attention, `decoder_inner` inside it."""
 
     network = "e2i3d"
-    presets: ClassVar = {"small": SMALL | {"heads": 4}, "tiny": TINY | {"heads": 2}}
+    presets: ClassVar = {"small": SMALL | {"heads": 4, "looks": True}, "tiny": TINY | {"heads": 2, "looks": True}}
 
     decoder: str = setting("two_way", one_of=("two_way",))
     heads: int = setting(8, most=MOST_LAYERS)
     decoder_width: int = 96
     decoder_inner: int = 64
+    looks: bool = False  # colours and surfaces are compared with those at the clicks
     sharpness: float = 1.0  # power that the shown probabilities are raised to, fitted on validation scenes
 
     def check(self) -> None:
         """Heads must divide the attention's width, too."""
         super().check()
         check_heads(self.decoder_inner, self.heads)
+        if self.looks and (lacking := {"rgb", "has_colour", "normal"} - set(self.features)):
+            raise ValueError(f"looks cannot be compared without the features {', '.join(sorted(lacking))}")
 
 
 class TwoWayE2I3D(Network):
@@ -142,12 +170,12 @@ class TwoWayE2I3D(Network):
         self.backbone = Backbone(settings)
         self.project = nn.ModuleList(nn.Linear(channels, width) for channels in settings.planes[4:])
         self.norm = nn.LayerNorm(width)
-        self.position = ClickPosition(width)
+        self.position = ClickPosition(width, looks=settings.looks)
         self.mask_tokens = nn.Parameter(torch.randn(2, width) * 0.5)  # mask, not mask
         self.sign = nn.Parameter(torch.randn(2, width) * 0.5)  # click against, click on the object
         self.order = nn.Parameter(torch.zeros(2, width))  # the first, the newest click
         self.last_mask = nn.Parameter(torch.randn(width) * 0.02)
-        self.coarse_block, self.fine_block = TwoWayBlock(width, inner, heads), TwoWayBlock(width, inner, heads)
+        self.coarse_block, self.fine_block = (TwoWayBlock(width, inner, heads, settings.looks) for _ in range(2))
         self.final = CrossAttention(width, inner, heads)
         self.token_norm, self.voxel_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.voxel_mlp = _mlp(width)
@@ -169,16 +197,29 @@ class TwoWayE2I3D(Network):
         coarse = self.norm(coarse + pool_mean(own, parent, count))
         points = torch.cat([cloud.points for cloud in clouds])
         coarse_points = pool_mean(points, parent, count)
+        looks = [self._looks(cloud.features) for cloud in clouds] if self.settings.looks else [None] * len(clouds)
         sizes, coarse_sizes = [len(cloud) for cloud in clouds], rows_of_clouds(levels[2].coords, len(clouds))
         scenes, at, coarse_at = [], 0, 0
-        for cloud, size, coarse_size in zip(clouds, sizes, coarse_sizes, strict=True):
+        for cloud, look, size, coarse_size in zip(clouds, looks, sizes, coarse_sizes, strict=True):
             rows, coarse_rows = slice(at, at + size), slice(coarse_at, coarse_at + coarse_size)
+            above = parent[rows] - coarse_at
             scenes.append(EncodedScene(Voxels(
-                fine[rows], coarse[coarse_rows], cloud.points, coarse_points[coarse_rows],
-                parent[rows] - coarse_at, cloud.size,
+                fine[rows], coarse[coarse_rows], cloud.points, coarse_points[coarse_rows], above, cloud.size, look,
+                look and self._pooled(look, above, count[coarse_rows]),
             )))  # fmt: skip
             at, coarse_at = at + size, coarse_at + coarse_size
         return EncodedScenes(tuple(scenes))
+
+    def _looks(self, features: Tensor) -> Looks:
+        """What voxels look like, from the channels of their features."""
+        names = self.settings.features
+        parts = dict(zip(names, features.split([FEATURE_WIDTH[name] for name in names], 1), strict=True))
+        return Looks.of(parts["rgb"], parts["has_colour"], parts["normal"])
+
+    @staticmethod
+    def _pooled(looks: Looks, parent: Tensor, count: Tensor) -> Looks:
+        """Mean looks; a mean of normals of either sign is not asked for."""
+        return Looks.of(*(pool_mean(values, parent, count) for values in (looks.colour, looks.known, looks.normal)))
 
     # Decoding
 
@@ -271,8 +312,13 @@ class TwoWayE2I3D(Network):
     def start(self, voxels: Voxels, first: Tensor) -> tuple[Tensor, Tensor]:
         """Fine and coarse voxels (B, V, C) as each of B objects sees them: relative to its first click (B,)."""
         origin = voxels.points[first][:, None]
-        fine = voxels.fine + self.position(voxels.points - origin, voxels.size)
-        return fine, voxels.coarse + self.position(voxels.coarse_points - origin, voxels.size)
+        offset, coarse_offset = voxels.points - origin, voxels.coarse_points - origin
+        looks = coarse_looks = None
+        if voxels.looks:
+            looks = look_features(voxels.looks, offset, voxels.looks_of(first), voxels.size)
+            coarse_looks = voxels.pooled(looks)
+        fine = voxels.fine + self.position(offset, voxels.size, looks)
+        return fine, voxels.coarse + self.position(coarse_offset, voxels.size, coarse_looks)
 
     def masks(
         self, start: tuple[Tensor, Tensor], voxels: Voxels, clicked: Tensor, sign: Tensor, before: Tensor | None
@@ -287,7 +333,8 @@ class TwoWayE2I3D(Network):
         if seen is not None:
             coarse = coarse + voxels.pooled(seen[..., 0])[..., None] * self.last_mask
         place, count = voxels.points[clicked], fine.shape[1]
-        near = distance_features(voxels.coarse_points, place, voxels.size)
+        click = voxels.looks_of(clicked) if voxels.looks else None
+        near = _near(voxels.coarse_points, voxels.coarse_looks, place, click, voxels.size)
         tokens, answer = self.coarse_block(tokens, first, coarse, near, sign)
         found = answer(coarse, slice(None))
 
@@ -297,7 +344,7 @@ class TwoWayE2I3D(Network):
 
         scene = in_blocks(summed, count)
         logits = [self._logits(tokens, scene)] if torch.is_grad_enabled() else []
-        near = distance_features(voxels.points, place, voxels.size)
+        near = _near(voxels.points, voxels.looks, place, click, voxels.size)
         tokens, answer = self.fine_block(tokens, first, scene, near, sign)
         refined = in_blocks(lambda rows: self.fine_block.norm4(scene[:, rows] + answer(scene[:, rows], rows)), count)
         tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, refined))
@@ -322,6 +369,14 @@ class TwoWayE2I3D(Network):
         return scores.float() * (4 / fine.shape[2] ** 0.5) + self.bias
 
 
+def _near(points: Tensor, looks: Looks | None, place: Tensor, click: Looks | None, size: float) -> Tensor:
+    """How near the clicks (B, K) at `place` are to points, and how like in looks: (B, K, channels, M)."""
+    near = distance_features(points, place, size)
+    return near if looks is None or click is None else torch.cat(
+        [near, like_features(looks, points, click, place, size)], 2
+    )  # fmt: skip
+
+
 def without(clicks: Prompts, carried: Tensor) -> Prompts:
     """The clicks that concern objects of which nothing was carried, and those on the background."""
     known = torch.unique(carried)
@@ -331,3 +386,18 @@ def without(clicks: Prompts, carried: Tensor) -> Prompts:
 
 def _mlp(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+
+def with_looks(network: Network) -> TwoWayE2I3D:
+    """The same network with a decoder that can compare looks, and does not do it yet: its answers are the same."""
+    if not isinstance(network, TwoWayE2I3D):
+        raise ValueError(f"{network.settings.network} cannot compare looks: leave out options.looks.")
+    if network.settings.looks:
+        return network
+    grown = copy.deepcopy(network)
+    grown.settings = replace(network.settings, looks=True)
+    layer = grown.position.mlp[0]
+    layer.weight = nn.Parameter(pad(layer.weight.detach(), (0, LOOK_CHANNELS)))
+    for block in (grown.coarse_block, grown.fine_block):
+        block.by_distance = nn.Parameter(pad(block.by_distance.detach(), (0, LIKE_CHANNELS)))
+    return grown

@@ -1,8 +1,8 @@
 """Which way is up: from the dominant plane of a cloud whose frame nobody told us.
 
 Three kinds of frames come in. Maps and LiDARs have z up. A camera's optical frame has z forward and y down: all points
-then lie in a pyramid in front of the origin. Anything may be tilted. In each, people and tables stand on a plane, and
-its normal is better than the axis; where there is no such plane the axis stays.
+then lie in a pyramid in front of the origin. Anything may be tilted, and a camera on an arm may hang upside down. In each,
+people and tables stand on a plane, and its normal is better than the axis; where there is no such plane the axis stays.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ CANDIDATES = 96  # normals tried as the plane's
 PARALLEL = np.cos(np.radians(10))
 MIN_COSINE_TO_AXIS = {"z": np.cos(np.radians(35)), "optical": np.cos(np.radians(75))}  # of the plane's normal
 SHARE = {"axis": 0.08, "free": 0.3}  # of the voxels that must lie in a plane for it to count
+TABLE = 1.0  # metres: so near to a camera a large plane is a table, seen from above; a ceiling is farther away
 LAYERS = 10_000  # slices from the lowest point on in which a plane is looked for
 PYRAMID = 1.5  # |x|/z and |y|/z of a camera's points: 112 degrees
 
@@ -32,6 +33,10 @@ class Plane:
     offset: float
     share: float
 
+    def turned(self) -> Plane:
+        """The same plane seen from its other side."""
+        return Plane(-self.normal, -self.offset, self.share)
+
 
 def find_up(xyz: np.ndarray) -> NDArray[np.float64]:
     """Unit vector that points up in the cloud's frame, for finite points (N, 3)."""
@@ -42,7 +47,8 @@ def find_up(xyz: np.ndarray) -> NDArray[np.float64]:
         return axis
     plane = dominant_plane(points, directions, axis, MIN_COSINE_TO_AXIS["optical" if optical else "z"])
     if plane is not None and plane.share >= SHARE["axis"]:
-        return plane.normal if plane.normal @ axis > 0 else -plane.normal
+        upright = plane if plane.normal @ axis > 0 else plane.turned()
+        return -upright.normal if optical and _seen_from_below(upright) else upright.normal
     plane = dominant_plane(points, directions, axis, 0.0)
     if plane is None or plane.share < SHARE["free"]:
         return axis
@@ -54,6 +60,11 @@ def is_optical(xyz: np.ndarray) -> bool:
     sample = xyz[:: max(1, len(xyz) // 20000)]
     inside = (sample[:, 2] > 0) & (np.abs(sample[:, :2]).max(axis=1) < PYRAMID * sample[:, 2])
     return bool(inside.mean() > 0.99)
+
+
+def _seen_from_below(plane: Plane) -> bool:
+    """Whether a camera in the origin would look at a table from underneath: then it hangs upside down."""
+    return plane.share >= SHARE["free"] and 0 < plane.offset < TABLE
 
 
 def rotation_to_z(up: np.ndarray) -> NDArray[np.float64]:

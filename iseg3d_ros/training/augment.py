@@ -17,6 +17,8 @@ BRIDGED = 40_000  # points among which neighbours of other objects are looked fo
 def geometry(xyz: Floats, size: float, config: AugmentConfig, rng: np.random.Generator) -> Floats:
     """Yaw over the full circle, a flip, a small tilt, a scale and sensor noise of a fraction of a voxel."""
     turn = _yaw(rng.uniform(0, 2 * np.pi)) @ _tilt(np.radians(config.tilt_degrees), rng)
+    if config.any_up and rng.random() < config.any_up:
+        turn = turn @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
     turn = turn * rng.uniform(*config.scale)
     turn[:, 0] *= rng.choice([-1.0, 1.0])
     moved = bent(xyz @ turn.T.astype(np.float32), size, config, rng)

@@ -42,6 +42,7 @@ class AugmentConfig:
     """How far training clouds are pushed away from the scenes as they were made."""
 
     tilt_degrees: float = 4.0
+    any_up: float = 0.0  # share of the crops that are turned anyhow, as where the up direction was not found
     scale: tuple[float, float] = (0.85, 1.18)
     noise: float = 0.15  # standard deviation of the points, in voxels
     drop_points: float = 0.3  # at most this share of the points is left out

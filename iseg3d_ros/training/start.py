@@ -21,8 +21,8 @@ def first_network(config: TrainConfig) -> Any:
         own = {"prototypes": len(words(config.data.vocabulary))} if config.data.vocabulary else {}
         network = build(settings_of(config.network, config.preset, **config.options, **own)).train()
         return with_backbone(network, config.backbone) if config.backbone else network
-    if other := sorted(set(config.options) - {"scale_layers"}):
-        raise ValueError(f"With start, options can only add scale_layers: leave out {', '.join(other)}.")
+    if other := sorted(set(config.options) - {"scale_layers", "looks"}):
+        raise ValueError(f"With start, options can only add scale_layers or looks: leave out {', '.join(other)}.")
     return grown(checkpoint.load(config.start), config).train()
 
 
@@ -37,7 +37,11 @@ def with_backbone(network: Any, weights: str) -> Any:
 
 
 def grown(network: Any, config: TrainConfig) -> Any:
-    """E2I3D's second stage: an AGILE3D gains the coarse scale."""
+    """E2I3D's second stage: an AGILE3D gains the coarse scale; or a decoder that begins to compare looks."""
+    if config.options.get("looks"):
+        from iseg3d_ros.models.two_way_e2i3d import with_looks
+
+        network = with_looks(network)
     if config.network == "e2i3d" and network.settings.network == "agile3d":
         from iseg3d_ros.models.e2i3d import with_hierarchy
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.models.layers.click_position import DISTANCE_CHANNELS
+from iseg3d_ros.models.layers.click_position import DISTANCE_CHANNELS, LIKE_CHANNELS
 
 ROWS = 2048  # voxels worked on at once without gradient: what stays in a core's cache
 
@@ -85,17 +85,17 @@ class CrossAttention(nn.Module):
 class TwoWayBlock(nn.Module):
     """Tokens among themselves, tokens to voxels, an MLP of the tokens, voxels to tokens (as in SAM's decoder).
 
-    The bias of attention by distance is learned for negative and positive clicks; the two tokens without a place
+    The bias of attention by distance, and by likeness in looks, is learned for negative and positive clicks; the two tokens without a place
     have none.
     """
 
-    def __init__(self, width: int, inner: int, heads: int) -> None:
+    def __init__(self, width: int, inner: int, heads: int, looks: bool = False) -> None:
         super().__init__()
         self.self_attention = CrossAttention(width, width, heads)
         self.look, self.back = CrossAttention(width, inner, heads), CrossAttention(width, inner, heads)
         self.norm1, self.norm2, self.norm3, self.norm4 = (nn.LayerNorm(width) for _ in range(4))
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
-        bias = torch.zeros(2, 2, heads, DISTANCE_CHANNELS)
+        bias = torch.zeros(2, 2, heads, DISTANCE_CHANNELS + LIKE_CHANNELS * looks)
         bias[0, ..., 0], bias[1, ..., 0] = -1.0, -2.0
         self.by_distance = nn.Parameter(bias)
 
@@ -104,8 +104,8 @@ class TwoWayBlock(nn.Module):
     ) -> tuple[Tensor, Answer]:
         """Refined tokens, and how the voxels find what they are to add to themselves.
 
-        `first` are the tokens as they began (their place is in them), `near` (B, K, channels, M) the distance features
-        of the K clicks, `sign` (B, K) 0 or 1.
+        `first` are the tokens as they began (their place is in them), `near` (B, K, channels, M) how near the K clicks
+        are, and how like, `sign` (B, K) 0 or 1.
         """
         look, back = (weight @ near for weight in self.by_distance[:, sign])  # (B, K, heads, M) each
         tokens = self.norm1(tokens + self.self_attention.among(tokens + first, tokens))

@@ -35,6 +35,17 @@ def test_a_camera_frame_with_y_down(tilt: float) -> None:
     assert find_up(seen) == pytest.approx(optical(tilt)[:, 2], abs=0.03)
 
 
+def test_a_camera_that_hangs_upside_down_over_a_table() -> None:
+    flipped = np.diag([-1.0, -1.0, 1.0]) @ optical(0.6)
+    assert find_up(desk() @ flipped.T + [0, 0, 0.8]) == pytest.approx(flipped[:, 2], abs=0.03)
+
+
+def test_a_ceiling_that_a_camera_looks_up_at_stays_above() -> None:
+    lying = np.diag([1.0, 1.0, -1.0]) @ desk().T  # what stands on the desk hangs from the ceiling
+    seen = optical(-0.6) @ lying + np.array([[0], [0], [2.5]])
+    assert find_up(seen.T) == pytest.approx(optical(-0.6)[:, 2], abs=0.03)
+
+
 def test_z_up_and_slightly_tilted() -> None:
     assert not is_optical(desk())
     assert find_up(desk()) == pytest.approx([0, 0, 1], abs=0.02)
