@@ -10,7 +10,7 @@ from pathlib import Path
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the sub-command."""
     parser = subparsers.add_parser("scenes", help="make labelled training scenes", description=__doc__)
-    parser.add_argument("--kind", choices=("room", "tabletop", "street", "object"), default="room")
+    parser.add_argument("--kind", choices=("room", "tabletop", "heap", "street", "object"), default="room")
     parser.add_argument("--count", type=int, default=100, help="scenes that shall be there; those made already count")
     parser.add_argument("--out", type=Path, default=Path("out/scenes"))
     parser.add_argument("--seed", type=int, default=0)

@@ -2,8 +2,9 @@
 
 From the paper (Cong et al., AAAI 2026): a backbone pruned by heterogeneous groups, then click-aware attention at H = 2
 scales (Eq. 5), whose refined scenes are summed at full resolution (Eq. 6), and everything fine-tuned. Ours: positions
-relative to an object's first click, a mask and a not-mask token beside one token a click, the object's last mask as an
-input, and a loss at every click of a simulated dialogue (`training.dialogues`).
+relative to an object's first click, colours and surfaces compared with those at the clicks, a mask and a not-mask token
+beside one token a click, the object's last mask as an input, and a loss at every click of a simulated dialogue
+(`training.dialogues`).
 
 Every object has a dialogue of its own: its clicks, and those clicks elsewhere that hit its mask. A click that concerns
 no other object changes no other object. Of a mask only the pieces stay that one of its clicks holds. Masks compete at
@@ -13,12 +14,9 @@ the end by their logits.
 from __future__ import annotations
 
 import copy
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,113 +25,17 @@ from torch.nn.functional import pad
 from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models.base import Network, Prediction, VoxelCloud
 from iseg3d_ros.models.layers.backbone import Backbone
-from iseg3d_ros.models.layers.click_position import (
-    LIKE_CHANNELS,
-    LOOK_CHANNELS,
-    ClickPosition,
-    Looks,
-    distance_features,
-    like_features,
-    look_features,
-)
+from iseg3d_ros.models.layers.click_position import DISTANCE_CHANNELS, ClickPosition
+from iseg3d_ros.models.layers.dialogue_scene import EncodedScene, EncodedScenes, Voxels, near_features
 from iseg3d_ros.models.layers.encoded_scene import children, parents, pool_mean, rows_of_clouds
-from iseg3d_ros.models.layers.pieces import Links
+from iseg3d_ros.models.layers.looks import LIKE_CHANNELS, LOOK_CHANNELS, Looks, look_features
 from iseg3d_ros.models.layers.two_way import CrossAttention, TwoWayBlock, in_blocks
 from iseg3d_ros.models.settings import FEATURE_WIDTH, MOST_LAYERS, SMALL, TINY, ModelSettings, check_heads, setting
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
-REMEMBERED_BYTES = 256 << 20  # of masks and voxels that a scene keeps for the dialogues held on it
-
 CARRIED_LOGIT = 3.0  # of a voxel that an earlier cloud's mask was carried to
 
 Dialogue = tuple[tuple[int, int], ...]  # (voxel, 1 for the object or 0 against it), in the order of the clicks
-
-
-@dataclass(frozen=True)
-class Voxels:
-    """The voxels that a decoder works on, at both scales; `parent` (V,) is the coarse row of every fine one.
-
-    `looks` and `coarse_looks` are there for a decoder that compares them with its clicks'.
-    """
-
-    fine: Tensor
-    coarse: Tensor
-    points: Tensor
-    coarse_points: Tensor
-    parent: Tensor
-    size: float
-    looks: Looks | None = None
-    coarse_looks: Looks | None = None
-
-    def only(self, rows: Tensor) -> Voxels:
-        """A part of the fine voxels with what of the coarse ones they need."""
-        kept, parent = torch.unique(self.parent[rows], return_inverse=True)
-        coarse, coarse_points = self.coarse[kept], self.coarse_points[kept]
-        looks = self.looks and self.looks.only(rows)
-        coarse_looks = self.coarse_looks and self.coarse_looks.only(kept)
-        points = self.points[rows]
-        return Voxels(self.fine[rows], coarse, points, coarse_points, parent, self.size, looks, coarse_looks)
-
-    def pooled(self, values: Tensor) -> Tensor:
-        """Means of fine values (B, V) or (B, V, C) in the coarse voxels (B, V2) or (B, V2, C)."""
-        shape = len(values), len(self.coarse), *values.shape[2:]
-        total = values.new_zeros(shape).index_add(1, self.parent, values)
-        count = children(self.parent, len(self.coarse))
-        return total / count.view(-1, *[1] * (values.dim() - 2))
-
-    def looks_of(self, clicked: Tensor) -> Looks:
-        """What clicked voxels look like: the normal is their own, the colour that of a few voxels around."""
-        assert self.looks is not None and self.coarse_looks is not None
-        around = self.coarse_looks.only(self.parent[clicked])
-        return replace(around, normal=self.looks.normal[clicked])
-
-
-class Memory:
-    """Results by key, the least recently used forgotten first; shared by threads."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._bytes, self._lock = limit, 0, threading.Lock()
-        self._kept: OrderedDict[object, tuple[Tensor, ...]] = OrderedDict()
-
-    def get(self, key: object) -> tuple[Tensor, ...] | None:
-        """What was kept under this key, if it still is."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def keep(self, key: object, *tensors: Tensor) -> None:
-        """Keep tensors that nobody will change."""
-        with self._lock:
-            if key not in self._kept:
-                self._bytes += _bytes_of(tensors)
-            self._kept[key] = tensors
-            while self._bytes > self._limit and len(self._kept) > 1:
-                self._bytes -= _bytes_of(self._kept.popitem(last=False)[1])
-
-
-def _bytes_of(tensors: Sequence[Tensor]) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-@dataclass(frozen=True)
-class EncodedScene:
-    """One cloud's voxels, and the masks of the dialogues held on it so far."""
-
-    voxels: Voxels
-    memory: Memory = field(default_factory=lambda: Memory(REMEMBERED_BYTES), compare=False)
-
-    @cached_property
-    def links(self) -> Links:
-        """Which voxels hang together; found at the first click."""
-        return Links.of(self.voxels.points.cpu().numpy(), self.voxels.size)
-
-
-@dataclass(frozen=True)
-class EncodedScenes:
-    """Clouds that went through the backbone together."""
-
-    clouds: tuple[EncodedScene, ...]
 
 
 @dataclass(frozen=True)
@@ -170,12 +72,13 @@ class TwoWayE2I3D(Network):
         self.backbone = Backbone(settings)
         self.project = nn.ModuleList(nn.Linear(channels, width) for channels in settings.planes[4:])
         self.norm = nn.LayerNorm(width)
-        self.position = ClickPosition(width, looks=settings.looks)
+        self.position = ClickPosition(width, beside=LOOK_CHANNELS * settings.looks)
         self.mask_tokens = nn.Parameter(torch.randn(2, width) * 0.5)  # mask, not mask
         self.sign = nn.Parameter(torch.randn(2, width) * 0.5)  # click against, click on the object
         self.order = nn.Parameter(torch.zeros(2, width))  # the first, the newest click
         self.last_mask = nn.Parameter(torch.randn(width) * 0.02)
-        self.coarse_block, self.fine_block = (TwoWayBlock(width, inner, heads, settings.looks) for _ in range(2))
+        near = DISTANCE_CHANNELS + LIKE_CHANNELS * settings.looks
+        self.coarse_block, self.fine_block = (TwoWayBlock(width, inner, heads, near) for _ in range(2))
         self.final = CrossAttention(width, inner, heads)
         self.token_norm, self.voxel_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.voxel_mlp = _mlp(width)
@@ -334,7 +237,7 @@ class TwoWayE2I3D(Network):
             coarse = coarse + voxels.pooled(seen[..., 0])[..., None] * self.last_mask
         place, count = voxels.points[clicked], fine.shape[1]
         click = voxels.looks_of(clicked) if voxels.looks else None
-        near = _near(voxels.coarse_points, voxels.coarse_looks, place, click, voxels.size)
+        near = near_features(voxels.coarse_points, voxels.coarse_looks, place, click, voxels.size)
         tokens, answer = self.coarse_block(tokens, first, coarse, near, sign)
         found = answer(coarse, slice(None))
 
@@ -344,7 +247,7 @@ class TwoWayE2I3D(Network):
 
         scene = in_blocks(summed, count)
         logits = [self._logits(tokens, scene)] if torch.is_grad_enabled() else []
-        near = _near(voxels.points, voxels.looks, place, click, voxels.size)
+        near = near_features(voxels.points, voxels.looks, place, click, voxels.size)
         tokens, answer = self.fine_block(tokens, first, scene, near, sign)
         refined = in_blocks(lambda rows: self.fine_block.norm4(scene[:, rows] + answer(scene[:, rows], rows)), count)
         tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, refined))
@@ -369,14 +272,6 @@ class TwoWayE2I3D(Network):
         return scores.float() * (4 / fine.shape[2] ** 0.5) + self.bias
 
 
-def _near(points: Tensor, looks: Looks | None, place: Tensor, click: Looks | None, size: float) -> Tensor:
-    """How near the clicks (B, K) at `place` are to points, and how like in looks: (B, K, channels, M)."""
-    near = distance_features(points, place, size)
-    return near if looks is None or click is None else torch.cat(
-        [near, like_features(looks, points, click, place, size)], 2
-    )  # fmt: skip
-
-
 def without(clicks: Prompts, carried: Tensor) -> Prompts:
     """The clicks that concern objects of which nothing was carried, and those on the background."""
     known = torch.unique(carried)
@@ -396,7 +291,7 @@ def with_looks(network: Network) -> TwoWayE2I3D:
         return network
     grown = copy.deepcopy(network)
     grown.settings = replace(network.settings, looks=True)
-    layer = grown.position.mlp[0]
+    layer: Any = grown.position.mlp[0]
     layer.weight = nn.Parameter(pad(layer.weight.detach(), (0, LOOK_CHANNELS)))
     for block in (grown.coarse_block, grown.fine_block):
         block.by_distance = nn.Parameter(pad(block.by_distance.detach(), (0, LIKE_CHANNELS)))

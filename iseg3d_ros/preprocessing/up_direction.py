@@ -1,7 +1,7 @@
 """Which way is up: from the dominant plane of a cloud whose frame nobody told us.
 
 Three kinds of frames come in. Maps and LiDARs have z up. A camera's optical frame has z forward and y down: all points
-then lie in a pyramid in front of the origin. Anything may be tilted, and a camera on an arm may hang upside down. In each,
+then lie in a pyramid in front of the origin. Anything may be tilted; a camera on an arm may hang upside down. In each,
 people and tables stand on a plane, and its normal is better than the axis; where there is no such plane the axis stays.
 """
 

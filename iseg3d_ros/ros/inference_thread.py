@@ -13,6 +13,7 @@ from iseg3d_ros import limits
 INFERENCE = "inference"  # the thread's name
 POLL, LONG_POLL = 0.01, 0.05  # seconds between two looks at transforms that are late, for few and for many
 MANY = 10
+IDLE = 3.0  # seconds without work after which what was freed is given back
 ENDS = "the node is shutting down: nothing was done"
 Result = TypeVar("Result")
 Cloud = TypeVar("Cloud")
@@ -84,8 +85,9 @@ class Worker(Generic[Cloud]):
     """Hands over to `turn` whatever has come: the newest cloud, when it came, and the calls in their order.
 
     Everything that waits is one turn: a thousand clicks in the queue cost one inference. A cloud that is not `wanted`
-    begins no turn, but is kept as the newest. `arrived` is told of every cloud, before its turn. A cloud and calls that
-    wait for transforms are handed over again; newer clouds wait behind, and of them only the newest.
+    begins no turn, but is kept as the newest. `arrived` is told of every cloud, before its turn, and `rests` is called
+    once nothing has come for a while. A cloud and calls that wait for transforms are handed over again; newer clouds
+    wait behind, and of them only the newest.
     """
 
     def __init__(
@@ -94,8 +96,9 @@ class Worker(Generic[Cloud]):
         wake: Callable[[], None],
         wanted: Callable[[], bool] = lambda: True,
         arrived: Callable[[], object] = lambda: None,
+        rests: Callable[[], object] = lambda: None,
     ) -> None:
-        self._turn, self._wanted, self._arrived = turn, wanted, arrived
+        self._turn, self._wanted, self._arrived, self._rests = turn, wanted, arrived, rests
         self.wake = wake  # the executor, so that its coroutines look whether what they await is done
         self._calls: deque[Answer[Any]] = deque()
         self._batch: list[Answer[Any]] = []  # those of the present turn
@@ -146,18 +149,25 @@ class Worker(Generic[Cloud]):
                 self._waiting = True
                 self._something.notify()
 
+    def _has_work(self) -> bool:
+        return self._stop or bool(self._calls) or (self._waiting and not self._late)
+
     def _run(self) -> None:
-        cloud, at = None, 0.0
+        cloud, at, worked = None, 0.0, False
         while True:
             waits = len(self._batch) + self._late
-            rest = None if not waits else POLL if waits < MANY else LONG_POLL
+            rest = (IDLE if worked else None) if not waits else POLL if waits < MANY else LONG_POLL
             with self._something:
-                self._something.wait_for(lambda: self._stop or self._calls or (self._waiting and not self._late), rest)
+                come = self._something.wait_for(self._has_work, rest)
                 if self._stop:
                     return
                 if not self._late:
                     cloud, at = self.newest if self._waiting else None, self.newest_at
                     self._waiting = False
                 self._batch += [self._calls.popleft() for _ in range(len(self._calls))]
+            worked = come or waits > 0
+            if not worked:
+                self._rests()
+                continue
             self._late = self._turn(cloud, at, self._batch)
             self._batch = [answer for answer in self._batch if not answer.done]

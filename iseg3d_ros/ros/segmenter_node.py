@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,6 @@ from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.timer import Timer
 
 from iseg3d_ros import limits
 from iseg3d_ros.geometry.transforms import ANEW
@@ -22,12 +21,12 @@ from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.view import View
 from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.msg import Click, ClickResult
-from iseg3d_ros.ros.bond import Bond, bond_with_manager
+from iseg3d_ros.ros.bond import bond_with_manager
 from iseg3d_ros.ros.click_request import CloudMessage
 from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor
 from iseg3d_ros.ros.diagnostics import Health
 from iseg3d_ros.ros.fleet import Metrics
-from iseg3d_ros.ros.frames import Frames, frames_of
+from iseg3d_ros.ros.frames import frames_of
 from iseg3d_ros.ros.inference_thread import Answer, Worker
 from iseg3d_ros.ros.model_loading import load_model
 from iseg3d_ros.ros.node_support import nanoseconds, run
@@ -36,45 +35,17 @@ from iseg3d_ros.ros.pointing import Pointing
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.publishers import Outputs
 from iseg3d_ros.ros.segment_action import SegmentAction
+from iseg3d_ros.ros.segmenter_parts import Parts, Running
 from iseg3d_ros.ros.services import Services
 from iseg3d_ros.ros.settings import SegmenterSettings
 from iseg3d_ros.ros.stateless import StatelessSegmentation
 from iseg3d_ros.ros.subscriptions import Inputs
 from iseg3d_ros.ros.work import Work
-from iseg3d_ros.sparse.freed_memory import give_back
+from iseg3d_ros.sparse.freed_memory import give_back, trim
 from iseg3d_ros.throttle import Throttle
 
 CATCH_UP = 0.2  # seconds between two looks for topics that gained a subscriber after the last view
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-
-@dataclass
-class Parts:
-    """What exists from configure to cleanup."""
-
-    frames: Frames
-    outputs: Outputs
-    intake: CloudPreprocessor
-    stateless: StatelessSegmentation
-    work: Work
-    store: WorkStore
-    services: Services
-    action: SegmentAction
-
-
-@dataclass
-class Running:
-    """What exists from activate to deactivate; the services work with it."""
-
-    work: Work
-    worker: Worker[CloudMessage]
-    inputs: Inputs
-    store: WorkStore
-    intake: CloudPreprocessor
-    stateless: StatelessSegmentation
-    settings: SegmenterSettings
-    timers: list[Timer]
-    bond: Bond | None
 
 
 class Segmenter(LifecycleNode):
@@ -140,7 +111,7 @@ class Segmenter(LifecycleNode):
         assert self._parts is not None  # a lifecycle node is configured before it is activated
         parts, work = self._parts, self._parts.work
         worker: Worker[CloudMessage] = Worker(
-            work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived
+            work.turn, self._wake, lambda: self.settings.scene != "frozen", self._arrived, trim
         )
         pointing = Pointing(work, parts.intake, lambda: self.settings, self)
         inputs = Inputs(self, lambda: self.settings, worker, work.click, pointing, self._refused)

@@ -304,9 +304,7 @@ class PlayerSettings:
         "a nuScenes-style folder (sweeps/, poses.json), or a rosbag2 folder or mcap file.",
     )
     topic: str = parameter("", "Topic of the bag that is played; empty: its first PointCloud2 topic.")
-    rate: float = parameter(
-        1.0, "Clouds a second; 0: as the sequence's own times say.", low=0.0, high=1000.0, live=True
-    )
+    rate: float = parameter(1.0, "Clouds a second; 0: as the sequence's times say.", low=0.0, high=1000.0, live=True)
     loop: bool = parameter(
         True, "Begin again at the end; the last cloud is repeated at `rate` otherwise only once.", live=True
     )
@@ -321,9 +319,7 @@ class ConsoleSettings:
     """Parameters of the node `console`."""
 
     segmenter: str = parameter("segmenter", "Name of the segmenter node, relative to this node's namespace.")
-    host: str = parameter(
-        "127.0.0.1", "Address that the page is served on; 0.0.0.0 for all of the machine's."
-    )
+    host: str = parameter("127.0.0.1", "Address that the page is served on; 0.0.0.0 for all of the machine's.")
     port: int = parameter(8080, "Port of the page; where it is taken, the next free one.", low=0, high=65535)
     points_reliability: str = parameter(
         "best_effort",

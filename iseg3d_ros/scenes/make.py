@@ -16,7 +16,7 @@ from iseg3d_ros.data.folder import SUFFIX, LabelledCloud, read_header, write_sce
 from iseg3d_ros.ray_items import over_ray
 from iseg3d_ros.scenes.catalogue import Model, furniture
 
-KINDS = ("room", "tabletop", "street", "object")
+KINDS = ("room", "tabletop", "heap", "street", "object")  # a heap counts as a table top
 HELD_OUT = 10  # every tenth scene is made of held-out models only
 
 
@@ -101,6 +101,10 @@ def _maker(kind: str, split: str) -> Callable[[np.random.Generator, Sequence[Mod
             from iseg3d_ros.scenes.tabletop import tabletop
 
             return tabletop
+        case "heap":
+            from iseg3d_ros.scenes.tabletop import heap_of_things
+
+            return heap_of_things
         case "street":
             from iseg3d_ros.scenes.street import street
 

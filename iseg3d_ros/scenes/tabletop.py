@@ -22,25 +22,35 @@ SEEN = 100  # points that the best seen thing must have
 SMALL = 0.35  # catalogue models up to this size stand on tables
 
 
-def tabletop(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledCloud:
+HEAPS = (0.1, 0.4)  # of the draws from 0 to 1: below are shelves, above are things put down
+
+
+def heap_of_things(rng: np.random.Generator, models: Sequence[Model] = ()) -> LabelledCloud:
+    """A table top with a heap, or a bin full of things."""
+    return tabletop(rng, models, HEAPS)
+
+
+def tabletop(
+    rng: np.random.Generator, models: Sequence[Model] = (), styles: tuple[float, float] = (0.0, 1.0)
+) -> LabelledCloud:
     """A table with things on it, z up; the table and what is behind it are background. Sometimes a shelf instead."""
     small = [m for m in models if 0.04 < max(m.size) < SMALL and m.elevation == 0]
-    world, style, count = Composition(), rng.random(), int(rng.choice(COUNTS))
+    world, style, count = Composition(), rng.uniform(*styles), int(rng.choice(COUNTS))
     board = None
-    if style < 0.1:
+    if style < HEAPS[0]:
         world.add(plane(6, 6, paint(rng)), label=0)
         middle = filled_shelf(world, rng, small)
     else:
         board = _table(world, rng)
         middle = np.array([*rng.uniform(-0.15, 0.15, 2), board[2] + 0.03])
-        if style < 0.4:
+        if style < HEAPS[1]:
             heap(world, middle[:2], board[2], count + 3, rng, small)
         else:
             _Arrangement(world, board, middle[:2], rng, small).fill(count)
     view, eye = _scan(world.build(), middle, rng)
     view = _cropped(view, board, rng)
     if np.bincount(view.label, minlength=2)[1:].max() < SEEN:  # nothing to click on: another one
-        return tabletop(rng, models)
+        return tabletop(rng, models, styles)
     return _cloud(view, world, eye, rng)
 
 

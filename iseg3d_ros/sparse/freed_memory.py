@@ -31,6 +31,11 @@ def give_back() -> None:
     few objects that hold large arrays would wait for hundreds of others.
     """
     gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Give the system all free pages: for when nothing is to be done for a while."""
     malloc_trim = _of_glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)

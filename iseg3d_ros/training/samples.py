@@ -41,7 +41,9 @@ class TrainingSample:
         return replace(self, cloud=self.cloud.to(device), labels=labels, instance=instance)
 
 
-NO_AUGMENTATION = AugmentConfig(0.0, (1.0, 1.0), 0.0, 0.0, 0.0, 0.0)
+NO_AUGMENTATION = AugmentConfig(
+    tilt_degrees=0.0, scale=(1.0, 1.0), noise=0.0, drop_points=0.0, colour_jitter=0.0, colour_dropout=0.0
+)  # fmt: skip
 
 
 def make_sample(

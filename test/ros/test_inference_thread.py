@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from iseg3d_ros import limits
+from iseg3d_ros.ros import inference_thread
 from iseg3d_ros.ros.inference_thread import Answer, NotYet, Worker
 
 
@@ -24,7 +25,8 @@ class Recorder:
         self.gate = threading.Event()
         self.wanted = True
         self.late: set[int] = set()
-        self.worker: Worker[int] = Worker(self.turn, self.wake, lambda: self.wanted)
+        self.rests = threading.Semaphore(0)
+        self.worker: Worker[int] = Worker(self.turn, self.wake, lambda: self.wanted, rests=self.rests.release)
 
     def turn(self, cloud: int | None, at: float, calls: Sequence[Answer[Any]]) -> bool:
         if cloud is not None:
@@ -198,3 +200,15 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def test_it_rests_once_after_work_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference_thread, "IDLE", 0.05)
+    recorder = Recorder()
+    recorder.worker.start()
+    assert not recorder.rests.acquire(timeout=0.2)  # nothing was done yet
+    for _ in range(2):
+        recorder.worker.call(lambda: None).result(5)
+        assert recorder.rests.acquire(timeout=5)
+        assert not recorder.rests.acquire(timeout=0.2)
+    recorder.worker.stop()

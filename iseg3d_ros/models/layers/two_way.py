@@ -11,8 +11,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from iseg3d_ros.models.layers.click_position import DISTANCE_CHANNELS, LIKE_CHANNELS
-
 ROWS = 2048  # voxels worked on at once without gradient: what stays in a core's cache
 
 Answer = Callable[[Tensor, slice], Tensor]  # of voxels (B, m, C), which are these rows of all
@@ -85,17 +83,17 @@ class CrossAttention(nn.Module):
 class TwoWayBlock(nn.Module):
     """Tokens among themselves, tokens to voxels, an MLP of the tokens, voxels to tokens (as in SAM's decoder).
 
-    The bias of attention by distance, and by likeness in looks, is learned for negative and positive clicks; the two tokens without a place
-    have none.
+    The bias of attention by `channels` of nearness and likeness is learned for negative and positive clicks; the two
+    tokens without a place have none.
     """
 
-    def __init__(self, width: int, inner: int, heads: int, looks: bool = False) -> None:
+    def __init__(self, width: int, inner: int, heads: int, channels: int) -> None:
         super().__init__()
         self.self_attention = CrossAttention(width, width, heads)
         self.look, self.back = CrossAttention(width, inner, heads), CrossAttention(width, inner, heads)
         self.norm1, self.norm2, self.norm3, self.norm4 = (nn.LayerNorm(width) for _ in range(4))
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
-        bias = torch.zeros(2, 2, heads, DISTANCE_CHANNELS + LIKE_CHANNELS * looks)
+        bias = torch.zeros(2, 2, heads, channels)
         bias[0, ..., 0], bias[1, ..., 0] = -1.0, -2.0
         self.by_distance = nn.Parameter(bias)
 

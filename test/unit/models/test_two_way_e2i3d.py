@@ -12,8 +12,9 @@ from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
+from iseg3d_ros.models.layers.dialogue_scene import Memory
 from iseg3d_ros.models.layers.two_way import CrossAttention
-from iseg3d_ros.models.two_way_e2i3d import Memory, TwoWayE2I3D
+from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D, with_looks
 
 
 @pytest.fixture
@@ -155,3 +156,19 @@ def test_without_carried_labels_going_on_is_beginning(network: TwoWayE2I3D, clou
         nothing = torch.zeros(len(cloud), dtype=torch.int64)
         resumed, anew = network.resume(encoded, [given], [nothing])[0], network.decode(encoded, [given])[0]
     assert torch.equal(resumed.logits, anew.logits)
+
+
+def test_weights_that_do_not_compare_looks_go_on_as_ones_that_do(cloud: VoxelCloud, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    small = {"decoder": "two_way", "decoder_width": 32, "decoder_inner": 16, "heads": 2}
+    without = build(settings_of("e2i3d", "tiny", looks=False, **small)).eval()
+    grown = with_looks(without)
+    given = (3, 1), (50, 0), (120, 2)
+    assert torch.equal(logits(grown, cloud, *given), logits(without, cloud, *given))
+    checkpoint.save(tmp_path / "grown.safetensors", grown)
+    assert checkpoint.load(tmp_path / "grown.safetensors").settings.looks
+    assert with_looks(grown) is grown
+    with pytest.raises(ValueError, match="agile3d cannot compare looks"):
+        with_looks(build(settings_of("agile3d", "tiny")))
+    with pytest.raises(ValueError, match="without the features normal, rgb"):
+        settings_of("e2i3d", "tiny", decoder="two_way", features=("has_colour", "one"))

@@ -34,6 +34,13 @@ def test_table_tops_hold_separate_things_on_an_unlabelled_table() -> None:
         assert span.max() < 0.6  # a thing, not two
 
 
+def test_a_heap_is_a_table_top_that_is_never_a_shelf() -> None:
+    heaps = [make_scene(Order("heap", 5, Path(), None), index) for index in range(3)]
+    assert {cloud.kind for cloud in heaps} == {"tabletop"}
+    assert [cloud.name for cloud in heaps] == ["heap_000000", "heap_000001", "heap_000002"]
+    assert min(len(np.unique(cloud.instance)) for cloud in heaps) >= 4
+
+
 def test_rooms_label_walls_and_floors_too() -> None:
     scene = make_scene(Order("room", 0, Path(), None), 0)
     assert {"floor", "wall"} <= set(scene.classes)

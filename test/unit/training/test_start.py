@@ -54,6 +54,8 @@ def test_a_grown_network_keeps_what_its_base_has_learned(base: Path) -> None:
 def test_a_start_is_refused_where_it_does_not_fit(base: Path) -> None:
     with pytest.raises(ValueError, match=r"options can only add .*: leave out relation"):
         first_network(config(base, options={"relation": False}))
+    with pytest.raises(ValueError, match="agile3d cannot compare looks: leave out options.looks"):
+        first_network(config(base, options={"looks": True}))
     with pytest.raises(ValueError, match="holds agile3d, not npiseg3d"):
         first_network(config(base, network="npiseg3d"))
 
