@@ -10,17 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from console_page import (
-    BLUE,
-    GROUND,
-    RED,
-    RED_EDGE,
-    Page,
-    Program,
-    Remembering,
-    needs_browser,
-    remembered_table,
-)
+from console_page import BLUE, GROUND, RED, RED_EDGE, Page, Program, Remembering, needs_browser, remembered_table
 from tables import table
 
 from iseg3d_ros.clicks import Click

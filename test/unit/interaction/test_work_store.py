@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from counting import Counting, cloud_of
+from counting import cloud_of
+from stored_work import Work, mutate
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
-from iseg3d_ros.interaction.session import InteractiveSession
-from iseg3d_ros.interaction.stored_arrays import cloud_arrays, write_arrays
+from iseg3d_ros.interaction.stored_arrays import cloud_arrays
 from iseg3d_ros.interaction.stored_arrays import cloud_of as cloud_from
-from iseg3d_ros.interaction.work_store import FixedCloud, Resumed, WorkStore
 from iseg3d_ros.io import journal as journal_module
 from iseg3d_ros.io.disk import Disk
 from iseg3d_ros.io.pointcloud2_read import Points
-
-
-class Work:
-    """A session with a store, as a node has them."""
-
-    def __init__(self, folder: Path, hash: str = "a", resume: bool = True, keeps_clouds: bool = True) -> None:
-        self.said: list[str] = []
-        self.predictor = Counting(hash=hash)
-        self.session = InteractiveSession(self.predictor)  # type: ignore[arg-type]
-        self.stage = FixedCloud(None if keeps_clouds else cloud_of(), {}, held=False)
-        self.store = WorkStore(folder, self.stage, self.said.append, keeps_clouds=keeps_clouds)
-        self.resumed: Resumed | None = None
-        if resume:
-            self.resumed = self.store.resume(self.session)
-            if self.resumed is not None:
-                self.stage.shown, self.stage.places = self.resumed.cloud, self.resumed.places
-        self.store.follow(self.session)
-
-    def take(self, cloud: CurrentCloud) -> None:
-        self.stage.shown = cloud
-        self.session.record({"action": "capture"})
-
-    def click(self, x: float, id: str = "cup") -> None:
-        self.session.click((x, 0.0, 0.0), id)
-        self.stage.places[self.session.clicks[-1]] = self.session.clicks[-1]
-
-    def segment(self) -> np.ndarray:
-        assert self.stage.shown is not None
-        marks = [self.stage.places[click] for click in self.session.clicks]
-        return self.session.model.segment_cloud(self.stage.shown, marks, self.session.ids).labels
-
-    def kill(self) -> None:
-        """As after kill -9: nothing more is written, the lock is free."""
-        assert self.store.wait(10) == ""
-        journal = self.store._journal
-        assert journal is not None
-        journal.close()
-
-    def everything(self) -> Any:
-        there = self.session.every_click
-        places = {click: place for click, place in self.stage.places.items() if click in there}
-        return self.session.content()["states"], self.session.content()["present"], places
 
 
 def worked(folder: Path) -> Work:
@@ -258,68 +213,6 @@ def test_a_thousand_mutated_stores_stop_no_start_and_change_nothing_in_silence(t
         again.kill()
         shutil.rmtree(place)
     assert changed > 50
-
-
-def mutate(path: Path, rng: random.Random) -> None:
-    """Flips bits, cuts, repeats, or replaces a file."""
-    data = bytearray(path.read_bytes())
-    match rng.randrange(4):
-        case 0 if data:
-            for _ in range(rng.randrange(1, 4)):
-                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-        case 1:
-            del data[rng.randrange(len(data) + 1) :]
-        case 2:
-            at = rng.randrange(len(data) + 1)
-            data[at:at] = data[: rng.randrange(len(data) + 1)]
-        case _:
-            data[:] = rng.randbytes(rng.randrange(200))
-    path.write_bytes(bytes(data))
-
-
-# Work of version 0.1
-
-OLD = {
-    "format": 1, "past": [], "future": [],
-    "state": {"objects": [{"id": "cup", "name": "cup"}], "clicks": [{"point": [0, 0, 0], "id": "cup"}],
-              "active": "cup", "made": 1},
-}  # fmt: skip
-
-
-def old_files(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "last.json").write_text(json.dumps(OLD))
-    write_arrays(folder / "last.npz", cloud_arrays(cloud_of(), {}))
-
-
-def test_work_of_version_0_1_is_taken_over_and_kept(tmp_path: Path) -> None:
-    old_files(tmp_path)
-    work = Work(tmp_path)
-    assert work.session.active == "cup" and work.stage.shown is not None
-    work.segment()
-    assert work.predictor.asked == [1], "it has no masks"
-    work.click(4.0)
-    work.kill()
-    assert json.loads((tmp_path / "last.json").read_text()) == OLD
-    again = Work(tmp_path)
-    assert again.everything() == work.everything() and again.stage.shown is not None
-
-
-def test_damaged_files_of_version_0_1_stop_no_start(tmp_path: Path) -> None:
-    rng = random.Random(1)
-    for number in range(300):
-        folder = tmp_path / str(number)
-        old_files(folder)
-        path = folder / rng.choice(["last.json", "last.npz"])
-        mutate(path, rng)
-        before = path.read_bytes()
-        work = Work(folder)
-        if work.resumed is None:
-            assert "stays as it is" in work.said[-1]
-        else:
-            work.segment()
-        assert path.read_bytes() == before
-        work.kill()
 
 
 @pytest.mark.parametrize(
