@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,12 +44,29 @@ def proposals(
 
     Clicks are spread over what is not ground, table top or wall. What a mask covers already is not clicked on again.
     """
+    searching = search(predictor, scene, xyz, tries)
+    while True:
+        try:
+            progress(*next(searching))
+        except StopIteration as end:
+            found: list[Proposal] = end.value
+            return found
+
+
+def search(
+    predictor: Predictor, scene: Scene, xyz: np.ndarray, tries: int = 64
+) -> Generator[tuple[int, int], None, list[Proposal]]:
+    """The same in steps of one click, so that whoever works on the same thread can do something between them.
+
+    Gives how many clicks were tried, of how many, and in the end the proposals.
+    """
     planes = large_planes(xyz[np.isfinite(xyz).all(1)])
     flat = np.logical_or.reduce([plane.holds(xyz) for plane in planes] or [np.zeros(len(xyz), bool)])
-    found, covered = [], np.zeros(len(xyz), bool)
+    found: list[Proposal] = []
+    covered = np.zeros(len(xyz), bool)
     seeds = spread(xyz, ~flat, APART * scene.voxels.size, tries)
     for number, row in enumerate(seeds):
-        progress(number, len(seeds))
+        yield number, len(seeds)
         if covered[row]:
             continue
         x, y, z = (float(value) for value in xyz[row])

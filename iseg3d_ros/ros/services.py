@@ -18,8 +18,17 @@ from std_srvs.srv import SetBool, Trigger
 from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.ros import conversion as messages
 from iseg3d_ros.ros.object_answer import Active, answer_with_object, sentence
+from iseg3d_ros.ros.proposing import fill
 from iseg3d_ros.ros.work import Work
-from iseg3d_ros.srv import AddObjects, GetObject, RemoveObject, SaveSession, SegmentCloud, SelectObject
+from iseg3d_ros.srv import (
+    AddObjects,
+    GetObject,
+    ProposeObjects,
+    RemoveObject,
+    SaveSession,
+    SegmentCloud,
+    SelectObject,
+)
 
 PATIENCE = 2.0  # seconds that an answer waits for the disk
 REFUSALS = (ValueError, RuntimeError, OSError, LookupError)
@@ -61,6 +70,7 @@ class Services:
             (RemoveObject, "remove_object", self._kept(self._remove)),
             (SelectObject, "select_object", self._kept(self._select)),
             (SegmentCloud, "segment", self._segment),
+            (ProposeObjects, "propose", self._propose),
             (GetObject, "get_object", self._get_object),
             (Trigger, "capture", self._kept(self._capture)),
             (Trigger, "undo", self._kept(self._verb(Work.undo))),
@@ -146,6 +156,18 @@ class Services:
         response.success = not refused
         response.segmentation = messages.segmentation(view)
         return refused[0] if refused else f"{len(view.objects)} objects in {view.encode_ms + view.segment_ms:.0f} ms"
+
+    async def _propose(self, request: Any, response: Any) -> str:
+        active = self._active()
+        given = request.cloud if request.cloud.width * request.cloud.height else None
+        shown, newest = active.work.stage.shown, active.worker.newest
+        if given is None and shown is None and newest is None:
+            raise ValueError("the request holds no cloud, and none has arrived on ~/points yet")
+        search = await active.worker.call(
+            lambda: active.stateless.search(given or shown or newest, request.class_name, request.tries)
+        )
+        found = await active.worker.call(search)
+        return fill(response, search.cloud, found, request.class_name, active.work.ids)
 
     async def _get_object(self, request: Any, response: Any) -> str:
         active = self._active()

@@ -20,6 +20,7 @@ from iseg3d_ros.ros.cloud_preprocessing import CloudPreprocessor, snap
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.frames import frame_name
 from iseg3d_ros.ros.point_cloud2 import header
+from iseg3d_ros.ros.proposing import Search
 from iseg3d_ros.ros.work import REFUSED
 
 
@@ -58,6 +59,11 @@ class StatelessSegmentation:
         for each in results:
             each.header = header(view)
         return view, results
+
+    def search(self, cloud: CloudMessage | CurrentCloud, class_name: str, tries: int) -> Search:
+        """A search for objects in a cloud, to be called until it is done."""
+        shown = cloud if isinstance(cloud, CurrentCloud) else self._preprocessing.process(cloud)
+        return Search(self._model, self._shared(shown), class_name, tries)
 
     def _shared(self, cloud: CurrentCloud) -> CurrentCloud:
         """The last cloud where this one is the same: it is encoded already."""

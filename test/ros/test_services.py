@@ -14,7 +14,15 @@ if missing_ros():
 
 from geometry_msgs.msg import PoseStamped
 from iseg3d_ros.msg import Click
-from iseg3d_ros.srv import AddObjects, GetObject, RemoveObject, SaveSession, SegmentCloud, SelectObject
+from iseg3d_ros.srv import (
+    AddObjects,
+    GetObject,
+    ProposeObjects,
+    RemoveObject,
+    SaveSession,
+    SegmentCloud,
+    SelectObject,
+)
 from ros_operator import BLUE, RED, Operator, Shared, iou, place, scene
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
@@ -82,6 +90,24 @@ def test_objects_come_and_go_and_come_back(robot: Operator) -> None:
     robot.call("undo", Trigger)  # the click on the box
     robot.call("undo", Trigger)  # both objects with the cup's click: one step
     robot.latest("~/objects", lambda m: not m.objects and m.can_redo)
+
+
+def test_what_could_be_an_object_is_proposed_and_accepted(robot: Operator) -> None:
+    """Clicks, not masks: nothing of the operator's work changes until some are sent back."""
+    answer = robot.call("propose", ProposeObjects, 120, tries=24)
+    assert answer.success, answer.message
+    assert len(answer.clicks) == len(answer.names) == len(answer.scores) == len(answer.points) >= 2
+    assert set(answer.names) == {"object"} and min(answer.points) >= 30
+    assert sorted(answer.scores, reverse=True) == list(answer.scores)
+    first = answer.clicks[0]
+    assert (first.id, first.label, first.header.frame_id) == ("object_1", Click.POSITIVE, "sensor")
+    accepted = robot.call("add_objects", AddObjects, ids=[first.id], clicks=[first])
+    assert accepted.success, accepted.message
+    assert [item.id for item in robot.objects(1).objects] == ["object_1"]
+    again = robot.call("propose", ProposeObjects, 120, tries=24)
+    assert again.clicks[0].id == "object_2" and again.clicks[0].point == first.point
+    refused = robot.call("propose", ProposeObjects, class_name="chair")
+    assert not refused.success and "knows no classes" in refused.message
 
 
 def test_misused_services_answer_in_words(robot: Operator) -> None:
