@@ -35,6 +35,7 @@ from iseg3d_ros.console.protocol import (
     Open,
     OpenScan,
     Paint,
+    Propose,
     Redo,
     Remove,
     Rename,
@@ -49,6 +50,7 @@ from iseg3d_ros.console.protocol import (
     Undo,
     Watch,
 )
+from iseg3d_ros.console.search import Search
 from iseg3d_ros.console.session_edits import (
     lock,
     merge,
@@ -107,6 +109,7 @@ class LocalWork:
         self._update = CloudUpdate(next_serial(), cloud.xyz, cloud.rgb, intensity=cloud.intensity)
         self._session: InteractiveSession | None = None
         self._encode_ms = 0.0
+        self._search: Search | None = None
         self._states = StateMaker(cloud.xyz)
         self._commands: queue.Queue[Command | None] = queue.Queue()
         self._commands.put(Setup(model))
@@ -150,7 +153,7 @@ class LocalWork:
             self._store.close(self._session)
 
     def _run(self) -> None:
-        while (command := self._commands.get()) is not None:
+        while (command := self._next()) is not None:
             try:
                 self._do(command)
                 while self._commands.queue and (waiting := self._commands.queue[0]) is not None:
@@ -162,8 +165,16 @@ class LocalWork:
                 self._board.publish(Message(f"The model failed: {error!r}. Undo, or choose another one.", refused=True))
             self._show()
 
+    def _next(self) -> Command | None:
+        """The next command; until one comes, a search goes on."""
+        while self._search is not None and self._commands.empty():
+            if not self._search.step():
+                self._search = None
+        return self._commands.get()
+
     def _do(self, command: Command) -> None:
         if isinstance(command, Setup):
+            self._search = None
             self._set_up(command)
             return
         if isinstance(command, Watch):
@@ -202,6 +213,8 @@ class LocalWork:
                 self._begin_with(session, given)
             case Merge(into, id):
                 merge(session, into, id)
+            case Propose():
+                self._search = Search(session, self._update, self._board)
             case Undo():
                 session.undo()
             case Redo():

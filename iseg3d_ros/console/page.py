@@ -20,6 +20,7 @@ import numpy as np
 
 from iseg3d_ros.console import wire
 from iseg3d_ros.console.exporting import packed, result_of
+from iseg3d_ros.console.offered import Offered
 from iseg3d_ros.console.photos import Photos
 from iseg3d_ros.console.protocol import Watch, Work
 from iseg3d_ros.console.requests import command_of, wanted_of
@@ -34,6 +35,7 @@ from iseg3d_ros.console.updates import (
     LinkUpdate,
     Message,
     Place,
+    ProposalsUpdate,
     StateUpdate,
     Update,
 )
@@ -57,6 +59,7 @@ class Console:
         self._told: dict[type, Any] = {LinkUpdate: LinkUpdate(False, "Nothing has been heard yet.")}
         self._state, self._labels = StateUpdate(), None  # type: StateUpdate, LabelsUpdate | None
         self._tiles: Tiles | None = None
+        self._proposals: Offered | None = None
         self._sorted: CloudUpdate | None = None  # the newest large cloud, while one is being sorted
         self._photos: Photos | None = None
         self._watched = False
@@ -99,6 +102,8 @@ class Console:
                     self._state = update
                 case LabelsUpdate():
                     self._labels = update
+                case ProposalsUpdate():
+                    self._proposals = Offered(update, self._tiles.cloud.xyz if self._tiles else np.zeros((0, 3)))
                 case Message(text, refused):
                     self._say(text, refused)
                 case _:
@@ -107,6 +112,8 @@ class Console:
         kinds = {type(update) for update in updates}
         if kinds & {CloudUpdate, StateUpdate}:
             self._tell(self._state_message())
+        if self._proposals is not None and kinds & {CloudUpdate, LabelsUpdate, ProposalsUpdate}:
+            self._tell(self._proposals.message(self._result, self._origin))
         if self._tiles is not None and kinds & {CloudUpdate, LabelsUpdate}:
             for viewer in self._viewers:
                 viewer.show(self._tiles, self._result)
@@ -203,6 +210,8 @@ class Console:
         viewer.tell(self._state_message())
         if self._tiles is not None:
             viewer.show(self._tiles, self._result)
+        if self._proposals is not None:
+            viewer.tell(self._proposals.message(self._result, self._origin))
         if self._photos is not None:
             viewer.offer(self._photos, self._photos.described(self._origin))
         self._viewers.append(viewer)
@@ -251,6 +260,8 @@ class Console:
                 tiles = self._recent.get((serial, first))
                 if tiles is not None:
                     return tiles.place(tile, index)
+            case {"serial": int(serial), "proposal": int(number)} if self._proposals is not None:
+                return self._proposals.place(serial, number)
             case {"photo": int(number), "version": int(version), "u": int() | float() as u, "v": int() | float() as v}:
                 if self._photos is not None and self._photos.version == version:
                     return self._photos.place(number, float(u), float(v))

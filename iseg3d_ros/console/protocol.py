@@ -199,6 +199,11 @@ class Introduce:
 
 
 @dataclass(frozen=True)
+class Propose:
+    """Look for everything that could be an object; what else is asked for meanwhile goes between."""
+
+
+@dataclass(frozen=True)
 class Watch:
     """Whether somebody looks at camera images: none need be listened to where nobody does."""
 
@@ -207,7 +212,8 @@ class Watch:
 
 Command = (
     AddClick | Select | Remove | Rename | Classify | Describe | Merge | Lock | Split | Paint | SetBox | TakeLabels
-    | Undo | Redo | Clear | Capture | Setup | Save | Open | OpenScan | Review | Carry | Watch | TakeOver | Introduce
+    | Undo | Redo | Clear | Capture | Propose | Setup | Save | Open | OpenScan | Review | Carry | Watch | TakeOver
+    | Introduce
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from iseg3d_ros.console.protocol import (
     Open,
     OpenScan,
     Paint,
+    Propose,
     Redo,
     Remove,
     Rename,
@@ -39,7 +40,9 @@ from iseg3d_ros.console.regions import region_of
 from iseg3d_ros.console.updates import Place, StateUpdate
 from iseg3d_ros.geometry.boxes import Box, box_of
 
-SIMPLE: dict[str, Command] = {"undo": Undo(), "redo": Redo(), "clear": Clear(), "capture": Capture()}
+SIMPLE: dict[str, Command] = {
+    "undo": Undo(), "redo": Redo(), "clear": Clear(), "capture": Capture(), "propose": Propose(),
+}  # fmt: skip
 
 
 def command_of(

@@ -94,6 +94,24 @@ class StateUpdate:
 
 
 @dataclass(frozen=True)
+class Proposed:
+    """Where something could be an object, what, how sure that is, and a point that is on it (-1: the nearest)."""
+
+    point: Place
+    name: str
+    score: float
+    index: int = -1
+
+
+@dataclass(frozen=True)
+class ProposalsUpdate:
+    """What could be an object in the cloud with that serial, the surest first."""
+
+    serial: int
+    proposals: tuple[Proposed, ...] = ()
+
+
+@dataclass(frozen=True)
 class LinkUpdate:
     """Whether there is somebody who segments, and a sentence for the operator where there is not."""
 
@@ -153,7 +171,10 @@ class Message:
     refused: bool = False
 
 
-Update = CloudUpdate | ImagesUpdate | LabelsUpdate | StateUpdate | LinkUpdate | BusyUpdate | JobsUpdate | Message
+Update = (
+    CloudUpdate | ImagesUpdate | LabelsUpdate | ProposalsUpdate | StateUpdate | LinkUpdate | BusyUpdate | JobsUpdate
+    | Message
+)  # fmt: skip
 
 
 @dataclass
@@ -185,7 +206,10 @@ class Mailbox:
         """All that waits: updates in the order in which they build on one another, then calls."""
         with self._something:
             self._something.wait_for(lambda: self._newest or self._messages or self._calls, timeout)
-            order = (LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, ImagesUpdate, StateUpdate, LabelsUpdate)
+            order = (
+                LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, ImagesUpdate, StateUpdate, LabelsUpdate,
+                ProposalsUpdate,
+            )  # fmt: skip
             updates: list[Update] = [self._newest[kind] for kind in order if kind in self._newest]
             updates += self._messages
             calls = list(self._calls)

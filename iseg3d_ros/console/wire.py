@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from iseg3d_ros.console.updates import ObjectState, StateUpdate
+from iseg3d_ros.console.updates import ObjectState, ProposalsUpdate, StateUpdate
 
 GRID = 8
 
@@ -45,6 +46,16 @@ def state_message(state: StateUpdate, origin: np.ndarray) -> dict[str, Any]:
         "suggestion": None if hint is None else {"at": _local(hint.point, origin), "id": hint.id},
         "undo": state.can_undo, "redo": state.can_redo, "mode": state.mode, "model": state.model,
         "encode": state.encode_ms, "segment": state.segment_ms,
+    }  # fmt: skip
+
+
+def proposals_message(told: ProposalsUpdate, open: Sequence[int], origin: np.ndarray) -> dict[str, Any]:
+    """The proposals with these numbers."""
+    shown = [(number, told.proposals[number]) for number in open]
+    return {
+        "kind": "proposals", "serial": told.serial,
+        "all": [{"number": number, "at": _local(each.point, origin), "name": each.name, "score": each.score}
+                for number, each in shown],
     }  # fmt: skip
 
 

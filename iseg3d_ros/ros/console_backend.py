@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters, SetParameters
@@ -25,6 +26,7 @@ from iseg3d_ros.console.protocol import (
     Capture,
     Clear,
     Command,
+    Propose,
     Redo,
     Remove,
     Rename,
@@ -34,7 +36,16 @@ from iseg3d_ros.console.protocol import (
     Undo,
     Watch,
 )
-from iseg3d_ros.console.updates import Board, LinkUpdate, Mailbox, Message, StateUpdate
+from iseg3d_ros.console.updates import (
+    Board,
+    BusyUpdate,
+    LinkUpdate,
+    Mailbox,
+    Message,
+    ProposalsUpdate,
+    Proposed,
+    StateUpdate,
+)
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult, Objects
 from iseg3d_ros.ros.console_conversion import HeardClouds, state_of
@@ -42,7 +53,7 @@ from iseg3d_ros.ros.console_images import ConsoleImages
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality, stamp_of
 from iseg3d_ros.ros.reconfiguration import Reconfigure
-from iseg3d_ros.srv import AddObjects, RemoveObject, SaveSession, SelectObject
+from iseg3d_ros.srv import AddObjects, ProposeObjects, RemoveObject, SaveSession, SelectObject
 
 LOOK = 0.5  # seconds between two looks whether the segmenter is there
 PREVIEW = 0.2  # seconds between two clouds that are shown while nothing is held
@@ -50,6 +61,7 @@ MODELS = ("", "agile3d", "clickenhance", "e2i3d", "fewclick", "interobject3d", "
 MODES = ("frozen", "live", "accumulated")
 SERVICES: dict[str, Any] = {
     "add_objects": AddObjects, "remove_object": RemoveObject, "select_object": SelectObject, "save": SaveSession,
+    "propose": ProposeObjects,
     "capture": Trigger, "undo": Trigger, "redo": Trigger, "clear": Trigger,
     "get_parameters": GetParameters, "set_parameters": SetParameters,
 }  # fmt: skip
@@ -201,11 +213,25 @@ class RosWork:
                 self._call("capture")
             case Save(name, kind):
                 self._call("save", path=name, format=kind)
+            case Propose():
+                self._propose()
             case Watch(on):
                 self._images.watch(on)
             case Setup():
                 working = bool(self._state.objects or self._state.background)
                 self._node.executor.create_task(self._reconfigure.run, command, working)
+
+    def _propose(self) -> None:
+        """In the cloud that is held; where none is, in one that is captured for it."""
+        if self._state.mode == "live":
+            refused = "In live mode every cloud is another one: choose frozen under Model to be offered objects."
+            self._board.publish(Message(refused, refused=True))
+            return
+        look = partial(self._call, "propose")
+        if self._preview is None:
+            look()
+        else:
+            self._call("capture", look)
 
     def _publish_click(self, click: Click, new: bool) -> None:
         if self._click.get_subscription_count() == 0:
@@ -217,22 +243,38 @@ class RosWork:
         header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
         self._click.publish(ClickMessage(header=header, id=click.id, label=label, point=point(click.point)))
 
-    def _call(self, service: str, **fields: Any) -> None:
+    def _call(self, service: str, then: Callable[[], None] | None = None, **fields: Any) -> None:
+        """Ask, and tell what became of it; `then` something else, where it was done."""
         client = self._clients[service]
         if not client.service_is_ready():
             self._refuse()
             return
         client.call_async(SERVICES[service].Request(**fields)).add_done_callback(
-            lambda future: self._answered(service, future)
+            lambda future: self._answered(service, future, then)
         )
+        if service == "propose":
+            self._board.publish(BusyUpdate("looking for objects"))
 
-    def _answered(self, service: str, future: Any) -> None:
+    def _answered(self, service: str, future: Any, then: Callable[[], None] | None) -> None:
+        if service == "propose":
+            self._board.publish(BusyUpdate())
         if future.exception() is not None:
             self._board.publish(Message(f"The segmenter did not answer: {future.exception()}", refused=True))
-        elif not future.result().success:
+            return
+        if not future.result().success:
             self._board.publish(Message(_capital(future.result().message), refused=True))
-        elif service == "save":
+            return
+        if service in ("save", "propose"):
             self._board.publish(Message(_capital(future.result().message)))
+        if service == "propose":
+            self._offer(future.result())
+        if then is not None:
+            then()
+
+    def _offer(self, found: ProposeObjects.Response) -> None:
+        places = [(click.point.x, click.point.y, click.point.z) for click in found.clicks]
+        proposed = map(Proposed, places, found.names, found.scores)
+        self._board.publish(ProposalsUpdate(self._clouds.serial, tuple(proposed)))
 
     def _refuse(self) -> None:
         self._board.publish(Message("There is no active segmenter to ask: nothing was done.", refused=True))

@@ -42,7 +42,7 @@ class HeardClouds:
     def __init__(self, publish: Callable[..., None]) -> None:
         self._publish = publish
         self.shown = Key()
-        self._serial = 0
+        self.serial = 0
 
     def newest(self, message: PointCloud2) -> bool:
         """A cloud of the sensor, which nobody has segmented."""
@@ -61,14 +61,14 @@ class HeardClouds:
             labels, *values = (column[points.kept] for column in (labels, *values))
         cloud = [] if key == self.shown else [self._cloud(key, points)]
         # Together: a live cloud that is drawn before its labels come would flicker.
-        self._publish(*cloud, LabelsUpdate(self._serial, labels.astype(np.int32), *values))
+        self._publish(*cloud, LabelsUpdate(self.serial, labels.astype(np.int32), *values))
         return bool(labels.any())
 
     def _cloud(self, key: Key, points: Points) -> CloudUpdate:
-        self._serial += 1
+        self.serial += 1
         self.shown = key
         xyz = np.ascontiguousarray(points.xyz)
-        return CloudUpdate(self._serial, xyz, points.rgb, key.frame, key.preview, points.intensity)
+        return CloudUpdate(self.serial, xyz, points.rgb, key.frame, key.preview, points.intensity)
 
 
 def state_of(message: Objects) -> StateUpdate:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,15 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from ros_operator import VOXEL, node_process, operator
+from ros_operator import VOXEL, Operator, node_process, operator, scene, segmenter_process
+from sensor_msgs.msg import PointCloud2
 
-from iseg3d_ros.console.protocol import Setup
-from iseg3d_ros.console.updates import LinkUpdate, Mailbox, Update
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.console.protocol import AddClick, Propose, Setup
+from iseg3d_ros.console.updates import CloudUpdate, LinkUpdate, Mailbox, ProposalsUpdate, StateUpdate, Update
 from iseg3d_ros.ros import reconfiguration
 from iseg3d_ros.ros.console_backend import RosWork
+from iseg3d_ros.ros.node_support import quality
 from iseg3d_ros.ros.segmenter_node import Segmenter
 
 pytestmark = pytest.mark.timeout(400)
@@ -42,36 +46,64 @@ def told(mailbox: Mailbox, wanted: Callable[[Update], bool], seconds: float = 15
     raise AssertionError(f"not told within {seconds} s: {heard}")
 
 
+@contextmanager
+def working(robot: Operator, points: str = "~/points") -> Iterator[tuple[RosWork, Mailbox]]:
+    """A console's work, on an executor's thread of its own."""
+    executor = SingleThreadedExecutor(context=robot.node.context)
+    robot.executor.remove_node(robot.node)
+    executor.add_node(robot.node)
+    work, ends = RosWork(robot.node, points=points), threading.Event()
+
+    def spin() -> None:
+        while not ends.is_set():
+            executor.spin_once(timeout_sec=0.2)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        yield work, work.subscribe()
+    finally:
+        ends.set()
+        thread.join()
+        work.close()
+
+
 def test_an_inactive_segmenter_is_named_and_brought_up(tmp_path: Path) -> None:
-    with domain() as number, operator(number) as robot:
-        executor = SingleThreadedExecutor(context=robot.node.context)
-        robot.executor.remove_node(robot.node)
-        executor.add_node(robot.node)
-        work = RosWork(robot.node)
-        mailbox = work.subscribe()
-        ends = threading.Event()
+    given = ("model:=random_walker", "scene:=live", VOXEL, f"session_directory:={tmp_path}")
+    with domain() as number, operator(number) as robot, working(robot) as (work, mailbox), ExitStack() as ending:
+        told(mailbox, lambda update: isinstance(update, LinkUpdate) and "No segmenter" in update.sentence)
+        process = node_process(tmp_path, "segmenter", *given)
+        ending.callback(process.end)
+        told(mailbox, lambda update: isinstance(update, LinkUpdate) and "is not active" in update.sentence)
+        work.send(Setup(""))
+        told(mailbox, lambda update: isinstance(update, LinkUpdate) and update.connected)
+        assert "mode live" in process.wait_for("ready: clouds on", 60)
 
-        def spin() -> None:
-            while not ends.is_set():
-                executor.spin_once(timeout_sec=0.2)
 
-        thread = threading.Thread(target=spin)
-        thread.start()
-        given = ("model:=random_walker", "scene:=live", VOXEL, f"session_directory:={tmp_path}")
-        process = None
-        try:
-            told(mailbox, lambda update: isinstance(update, LinkUpdate) and "No segmenter" in update.sentence)
-            process = node_process(tmp_path, "segmenter", *given)
-            told(mailbox, lambda update: isinstance(update, LinkUpdate) and "is not active" in update.sentence)
-            work.send(Setup(""))
-            told(mailbox, lambda update: isinstance(update, LinkUpdate) and update.connected)
-            assert "mode live" in process.wait_for("ready: clouds on", 60)
-        finally:
-            ends.set()
-            thread.join()
-            work.close()
-            if process is not None:
-                process.end()
+def test_proposals_are_for_a_cloud_that_is_held(tmp_path: Path) -> None:
+    """Where none is held yet one is captured, and what is accepted is a click on it."""
+    with domain() as number, operator(number) as robot, ExitStack() as ending:
+        process = segmenter_process(tmp_path, f"session_directory:={tmp_path}/work")
+        ending.callback(process.end)
+        message = robot.cloud_message(*scene()[:2])
+        sensor = robot.node.create_publisher(PointCloud2, "/segmenter/points", quality("reliable"))
+        work, mailbox = ending.enter_context(working(robot, "/segmenter/points"))
+        told(mailbox, lambda update: isinstance(update, LinkUpdate) and update.connected)
+        shown: list[CloudUpdate] = []
+        while not shown:
+            sensor.publish(message)
+            shown += [each for each in mailbox.take(timeout=1.0)[0] if isinstance(each, CloudUpdate)]
+        work.send(Propose())
+        offered: list[ProposalsUpdate] = []
+        end = time.monotonic() + 120
+        while not offered and time.monotonic() < end:
+            updates = mailbox.take(timeout=1.0)[0]
+            shown += [each for each in updates if isinstance(each, CloudUpdate)]
+            offered += [each for each in updates if isinstance(each, ProposalsUpdate)]
+        assert not shown[-1].preview and offered[0].serial == shown[-1].serial
+        first = offered[0].proposals[0]
+        work.send(AddClick(Click(first.point, ""), new=True))
+        told(mailbox, lambda update: isinstance(update, StateUpdate) and len(update.objects) == 1)
 
 
 def test_a_transition_that_a_state_does_not_have_ends_no_node(ros_domain: int) -> None:

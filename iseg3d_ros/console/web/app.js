@@ -16,6 +16,7 @@ import { Panel } from "./panel.js";
 import { Photos } from "./photos.js";
 import { el } from "./parts.js";
 import { Pointing } from "./pointing.js";
+import { Proposals } from "./proposals.js";
 import { Saying } from "./saying.js";
 import { Tools } from "./tools.js";
 import { View } from "./view.js";
@@ -47,6 +48,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.clicks = new Clicks(this);
     this.tools = new Tools(this);
     this.handles = new Handles(this);
+    this.proposals = new Proposals(this);
     this.dialogs = new Dialogs(this);
     this.view = new View(byId("scene"));
     if (!this.view.gl) return this.refuse();
@@ -73,7 +75,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     const calls = {
       hello: () => this.greet(told), link: () => (this.link = told), busy: () => this.takeBusy(told.stage),
       jobs: () => this.takeJobs(told), cloud: () => this.expect(told), state: () => this.takeState(told),
-      say: () => this.takeSaid(told), photos: () => this.photos.take(told),
+      say: () => this.takeSaid(told), photos: () => this.photos.take(told), proposals: () => this.proposals.take(told),
     };
     calls[told.kind]?.();
     this.panel.tellStatus();

@@ -49,6 +49,11 @@ export class Clicks {
     return { verb: "new", words: say("willNew"), colour: this.app.nextColour };
   }
 
+  // The proposal that a click would accept.
+  offered(keys, x, y) {
+    return ["auto", "fresh"].includes(this.held(keys)) ? this.app.proposals.at(x, y) : null;
+  }
+
   // Carry a click out. A second one at the same place at once turns about it instead; later it is the same click.
   make(hit, keys, x, y) {
     const now = performance.now();
@@ -58,6 +63,11 @@ export class Clicks {
       return;
     }
     this.last = { x, y, at: now, sent: null };
+    const offered = this.app.works && !this.app.measuring && this.offered(keys, x, y);
+    if (offered) {
+      this.place(this.app.proposals.hit(offered), this.app.proposals.meaning);
+      return;
+    }
     if (!hit || !this.app.works) return;
     if (this.app.measuring) {
       this.app.measure(hit.place);

@@ -37,6 +37,7 @@ export class Overlay {
     if (app.tools.on) this.brush();
     else this.cursor();
     for (const drawn of [app.tools.drawn, app.tools.waiting]) if (drawn) this.drawing(drawn);
+    this.app.proposals.draw(this);
     this.suggestion();
     this.ruler();
     this.scaleBar();
@@ -186,6 +187,24 @@ export class Overlay {
     }
     pen.globalAlpha = 1;
     pen.lineCap = "butt";
+  }
+
+  // A dashed ring with a plus: a click would begin something here.
+  plus({ x, y }, radius, colour) {
+    const { pen } = this;
+    pen.strokeStyle = colour;
+    pen.lineWidth = 2;
+    pen.setLineDash([4, 3]);
+    pen.beginPath();
+    pen.arc(x, y, radius, 0, 7);
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.beginPath();
+    for (const [dx, dy] of [[4, 0], [0, 4]]) {
+      pen.moveTo(x - dx, y - dy);
+      pen.lineTo(x + dx, y + dy);
+    }
+    pen.stroke();
   }
 
   // Seen through everything; where it is outside of the window an arrow points to it.

@@ -16,6 +16,8 @@ export class Panel {
     this.redo = button(say("redo"), () => app.send({ do: "redo" }), { picture: "redo", hint: `${say("redo")} (Ctrl+Y)` });
     this.clear = button(say("clear"), () => app.clear(), { kind: "flat danger" });
     this.accept = button(say("accept"), () => app.clicks.accept(), { kind: "suggested" });
+    this.look = button(say("propose"), () => app.proposals.look(), { hint: say("proposeHint") });
+    this.all = button("", () => app.proposals.acceptAll(), { kind: "suggested" });
     this.objects = new Objects(app);
     this.scans = el("section", { hidden: true });
     this.said = el("div", { class: "said", role: "log", "aria-label": "log" });
@@ -28,7 +30,7 @@ export class Panel {
     const help = button(say("help"), () => app.dialogs.help(), { picture: "help", bare: true, kind: "flat", hint: `${say("help")} (?)` });
     element.append(
       el("header", {}, el("h1", {}, "iseg3d"), this.status, help), this.scans,
-      el("div", { class: "steps" }, this.undo, this.redo, this.clear), this.accept, this.flow,
+      el("div", { class: "steps" }, this.undo, this.redo, this.clear), this.accept, this.flow, this.look, this.all,
       this.objects.element, this.view(), this.model, this.saving, this.said,
     );
   }
@@ -124,7 +126,15 @@ export class Panel {
     }
     if (this.models && state.model && this.shown !== state.model) this.models.value = this.shown = state.model;
     this.objects.show();
+    this.showProposals();
     this.tellStatus();
+  }
+
+  showProposals() {
+    const { proposals, works } = this.app;
+    this.look.hidden = !works;
+    this.all.hidden = !works || !proposals.shown.length;
+    this.all.lastChild.textContent = proposals.words;
   }
 
   tellStatus() {

@@ -38,8 +38,10 @@ export const Pointing = (Base) => class extends Base {
     }
     const hit = this.pick(this.wanted.x, this.wanted.y);
     const before = this.pointed?.hit?.label ?? 0;
-    this.pointed = { hit, meaning: this.clicks.meaning(hit, this.keysHeld), ...this.wanted };
-    this.hint(hit && this.works ? this.pointed.meaning.words : "");
+    const offered = this.works && this.clicks.offered(this.keysHeld, this.wanted.x, this.wanted.y);
+    const meaning = offered ? this.proposals.meaning : this.clicks.meaning(hit, this.keysHeld);
+    this.pointed = { hit, meaning, ...this.wanted };
+    this.hint((hit || offered) && this.works ? meaning.words : "");
     if ((hit?.label ?? 0) !== before) this.redraw();
     this.overlayDirty = true;
   }

@@ -1,0 +1,57 @@
+// What could be an object, as rings to click on: each click that nobody had to look for.
+
+import { css } from "./parts.js";
+import { say } from "./words.js";
+
+const CLOSE = 14; // pixels around the middle of a ring that are the ring
+const RING = 11;
+
+export class Proposals {
+  constructor(app) {
+    Object.assign(this, { app, serial: -1, all: [] });
+  }
+
+  // Those that no object holds yet; a list for another cloud shows nothing.
+  take({ serial, all }) {
+    Object.assign(this, { serial, all });
+    this.app.panel.showProposals();
+    this.app.redraw();
+  }
+
+  get shown() {
+    const { app } = this;
+    return app.cloud && app.cloud.serial === this.serial ? this.all : [];
+  }
+
+  look() { this.app.send({ do: "propose" }); }
+
+  // The ring at a place of the window.
+  at(x, y) {
+    const near = this.shown.map((each) => ({ each, seen: this.app.camera.project(each.at) }))
+      .filter(({ seen }) => seen.ahead > 0 && Math.hypot(seen.x - x, seen.y - y) < CLOSE);
+    return near.sort((one, other) => Math.hypot(one.seen.x - x, one.seen.y - y) - Math.hypot(other.seen.x - x, other.seen.y - y))[0]?.each;
+  }
+
+  // The click that a proposal stands for.
+  hit({ number, at }) { return { place: at, where: { serial: this.serial, proposal: number } }; }
+
+  get meaning() { return { verb: "new", words: say("willAccept"), colour: this.app.nextColour }; }
+
+  acceptAll() {
+    for (const each of this.shown) this.app.clicks.place(this.hit(each), this.meaning);
+  }
+
+  draw(overlay) {
+    const { app } = this, colour = css(app.nextColour);
+    for (const { at, name, score } of this.shown) {
+      const seen = app.camera.project(at);
+      if (seen.ahead <= 0) continue;
+      overlay.pen.globalAlpha = 0.35 + 0.65 * score;
+      overlay.plus(seen, RING, colour);
+      if (name !== "object") overlay.tag(name, seen.x, seen.y + 22, colour);
+    }
+    overlay.pen.globalAlpha = 1;
+  }
+
+  get words() { return say("acceptAll", { count: this.shown.length }); }
+}
