@@ -63,6 +63,7 @@ class ObjectState:
     locked: bool = False
     attributes: tuple[tuple[str, str], ...] = ()
     boxed: bool = False  # its box was given by hand
+    guesses: tuple[tuple[str, float], ...] = ()  # its likeliest classes, of models that know some, the likeliest first
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def _object(item: ObjectState, origin: np.ndarray) -> dict[str, Any]:
         "id": item.id, "name": item.name, "index": item.index, "colour": list(item.colour), "points": item.points,
         "sure": item.confidence, "lost": item.lost, "clicks": [_local(place, origin) for place in item.clicks],
         "box": box, "category": item.category, "locked": item.locked, "attributes": dict(item.attributes),
-        "boxed": item.boxed,
+        "boxed": item.boxed, "guesses": [list(each) for each in item.guesses],
     }  # fmt: skip
 
 

@@ -100,6 +100,7 @@ def object_of(info: ObjectInfo) -> ObjectState:
     return ObjectState(
         info.id, info.name, info.index, (red, green, blue), info.points, info.confidence, info.state == LOST,
         tuple(place(click.point) for click in info.clicks), box,
+        guesses=tuple(zip(info.classes, info.class_probabilities, strict=True)),
     )  # fmt: skip
 
 

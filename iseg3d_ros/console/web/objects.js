@@ -14,6 +14,7 @@ export class Objects {
     this.list = el("ul", { class: "objects", role: "listbox", "aria-label": say("objects") });
     this.name = el("input", { type: "text", maxLength: 200, onchange: () => this.rename(), autocomplete: "off" });
     this.named = field(say("name"), this.name);
+    this.guesses = el("div", { class: "row tight", "aria-label": say("guesses") });
     this.categories = el("div");
     this.attributes = el("div");
     this.lock = button(say("lock"), () => app.lock(app.state.active), { picture: "lock", hint: say("lockHint") });
@@ -22,7 +23,7 @@ export class Objects {
     this.boxes = [fit("", "fitPoints"), fit("aligned", "fitAxes")];
     this.edits = el("div", { class: "inside" }, el("div", { class: "row" }, this.lock, this.split), el("div", { class: "row tight" }, ...this.boxes));
     this.element = el("section", {}, el("h2", {}, say("objects"), (this.count = el("span", { class: "count" }))),
-      this.find, this.none, this.list, this.named, this.categories,
+      this.find, this.none, this.list, this.named, this.guesses, this.categories,
       this.attributes, this.edits);
   }
 
@@ -61,9 +62,20 @@ export class Objects {
     this.split.disabled = active?.locked ?? false;
     this.boxes[0].disabled = !active?.boxed || active.locked;
     this.boxes[1].disabled = !active?.box || active.locked;
+    this.guess(active);
     this.describe(active);
     if (active && document.activeElement !== this.name) this.name.value = active.name;
     if (active && this.category) this.category.value = active.category;
+  }
+
+  // What the model takes the active object for, to be taken as its class where there is such a class, or as its name.
+  guess(active) {
+    const known = new Set(this.app.abilities.categories.map(({ name }) => name));
+    const open = (active?.guesses ?? []).filter(([name]) => ![active.name, active.category].includes(name));
+    const take = (id, name) => this.app.send(known.has(name) ? { do: "classify", id, category: name } : { do: "rename", id, name });
+    this.guesses.hidden = !open.length || !this.app.works;
+    this.guesses.replaceChildren(...open.map(([name, chance]) =>
+      button(`${name} ${Math.round(100 * chance)} %`, () => take(active.id, name), { hint: say("guessHint") })));
   }
 
   // The attributes that the active object's class has.

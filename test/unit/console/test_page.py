@@ -98,6 +98,12 @@ def test_clicks_make_objects_and_every_verb_works(work: LocalWork, tmp_path: Pat
     assert state.objects == () and not labels.labels.any()
 
 
+def test_classes_that_a_model_knows_are_told(work: LocalWork) -> None:
+    state, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), ""), new=True), Setup("fewclick", 0.02))
+    ((name, chance), *others) = state.objects[0].guesses
+    assert isinstance(name, str) and 0 < chance <= 1 and len(others) == 2
+
+
 def test_a_saved_session_is_taken_up_and_can_be_undone(work: LocalWork, tmp_path: Path) -> None:
     first, _, _ = told(work, AddClick(Click((0.0, 0.0, 0.105), "cube"), new=True), Rename("cube", "the cube"))
     _, _, messages = told(work, Save("mine", "session"), Save("mine", "session"), Clear())

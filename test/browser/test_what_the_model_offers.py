@@ -1,4 +1,4 @@
-"""What could be an object is offered as rings: one click accepts one, a button all; other clicks go between."""
+"""What the model offers by itself: rings where something could be an object, and what it takes an object for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_page import RED, Page, Program, needs_browser
+from console_page import RED, Page, Program, needs_browser, remembered_table
 from tables import table
 
 from iseg3d_ros.cloud import Cloud, write_cloud
+from iseg3d_ros.console.protocol import Rename
+from iseg3d_ros.console.updates import ObjectState, StateUpdate
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
 
@@ -40,3 +42,18 @@ def test_proposals_are_accepted_with_a_click_or_all_at_once(browser: Any, tmp_pa
     finally:
         page.context.close()
         program.end()
+
+
+def test_what_the_model_takes_an_object_for_becomes_its_name(browser: Any) -> None:
+    with remembered_table(18581) as (work, address):
+        page = Page(browser, address)
+        page.ready()
+        guesses = (("chair", 0.62), ("stool", 0.2), ("table", 0.1))
+        work.tell(StateUpdate((ObjectState("a", "object_1", 1, (0, 255, 0), 10, guesses=guesses),), active="a"))
+        page.says("stool 20 %")
+        page.press("chair 62 %")
+        page.until("true")
+        work.tell(StateUpdate((ObjectState("a", "chair", 1, (0, 255, 0), 10, guesses=guesses),), active="a"))
+        page.until("!document.body.innerText.includes('chair 62 %')")  # it has that name now
+        assert Rename("a", "chair") in work.asked
+        page.context.close()
