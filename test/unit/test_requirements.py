@@ -43,3 +43,11 @@ def test_they_hold_what_is_asked_for(name: str) -> None:
 
 def test_the_nodes_middleware_is_among_them() -> None:
     assert {"ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp"} <= set(pinned(FOLDER / "ros.txt"))
+
+
+def test_the_licence_of_each_is_listed_for_its_version() -> None:
+    rows = re.findall(r"^\| (\S+) \| (\S+) \| (\S.*) \|$", (FOLDER / "LICENCES.md").read_text(), re.MULTILINE)
+    listed = {name: version for name, version, licence in rows if "not stated" not in licence}
+    lines = (line for path in FOLDER.glob("*.txt") for line in path.read_text().splitlines())
+    pins = {row[1].lower(): row[2] for line in lines if (row := re.match(r"([A-Za-z0-9._-]+)==(\S+)", line))}
+    assert pins.items() <= listed.items()
