@@ -22,7 +22,6 @@ export function shortcuts(app) {
     ["D", "brush", () => tool("brush")], ["J", "lasso", () => tool("lasso")], ["K", "box", () => tool("box")],
     ["W", "handles", () => app.abilities.edits && app.handles.toggle()],
     ["[ ]", "brushSize", () => {}],
-    ["Q", "propose", () => app.works && app.proposals.look()],
     ["Z", "images", () => app.photos.toggle()],
     ["Y", "lock", () => active() && app.lock(active())],
     ["Space", "middle", () => {}],

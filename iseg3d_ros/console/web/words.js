@@ -55,7 +55,7 @@ const ENGLISH = {
   images: "Images", imagesHint: "Camera images beside the cloud", imageOf: "{number} of {count}", masks: "Objects", nextImage: "Next image", previousImage: "Previous image",
   imagesWait: "Waiting for an image of the camera …", imageBlank: "This part of the image shows no point of the cloud",
   guesses: "What the model takes it for", guessHint: "Take this as its class, or its name",
-  propose: "Find objects", proposeHint: "Rings where something could be an object: a click on one accepts it (key Q)",
+  propose: "Find objects", proposeHint: "Rings where something could be an object: a click on one accepts it",
   acceptAll: "Accept all {count} proposals", willAccept: "A click here accepts this proposal",
   carry: "Carry objects over", carryHint: "A scan that is opened for the first time begins with the objects of the one before it",
 };
@@ -115,7 +115,7 @@ const GERMAN = {
   images: "Bilder", imagesHint: "Kamerabilder neben der Wolke", imageOf: "{number} von {count}", masks: "Objekte", nextImage: "Nächstes Bild", previousImage: "Voriges Bild",
   imagesWait: "Warte auf ein Bild der Kamera …", imageBlank: "Dieser Teil des Bildes zeigt keinen Punkt der Wolke",
   guesses: "Wofür das Modell es hält", guessHint: "Das als Klasse nehmen, oder als Namen",
-  propose: "Objekte suchen", proposeHint: "Ringe, wo etwas ein Objekt sein könnte: ein Klick darauf nimmt es an (Taste Q)",
+  propose: "Objekte suchen", proposeHint: "Ringe, wo etwas ein Objekt sein könnte: ein Klick darauf nimmt es an",
   acceptAll: "Alle {count} Vorschläge annehmen", willAccept: "Ein Klick nimmt hier diesen Vorschlag an",
   carry: "Objekte mitnehmen", carryHint: "Ein Scan, der zum ersten Mal geöffnet wird, beginnt mit den Objekten des vorigen",
 };
