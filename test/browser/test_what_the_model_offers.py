@@ -24,8 +24,7 @@ def test_proposals_are_accepted_with_a_click_or_all_at_once(browser: Any, tmp_pa
     try:
         page.ready()
         page.press("Find objects")
-        page.says("looking for objects")
-        page.click(RED)  # does not wait for the end of the search
+        page.click(RED)
         page.until("page.state.objects.length === 1")
         page.says(r"\d+ proposals: click on those that are right")
         page.until("page.proposals.shown.length >= 1")
