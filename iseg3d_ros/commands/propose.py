@@ -82,12 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _found(arguments: argparse.Namespace, predictor: Any, cloud: Any, progress: Progress) -> list[Any]:
     """All objects, or those of the class."""
-    from iseg3d_ros.interaction.class_proposals import classes_of, proposals_of_class
+    from iseg3d_ros.interaction.class_proposals import check_class, proposals_of_class
     from iseg3d_ros.interaction.proposals import proposals
 
-    if arguments.name and arguments.name not in classes_of(predictor):
-        known = ", ".join(classes_of(predictor))
-        raise ValueError(f"There is no class {arguments.name!r}; the classes are {known}.")
+    if arguments.name:
+        check_class(predictor, arguments.name)
     progress.show(f"encoding {len(cloud)} points")
     scene = predictor.encode(cloud.xyz, cloud.rgb, arguments.up)
     if arguments.name:

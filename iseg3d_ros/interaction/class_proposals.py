@@ -39,13 +39,19 @@ def classes_of(predictor: Predictor) -> list[str]:
     return class_names(network.card or {}, network.settings.prototypes)
 
 
+def check_class(predictor: Predictor, name: str) -> list[str]:
+    """The classes that the network knows, of which this must be one."""
+    names = classes_of(predictor)
+    if name not in names:
+        raise ValueError(f"There is no class {name!r}; the classes are {', '.join(names)}.")
+    return names
+
+
 def proposals_of_class(
     predictor: Predictor, scene: Scene, name: str, least: float = LEAST_PROBABILITY, asked: int = ASKED
 ) -> list[Proposal]:
     """Things of the class, the likeliest first; a score is the probability of the class and of the mask."""
-    names = classes_of(predictor)
-    if name not in names:
-        raise ValueError(f"There is no class {name!r}; the classes are {', '.join(names)}.")
+    names = check_class(predictor, name)
     network, encoded, placement = predictor.opened(scene)
     points = torch.from_numpy(scene.voxels.points)
     rows = farthest(points, points[:1], min(asked, len(points)))

@@ -13,6 +13,7 @@ from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
 from iseg3d_ros.preprocessing.voxels import voxelise
 
+TRIES = 64  # clicks at most, where nobody says how many
 APART = 5.0  # voxels between clicks that are tried, where few are enough
 STABLE = 0.6  # share of a mask that stays when more is asked of its points, from which on it is one
 SAME = 0.5  # overlap from which on two masks are of one object, and the better one stays
@@ -36,7 +37,7 @@ def proposals(
     predictor: Predictor,
     scene: Scene,
     xyz: np.ndarray,
-    tries: int = 64,
+    tries: int = TRIES,
     progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> list[Proposal]:
     """The objects of an encoded cloud, the surest first; `tries` clicks at most, each of which costs what a click does.
@@ -54,7 +55,7 @@ def proposals(
 
 
 def search(
-    predictor: Predictor, scene: Scene, xyz: np.ndarray, tries: int = 64
+    predictor: Predictor, scene: Scene, xyz: np.ndarray, tries: int = TRIES
 ) -> Generator[tuple[int, int], None, list[Proposal]]:
     """The same in steps of one click, so that whoever works on the same thread can do something between them.
 

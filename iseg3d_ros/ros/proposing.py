@@ -8,9 +8,9 @@ from itertools import count
 import numpy as np
 from std_msgs.msg import Header
 
-from iseg3d_ros.interaction.class_proposals import classes_of, proposals_of_class
+from iseg3d_ros.interaction.class_proposals import check_class, proposals_of_class
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
-from iseg3d_ros.interaction.proposals import Proposal, search
+from iseg3d_ros.interaction.proposals import TRIES, Proposal, search
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.msg import Click
 from iseg3d_ros.ros.conversion import point
@@ -18,16 +18,13 @@ from iseg3d_ros.ros.inference_thread import NotYet
 from iseg3d_ros.ros.node_support import stamp_of
 from iseg3d_ros.srv import ProposeObjects
 
-TRIES = 64
-
 
 class Search:
     """Called once a turn until it has found everything: an operator's clicks go between two of its own."""
 
     def __init__(self, model: SceneModel, cloud: CurrentCloud, class_name: str, tries: int) -> None:
-        if class_name and class_name not in classes_of(model.predictor):
-            known = ", ".join(classes_of(model.predictor))
-            raise ValueError(f"there is no class {class_name!r}; the classes are {known}")
+        if class_name:
+            check_class(model.predictor, class_name)
         self.cloud = cloud
         self._steps = self._search(model, class_name, tries or TRIES)
 

@@ -74,6 +74,9 @@ export class Objects {
     const open = (active?.guesses ?? []).filter(([name]) => ![active.name, active.category].includes(name));
     const take = (id, name) => this.app.send(known.has(name) ? { do: "classify", id, category: name } : { do: "rename", id, name });
     this.guesses.hidden = !open.length || !this.app.works;
+    const told = JSON.stringify([active?.id, open]);
+    if (told === this.guessed) return; // a button that is being pressed stays
+    this.guessed = told;
     this.guesses.replaceChildren(...open.map(([name, chance]) =>
       button(`${name} ${Math.round(100 * chance)} %`, () => take(active.id, name), { hint: say("guessHint") })));
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from iseg3d_ros.models.build import build, settings_of
@@ -86,6 +87,18 @@ def test_light_and_bent_surfaces_keep_what_they_are_given_where_they_are_off() -
     lit = augment.relit(rgb, xyz, instance, 0.05, lively, rng)
     assert lit is not None and lit.std() > 2
     assert 0 < np.abs(augment.bent(xyz, 0.05, lively, rng) - xyz).max() < 0.5
+
+
+def test_a_crop_that_is_turned_anyhow_keeps_its_shape_and_not_its_up() -> None:
+    xyz = np.random.default_rng(1).uniform(0, 5, (50, 3)).astype(np.float32)
+    still = {"scale": (1.0, 1.0), "noise": 0.0, "tilt_degrees": 0.0}
+    changes = (AugmentConfig(any_up=share, **still) for share in (0.0, 1.0))
+    upright, turned = (augment.geometry(xyz, 0.05, change, np.random.default_rng(3)) for change in changes)
+    for moved in (upright, turned):
+        away = np.linalg.norm(moved[1:] - moved[:-1], axis=1)
+        assert away == pytest.approx(np.linalg.norm(xyz[1:] - xyz[:-1], axis=1), abs=1e-4)
+    assert np.abs(upright[:, 2] - xyz[:, 2]).max() < 1e-4
+    assert np.abs(np.corrcoef(turned[:, 2], xyz[:, 2])[0, 1]) < 0.95
 
 
 def test_things_that_touch_are_bridged_and_nothing_else_changes() -> None:
