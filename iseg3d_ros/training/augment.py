@@ -12,6 +12,7 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int32]
 BRIDGED = 40_000  # points among which neighbours of other objects are looked for
+COLOURED = 60_000  # points whose colours are known where colours are moved
 
 
 def geometry(xyz: Floats, size: float, config: AugmentConfig, rng: np.random.Generator) -> Floats:
@@ -49,7 +50,8 @@ def thin(count: int, config: AugmentConfig, rng: np.random.Generator) -> NDArray
 def relit(
     rgb: Bytes | None, xyz: Floats, instance: Labels, size: float, config: AugmentConfig, rng: np.random.Generator
 ) -> Bytes | None:
-    """Light that falls off over some ten voxels, a cast, and objects' mean colours drawn towards one palette."""
+    """Colours as real scans have them (docs/scenes.md has the figures): patterns, lamps that fall off, sides turned away,
+    shadows with edges, a cast, objects in the colours of a palette, and all of it a little beside its place."""
     if rgb is None or config.relight == 0 or rng.random() >= config.relight:
         return rgb
     values = rgb.astype(np.float32) / 255
@@ -58,11 +60,36 @@ def relit(
     means = np.stack([np.bincount(index, values[:, c]) for c in range(3)], 1) / counts
     palette = means[rng.integers(len(ids), size=3)]
     nearest = palette[np.linalg.norm(means[:, None] - palette, axis=2).argmin(1)]
-    values += ((nearest - means) * rng.uniform(0, 0.8, (len(ids), 1)))[index].astype(np.float32)
-    strength = rng.uniform(0.05, 0.5)
-    light = strength * (0.8 * _waves(xyz, 9 * size, rng) + 0.6 * _waves(xyz, 22 * size, rng)) - strength**2 / 2
-    cast = np.exp(rng.normal(0, 0.08) * np.array([1, 0, -1], np.float32) + np.array([0.06, 0, -0.06], np.float32))
-    return (np.clip(values * np.exp(light)[:, None] * cast, 0, 1) * 255).astype(np.uint8)
+    values += ((nearest - means) * rng.uniform(0, 1, (len(ids), 1)))[index].astype(np.float32)
+    strength = rng.uniform(0.1, 1.0)
+    light = strength * (0.45 * _waves(xyz, 9 * size, rng) + 0.4 * _waves(xyz, 22 * size, rng) + _turned(xyz, index, rng))
+    light -= rng.uniform(0, 1.2) * (_waves(xyz, 12 * size, rng) > rng.uniform(0.5, 1.5))
+    patterns = rng.uniform(0, 0.45, (len(ids), 1)) ** 2 / 0.45
+    light += patterns[index, 0] * (_waves(xyz, 1.5 * size, rng) + _waves(xyz, 4 * size, rng))
+    hues = rng.normal(0, 0.4, (len(ids), 3)) * patterns
+    tint = hues[index] * _waves(xyz, 3 * size, rng)[:, None]
+    warmth = rng.normal(0.08, 0.08) + rng.uniform(0, 0.15) * _waves(xyz, 14 * size, rng)
+    cast = warmth[:, None] * np.array([1, 0, -1], np.float32)
+    values *= np.exp(np.minimum(light[:, None] + tint + cast, 1.0)).astype(np.float32)
+    return (np.clip(_beside(values, xyz, size * rng.uniform(0, 1.5), rng), 0, 1) * 255).astype(np.uint8)
+
+
+def _turned(xyz: Floats, index: NDArray[np.intp], rng: np.random.Generator) -> Floats:
+    """Objects' far sides, darker: how far each point lies towards a lamp from its object's middle, in its spreads."""
+    counts = np.bincount(index)
+    along = xyz @ rng.normal(0, 1, 3).astype(np.float32)
+    along = along - (np.bincount(index, along) / counts)[index]
+    spread = np.sqrt(np.bincount(index, along**2) / counts) + 1e-6
+    return (0.35 * along / spread[index]).astype(np.float32)
+
+
+def _beside(values: Floats, xyz: Floats, most: float, rng: np.random.Generator) -> Floats:
+    """Colours of what lies a little beside, as where a camera's pose is not quite known."""
+    away = rng.normal(0, 1, 3)
+    shift = (away / np.linalg.norm(away) * most).astype(np.float32)
+    known = np.sort(rng.permutation(len(xyz))[:COLOURED])
+    shifted: Floats = values[known][cKDTree(xyz[known]).query(xyz + shift, workers=1)[1]]
+    return shifted
 
 
 def _waves(xyz: Floats, length: float, rng: np.random.Generator, count: int = 12) -> Floats:
