@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 from iseg3d_ros.scenes.catalogue import Model
 from iseg3d_ros.scenes.floorplan import Place, Plan
 from iseg3d_ros.scenes.furniture_picker import Piece, Pieces
-from iseg3d_ros.scenes.mesh import Mesh, box, pose, transform
+from iseg3d_ros.scenes.mesh import Mesh, box, pose, recoloured, stretch, transform
 from iseg3d_ros.scenes.render import Composition
-from iseg3d_ros.scenes.room_shell import Shell
+from iseg3d_ros.scenes.room_shell import Shell, jut
 from iseg3d_ros.scenes.surfaces import Standing, Support, stand
 from iseg3d_ros.scenes.tabletop_objects import carton, paint, printed
 
@@ -23,13 +24,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "class room": ("rows", "shelf", "storage"), "store": ("shelf", "shelf", "shelf", "storage", "table"),
 }  # fmt: skip
 SPREAD = ("storage", "shelf", "chair", "stool", "armchair", "plant", "floor lamp", "bin", "floor thing", "floor thing",
-          "bag", "table", "cartons")  # fmt: skip
+          "bag", "table", "cartons", "side by side", "side by side", "soft thing")  # fmt: skip
+ROWED = ("storage", "shelf", "chair", "armchair", "office chair", "bin", "stool", "sofa", "desk")
+FLAT = ("door", "window", "picture", "wall")  # may lie flush in a wall
 # What stands on what, with the most things on it.
 CARRIED: dict[str, tuple[tuple[str, ...], int]] = {
     "desk": (("screen", "screen", "desk thing", "small", "books"), 8), "table": (("small", "small", "any", "books"), 7),
     "coffee table": (("small", "any"), 4), "bedside table": (("small", "desk thing"), 3), "tv stand": (("screen",), 2),
     "counter": (("appliance", "small", "any"), 4), "storage": (("small", "books", "any", "plant"), 4),
-    "shelf": (("books", "books", "small", "any"), 16), "bed": (("bag",), 3), "sofa": (("bag",), 3),
+    "shelf": (("books", "books", "small", "any"), 16), "bed": (("soft thing", "soft thing", "bag"), 5), "sofa": (("soft thing", "soft thing", "bag"), 5),
+    "armchair": (("soft thing", "bag"), 1), "chair": (("soft thing", "bag"), 1),
 }  # fmt: skip
 
 
@@ -47,6 +51,7 @@ class Furnisher:
     def fill(self) -> None:
         """Groups of one kind of room, then single pieces until it is as full as rooms are."""
         self._rug()
+        self._juts()
         self._openings()
         kind = str(self.rng.choice(list(ROOMS)))
         for group in ROOMS[kind]:
@@ -90,10 +95,32 @@ class Furnisher:
                 self._rows()
             case "cartons":
                 self._cartons()
+            case "side by side":
+                self._side_by_side(str(self.rng.choice(ROWED)))
             case "storage" | "shelf" | "bathroom" | "tv stand":
                 self._at_wall(group)
             case _:
                 self._anywhere(group)
+
+    def _side_by_side(self, role: str) -> None:
+        """Several of one model in a row that touch, or nearly: cupboards, chairs, units of a sofa, bins."""
+        piece = self.pieces.next(role)
+        first = self._at_wall(role) if self.rng.random() < 0.7 else self._anywhere(role)
+        for k in range(1, int(self.rng.integers(2, 6))):
+            if first is None:
+                return
+            step = k * (piece.size[0] + self.rng.uniform(0.0, 0.02))
+            place = (first[0] + step * np.cos(first[2]), first[1] + step * np.sin(first[2]), first[2])
+            self.pieces.again(role, piece)
+            if not self._put(role, place):
+                break
+        self.pieces.used(role)
+
+    def _juts(self) -> None:
+        """What stands out of the walls: a part of one, or a wall of its own."""
+        for body, place, width, depth in jut(self.room, self.rng):
+            if self.plan.take(place, width * 0.97, depth * 0.97):
+                self._add(body, (place[0], place[1], 0.0, place[2]), "wall")
 
     def _sofa(self) -> None:
         """A sofa, a coffee table before it, a television across the room."""
@@ -196,7 +223,10 @@ class Furnisher:
 
     def _hang(self, role: str) -> tuple[int, float] | None:
         """A piece on a wall, clear of what hangs there (a curtain may half cover it); which wall, how far along."""
-        half = self.pieces.next(role).size[0] / 2
+        piece = self.pieces.next(role)
+        if role in FLAT and self.rng.random() < 0.6:
+            self.pieces.again(role, self._flush(piece))
+        half = piece.size[0] / 2
         for _ in range(4):
             wall = int(self.rng.integers(4))
             if 2 * half > self.room.length(wall) - 0.3:
@@ -208,10 +238,18 @@ class Furnisher:
                 return (wall, along) if self._put(role, self._wall(wall, along, role), hung=True) else None
         return None
 
+    def _flush(self, piece: Piece) -> Piece:
+        """The same, no more than some millimetres or centimetres proud of its wall, often in the wall's colour."""
+        thick = float(np.exp(self.rng.uniform(np.log(0.003), np.log(0.04))))
+        body = stretch(piece.mesh, (1.0, thick / max(piece.size[1], thick), 1.0))
+        if self.rng.random() < 0.5:
+            body = recoloured(body, np.clip(self.room.paint * self.rng.uniform(0.75, 1.1, (2, 1)), 0, 1))
+        return replace(piece, mesh=body, size=(piece.size[0], min(thick, piece.size[1]), piece.size[2]))
+
     def _clutter(self) -> None:
         """Boxes, bags and small things on the floor."""
         for _ in range(self.rng.integers(0, 10)):
-            role = str(self.rng.choice(["carton", "bag", "any", "small"]))
+            role = str(self.rng.choice(["carton", "bag", "any", "small", "soft thing"]))
             item = carton(self.rng) if role == "carton" else self.pieces.carried(role)
             place = (*self._point(), float(self.rng.uniform(0, 6.28)))
             if self.plan.take(place, 2 * item.half[0], 2 * item.half[1]):
@@ -298,7 +336,8 @@ class Furnisher:
 
     def _wall(self, wall: int, along: float, role: str) -> Place:
         depth = self.pieces.next(role).size[1]
-        return self.room.on_wall(wall, float(along), depth / 2 + 0.015 + abs(self.rng.normal(0, 0.01)))
+        gap = 0.015 if depth > 0.041 else 0.0
+        return self.room.on_wall(wall, float(along), depth / 2 + gap + abs(self.rng.normal(0, gap)))
 
     def _point(self) -> tuple[float, float]:
         x = self.room.corner[0] + self.rng.uniform(0.3, self.room.width - 0.3)

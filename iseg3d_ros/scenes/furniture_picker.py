@@ -53,7 +53,7 @@ class Pieces:
     def carried(self, role: str) -> Thing:
         """Something to stand on furniture: a model of the role, a row of books, a bag, a screen, or any small thing."""
         pool = self.roles.get(role, ())
-        if role in ("books", "bag", "screen", "plant") and (not pool or self.rng.random() < 0.6):
+        if role in ("books", "bag", "screen", "plant", "soft thing") and (not pool or self.rng.random() < 0.6):
             body = MAKERS[role](self.rng)
             if role == "plant":
                 body = stretch(body, 0.35)

@@ -124,14 +124,30 @@ def bridged(
     return np.concatenate([xyz, points]), rgb, np.concatenate([instance, instance[begin]])
 
 
-def without_ceiling(
-    instance: Labels, classes: tuple[str, ...], config: AugmentConfig, rng: np.random.Generator
+def melted(xyz: Floats, size: float, config: AugmentConfig, rng: np.random.Generator) -> Floats:
+    """Edges and small things rounded as fusion rounds them: every point drawn towards the mean of what is about it."""
+    if config.melt == 0 or rng.random() >= config.melt:
+        return xyz
+    places = np.floor(xyz / size).astype(np.int64)
+    surface = len(np.unique(places @ np.array([1, 1 << 20, 1 << 40])))  # voxels that are taken
+    asked = rng.permutation(len(xyz))[: int(surface * rng.uniform(1.5, 6))]
+    _, near = cKDTree(xyz[asked]).query(xyz, k=min(8, len(asked)))
+    about = xyz[asked][near.reshape(len(xyz), -1)].mean(1)
+    moved: Floats = xyz + np.float32(rng.uniform(0.3, 0.9)) * (about - xyz)
+    return moved
+
+
+def as_scanned(
+    xyz: Floats, instance: Labels, classes: tuple[str, ...], config: AugmentConfig, rng: np.random.Generator
 ) -> NDArray[np.bool_] | None:
-    """Which points stay where the ceiling is left out, as in most scans of rooms; None where it stays."""
+    """Which points stay where a room is scanned as most are: without its ceiling, half of them no higher than some
+    height between one's waist and above the doors; None where all stay."""
     ceilings = [number for number, name in enumerate(classes, 1) if "ceiling" in name.lower()]
-    if not ceilings or rng.random() >= config.drop_ceiling:
+    if not (ceilings or "wall" in classes) or rng.random() >= config.drop_ceiling:
         return None
     kept: NDArray[np.bool_] = ~np.isin(instance, ceilings)
+    if rng.random() < 0.5 and "wall" in classes:
+        kept &= xyz[:, 2] < np.quantile(xyz[:, 2], 0.02) + rng.uniform(1.0, 2.4)
     return kept
 
 

@@ -51,7 +51,8 @@ class AugmentConfig:
     elastic: float = 0.0  # share of the crops whose surfaces are bent by a few long waves
     relight: float = 0.0  # share of the coloured crops that are lit unevenly and share a palette, as real rooms do
     bridge: float = 0.0  # share of the crops whose objects are bridged where they touch, as in fused meshes
-    drop_ceiling: float = 0.0  # share of the rooms that lose their ceiling
+    melt: float = 0.0  # share of the crops whose edges and small things are rounded, as fusion rounds them
+    drop_ceiling: float = 0.0  # share of the rooms that lose their ceiling, half of these what is high up too
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,9 @@ def make_sample(
     finest, coarsest = data.voxel[scene.kind]
     size = finest * (coarsest / finest) ** rng.random()
     kept = augment.thin(len(scene.xyz), change, rng)
-    below = augment.without_ceiling(np.asarray(scene.instance), tuple(scene.classes), change, rng)
+    below = augment.as_scanned(
+        np.asarray(scene.xyz), np.asarray(scene.instance), tuple(scene.classes), change, rng
+    )
     kept = kept if below is None else kept & below
     xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
     rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]
@@ -70,6 +72,7 @@ def make_sample(
     xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
     rgb = augment.relit(rgb, xyz, instance, size, change, rng)
     xyz, rgb, instance = augment.bridged(xyz, rgb, instance, size, change, rng)
+    xyz = augment.melted(xyz, size, change, rng)
     cloud, voxels = voxel_cloud(
         augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
     )
