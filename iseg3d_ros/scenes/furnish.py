@@ -32,7 +32,8 @@ CARRIED: dict[str, tuple[tuple[str, ...], int]] = {
     "desk": (("screen", "screen", "desk thing", "small", "books"), 8), "table": (("small", "small", "any", "books"), 7),
     "coffee table": (("small", "any"), 4), "bedside table": (("small", "desk thing"), 3), "tv stand": (("screen",), 2),
     "counter": (("appliance", "small", "any"), 4), "storage": (("small", "books", "any", "plant"), 4),
-    "shelf": (("books", "books", "small", "any"), 16), "bed": (("soft thing", "soft thing", "bag"), 5), "sofa": (("soft thing", "soft thing", "bag"), 5),
+    "shelf": (("books", "books", "small", "any"), 16), "bed": (("soft thing", "soft thing", "bag"), 5),
+    "sofa": (("soft thing", "soft thing", "bag"), 5),
     "armchair": (("soft thing", "bag"), 1), "chair": (("soft thing", "bag"), 1),
 }  # fmt: skip
 

@@ -213,10 +213,10 @@ def bag(rng: np.random.Generator) -> Mesh:
 def soft(rng: np.random.Generator) -> Mesh:
     """A cushion, a blanket thrown down, or a heap of clothes: round, dented, wider than high, at times leaning."""
     kind = rng.random()
-    size = rng.uniform([0.3, 0.25, 0.1], [0.6, 0.5, 0.2]) if kind < 0.5 else rng.uniform([0.3, 0.3, 0.06], [1.1, 0.9, 0.25])
-    body = stretch(sphere(0.5, paint(rng), 22, printed(rng, paint(rng)) if rng.random() < 0.4 else None), 1.0)
+    least, most = ([0.3, 0.25, 0.1], [0.6, 0.5, 0.2]) if kind < 0.5 else ([0.3, 0.3, 0.06], [1.1, 0.9, 0.25])
+    body = sphere(0.5, paint(rng), 22, printed(rng, paint(rng)) if rng.random() < 0.4 else None)
     square = np.sign(body.vertices - [0, 0, 0.5]) * np.abs(2 * body.vertices - [0, 0, 1.0]) ** rng.uniform(0.4, 1.0) / 2
-    vertices = square * size
+    vertices = square * rng.uniform(least, most)
     for wave in rng.normal(0, 1, (4, 3)) * rng.uniform(6, 22, (4, 1)):
         vertices = vertices * (1 + rng.uniform(0, 0.1) * np.sin(vertices @ wave + rng.uniform(0, 6))[:, None])
     turn = rng.uniform(0.2, 1.3) if kind < 0.3 else rng.normal(0, 0.08)
@@ -293,6 +293,7 @@ MAKERS: dict[str, Maker] = {
     "tall kitchen": fridge, "stool": stool, "screen": screen, "floor lamp": lamp, "bin": bin_, "plant": plant,
     "bedside table": lambda rng: _fronted(0.45, 0.4, rng.uniform(0.4, 0.6), wood(rng), wood(rng), 1),
     "tv stand": lambda rng: _fronted(rng.uniform(0.9, 1.8), 0.42, rng.uniform(0.35, 0.55), wood(rng), wood(rng), 2),
-    "floor thing": bag, "bag": bag, "soft thing": soft, "books": books, "picture": picture, "wall": picture, "door": door, "window": window,
+    "floor thing": bag, "bag": bag, "soft thing": soft,
+    "books": books, "picture": picture, "wall": picture, "door": door, "window": window,
     "bathroom": counter, "curtain": curtain, "ceiling": ceiling_lamp,
 }

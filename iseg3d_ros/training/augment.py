@@ -50,8 +50,8 @@ def thin(count: int, config: AugmentConfig, rng: np.random.Generator) -> NDArray
 def relit(
     rgb: Bytes | None, xyz: Floats, instance: Labels, size: float, config: AugmentConfig, rng: np.random.Generator
 ) -> Bytes | None:
-    """Colours as real scans have them (docs/scenes.md has the figures): patterns, lamps that fall off, sides turned away,
-    shadows with edges, a cast, objects in the colours of a palette, and all of it a little beside its place."""
+    """Colours as real scans have them (`tools/scene_gap.py` compares): patterns, lamps that fall off, sides turned
+    away, shadows with edges, a cast, objects in the colours of a palette, and all of it a little beside its place."""
     if rgb is None or config.relight == 0 or rng.random() >= config.relight:
         return rgb
     values = rgb.astype(np.float32) / 255
@@ -62,7 +62,8 @@ def relit(
     nearest = palette[np.linalg.norm(means[:, None] - palette, axis=2).argmin(1)]
     values += ((nearest - means) * rng.uniform(0, 1, (len(ids), 1)))[index].astype(np.float32)
     strength = rng.uniform(0.1, 1.0)
-    light = strength * (0.45 * _waves(xyz, 9 * size, rng) + 0.4 * _waves(xyz, 22 * size, rng) + _turned(xyz, index, rng))
+    lamps = 0.45 * _waves(xyz, 9 * size, rng) + 0.4 * _waves(xyz, 22 * size, rng)
+    light = strength * (lamps + _turned(xyz, index, rng))
     light -= rng.uniform(0, 1.2) * (_waves(xyz, 12 * size, rng) > rng.uniform(0.5, 1.5))
     patterns = rng.uniform(0, 0.45, (len(ids), 1)) ** 2 / 0.45
     light += patterns[index, 0] * (_waves(xyz, 1.5 * size, rng) + _waves(xyz, 4 * size, rng))
