@@ -14,6 +14,7 @@ the end by their logits.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -34,6 +35,7 @@ from iseg3d_ros.models.settings import FEATURE_WIDTH, MOST_LAYERS, SMALL, TINY, 
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
 CARRIED_LOGIT = 3.0  # of a voxel that an earlier cloud's mask was carried to
+DOUBTFUL = -5.0  # logit at the coarse scale below which a CPU does not look closer
 
 Dialogue = tuple[tuple[int, int], ...]  # (voxel, 1 for the object or 0 against it), in the order of the clicks
 
@@ -172,8 +174,7 @@ class TwoWayE2I3D(Network):
         if len(order) == 0 or not sign[order[0]]:
             return before
         voxel, sign = clicks.voxel[order][None], sign[order][None]
-        start = self._started(scene, voxel[:, 0], int(voxel[0, 0]))
-        return self.masks(start, scene.voxels, voxel, sign, before[None])[-1][0].float()
+        return self._pass(scene, voxel, sign, int(voxel[0, 0]), before[None])
 
     def _covers(self, scene: EncodedScene, dialogue: Dialogue, mask: Tensor, voxel: int) -> bool:
         """Whether a dialogue's mask has a voxel; a device is asked once."""
@@ -189,9 +190,7 @@ class TwoWayE2I3D(Network):
             return kept[0]
         before = None if len(dialogue) == 1 else self.mask(scene, dialogue[:-1])[None]
         voxel, sign = torch.tensor(dialogue, device=scene.voxels.points.device).T[:, None]
-        start = self._started(scene, voxel[:, 0], dialogue[0][0])
-        logits = self.masks(start, scene.voxels, voxel, sign, before)[-1][0].float()
-        logits = self._connected(scene, dialogue, logits)
+        logits = self._connected(scene, dialogue, self._pass(scene, voxel, sign, dialogue[0][0], before))
         scene.memory.keep(dialogue, logits)
         return logits
 
@@ -204,24 +203,69 @@ class TwoWayE2I3D(Network):
         kept = torch.from_numpy(scene.links.pieces_with(mask, seeds)).to(logits.device)
         return torch.where(kept, logits, -logits.abs())
 
-    def _started(self, scene: EncodedScene, first: Tensor, number: int) -> tuple[Tensor, Tensor]:
-        key = ("started", number)  # the same as a number of the host, so that no device is asked for it
+    def _pass(self, scene: EncodedScene, clicked: Tensor, sign: Tensor, number: int, before: Tensor | None) -> Tensor:
+        """Logits (V,) of one object, whose first click is voxel `number`."""
+        voxels, key = scene.voxels, ("started", number)  # a number of the host, so that no device is asked for it
+        sparse = clicked.device.type == "cpu"
         kept = scene.memory.get(key)
         if kept is None:
-            kept = self.start(scene.voxels, first)
+            kept = (self._begun(voxels, clicked[:, 0]),) if sparse else self.start(voxels, clicked[:, 0])
             scene.memory.keep(key, *kept)
-        return kept[0], kept[1]
+        if sparse:
+            return self._where_in_doubt(voxels, kept[0], clicked, sign, before)
+        return self.masks((kept[0], kept[1]), voxels, clicked, sign, before)[-1][0].float()
+
+    def _where_in_doubt(
+        self, voxels: Voxels, coarse: Tensor, clicked: Tensor, sign: Tensor, before: Tensor | None
+    ) -> Tensor:
+        """The same where every voxel costs time: the fine scale looks only into coarse voxels that may hold some of
+        the object or of its last mask; the others stand for what is in them."""
+        first = self._tokens(self._seen_from(voxels.at(clicked[0]), voxels, clicked[:, 0]), sign)
+        click = self._of_clicks(voxels, clicked)
+        tokens, found, scene, near = self._coarse_scale(voxels, coarse, first, click, sign, before)
+        logits = self._logits(tokens, scene)[0].float()
+        doubtful = logits > DOUBTFUL
+        if before is not None:
+            doubtful[voxels.parent[before[0] > DOUBTFUL]] = True
+        rows, others = doubtful[voxels.parent].nonzero()[:, 0], (~doubtful).nonzero()[:, 0]
+        logits, closer = logits[voxels.parent], voxels.at(rows)
+        fine = self._seen_from(closer, voxels, clicked[:, 0])
+        last = None if before is None else before[:, rows]
+        weight = children(voxels.parent, len(doubtful))[others].flatten().float().log()
+        rest = scene[:, others], near[..., others], weight
+        logits[rows] = self._fine_scale(closer, fine, found, tokens, first, click, sign, last, rest)[-1][0].float()
+        return logits
 
     def start(self, voxels: Voxels, first: Tensor) -> tuple[Tensor, Tensor]:
         """Fine and coarse voxels (B, V, C) as each of B objects sees them: relative to its first click (B,)."""
-        origin = voxels.points[first][:, None]
-        offset, coarse_offset = voxels.points - origin, voxels.coarse_points - origin
-        looks = coarse_looks = None
-        if voxels.looks:
-            looks = look_features(voxels.looks, offset, voxels.looks_of(first), voxels.size)
-            coarse_looks = voxels.pooled(looks)
-        fine = voxels.fine + self.position(offset, voxels.size, looks)
-        return fine, voxels.coarse + self.position(coarse_offset, voxels.size, coarse_looks)
+        return self._seen_from(voxels, voxels, first), self._begun(voxels, first)
+
+    def _begun(self, voxels: Voxels, first: Tensor) -> Tensor:
+        """The coarse ones of these."""
+        looks = self._difference(voxels, voxels, first)
+        offset = voxels.coarse_points - voxels.points[first][:, None]
+        coarse: Tensor = voxels.coarse + self.position(
+            offset, voxels.size, None if looks is None else voxels.pooled(looks)
+        )
+        return coarse
+
+    def _seen_from(self, some: Voxels, voxels: Voxels, first: Tensor) -> Tensor:
+        """Some of the fine voxels (B, m, C) as objects see them whose first clicks (B,) are among `voxels`."""
+        offset = some.points - voxels.points[first][:, None]
+        fine: Tensor = some.fine + self.position(offset, some.size, self._difference(some, voxels, first))
+        return fine
+
+    @staticmethod
+    def _difference(some: Voxels, voxels: Voxels, first: Tensor) -> Tensor | None:
+        if some.looks is None:
+            return None
+        offset = some.points - voxels.points[first][:, None]
+        return look_features(some.looks, offset, voxels.looks_of(first), some.size)
+
+    @staticmethod
+    def _of_clicks(voxels: Voxels, clicked: Tensor) -> tuple[Tensor, Looks | None]:
+        """Where clicks are, and what they look like."""
+        return voxels.points[clicked], voxels.looks_of(clicked) if voxels.looks else None
 
     def masks(
         self, start: tuple[Tensor, Tensor], voxels: Voxels, clicked: Tensor, sign: Tensor, before: Tensor | None
@@ -231,45 +275,71 @@ class TwoWayE2I3D(Network):
         `before` (B, V) are the logits that the operator saw when giving the newest click; None at the first one.
         """
         fine, coarse = start
-        tokens = first = self._tokens(fine, clicked, sign)
-        seen = None if before is None else (2 * before.sigmoid() - 1)[..., None]
-        if seen is not None:
-            coarse = coarse + voxels.pooled(seen[..., 0])[..., None] * self.last_mask
-        place, count = voxels.points[clicked], fine.shape[1]
-        click = voxels.looks_of(clicked) if voxels.looks else None
-        near = near_features(voxels.coarse_points, voxels.coarse_looks, place, click, voxels.size)
-        tokens, answer = self.coarse_block(tokens, first, coarse, near, sign)
+        first = self._tokens(fine.gather(1, clicked[..., None].expand(-1, -1, fine.shape[2])), sign)
+        click = self._of_clicks(voxels, clicked)
+        tokens, found, *_ = self._coarse_scale(voxels, coarse, first, click, sign, before)
+        return self._fine_scale(voxels, fine, found, tokens, first, click, sign, before)
+
+    def _coarse_scale(
+        self, voxels: Voxels, coarse: Tensor, first: Tensor, click: tuple[Tensor, Looks | None], sign: Tensor,
+        before: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+        """Refined tokens, what the coarse voxels found, the coarse scene after it, and how near it is to the clicks."""
+        if before is not None:
+            coarse = coarse + voxels.pooled(_shown(before))[..., None] * self.last_mask
+        near = near_features(voxels.coarse_points, voxels.coarse_looks, *click, voxels.size)
+        tokens, answer = self.coarse_block(first, first, coarse, near, sign)
         found = answer(coarse, slice(None))
+        return tokens, found, self.coarse_block.norm4(coarse + found), near
+
+    def _fine_scale(
+        self, voxels: Voxels, fine: Tensor, found: Tensor, tokens: Tensor, first: Tensor,
+        click: tuple[Tensor, Looks | None], sign: Tensor, before: Tensor | None,
+        rest: tuple[Tensor, Tensor, Tensor] | None = None,
+    ) -> list[Tensor]:  # fmt: skip
+        """Logits of these voxels after the coarse scale (in training) and at the end. `rest` is what tokens see beside
+        them: coarse voxels, how near these are, and the logarithms of how many fine ones each stands for."""
+        seen, count = None if before is None else _shown(before)[..., None], fine.shape[1]
 
         def summed(rows: slice) -> Tensor:  # Eq. 6: the scales' scenes
             total = fine[:, rows] + found[:, voxels.parent[rows]]
             return self.coarse_block.norm4(total if seen is None else total + seen[:, rows] * self.last_mask)
 
-        scene = in_blocks(summed, count)
+        scene, weight = in_blocks(summed, count), None
         logits = [self._logits(tokens, scene)] if torch.is_grad_enabled() else []
-        near = near_features(voxels.points, voxels.looks, place, click, voxels.size)
-        tokens, answer = self.fine_block(tokens, first, scene, near, sign)
-        refined = in_blocks(lambda rows: self.fine_block.norm4(scene[:, rows] + answer(scene[:, rows], rows)), count)
-        tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, refined))
-        last = in_blocks(lambda rows: self._logits(tokens, self._at_last(refined[:, rows])), count)
+        near = near_features(voxels.points, voxels.looks, *click, voxels.size)
+        if rest is not None:
+            scene, near = torch.cat([scene, rest[0]], 1), torch.cat([near, rest[1]], -1)
+            weight = pad(rest[2], (count, 0))
+        tokens, answer = self.fine_block(tokens, first, scene, near, sign, weight)
+        refined = in_blocks(
+            lambda rows: self.fine_block.norm4(scene[:, rows] + answer(scene[:, rows], rows)), scene.shape[1]
+        )
+        tokens = self.token_norm(tokens + self.final.tokens_to_voxels(tokens + first, refined, weight=weight))
+        last = in_blocks(lambda rows: self._logits(tokens, self._at_last(refined[:, :count][:, rows])), count)
         return [*logits, last]
 
     def _at_last(self, voxels: Tensor) -> Tensor:
         normed: Tensor = self.voxel_norm(voxels + self.voxel_mlp(voxels))
         return normed
 
-    def _tokens(self, fine: Tensor, clicked: Tensor, sign: Tensor) -> Tensor:
+    def _tokens(self, at_clicks: Tensor, sign: Tensor) -> Tensor:
         """Mask, not-mask, and one token a click: its voxel as the object sees it, its sign, first or newest."""
-        at_clicks = fine.gather(1, clicked[..., None].expand(-1, -1, fine.shape[2])) + self.sign[sign]
-        count = clicked.shape[1]
+        count = sign.shape[1]
         first, newest = (pad(row[None], (0, 0, at, count - 1 - at)) for row, at in zip(self.order, (0, count - 1)))
-        return torch.cat([self.mask_tokens.expand(len(fine), -1, -1), at_clicks + first + newest], 1)
+        clicks = at_clicks + self.sign[sign] + first + newest
+        return torch.cat([self.mask_tokens.expand(len(sign), -1, -1), clicks], 1)
 
     def _logits(self, tokens: Tensor, fine: Tensor) -> Tensor:
         """How much more a voxel is like the mask token than like the not-mask token."""
         direction = self.heads[0](tokens[:, 0]) - self.heads[1](tokens[:, 1])
         scores = (fine @ direction[..., None])[..., 0]
         return scores.float() * (4 / fine.shape[2] ** 0.5) + self.bias
+
+
+def _shown(before: Tensor) -> Tensor:
+    """A mask as the network sees it, between -1 and 1."""
+    return 2 * before.sigmoid() - 1
 
 
 def without(clicks: Prompts, carried: Tensor) -> Prompts:

@@ -44,6 +44,11 @@ class Voxels:
         points = self.points[rows]
         return Voxels(self.fine[rows], coarse, points, coarse_points, parent, self.size, looks, coarse_looks)
 
+    def at(self, rows: Tensor) -> Voxels:
+        """Some of the fine voxels, under all of the coarse ones."""
+        looks = self.looks and self.looks.only(rows)
+        return replace(self, fine=self.fine[rows], points=self.points[rows], parent=self.parent[rows], looks=looks)
+
     def pooled(self, values: Tensor) -> Tensor:
         """Means of fine values (B, V) or (B, V, C) in the coarse voxels (B, V2) or (B, V2, C)."""
         shape = len(values), len(self.coarse), *values.shape[2:]

@@ -39,13 +39,18 @@ class CrossAttention(nn.Module):
         attended: Tensor = self.out((weights @ v).transpose(1, 2).flatten(2))
         return attended
 
-    def tokens_to_voxels(self, tokens: Tensor, voxels: Tensor, bias: Tensor | None = None) -> Tensor:
-        """What tokens (B, T, C) gather from voxels (B, M, C); `bias` (B, K, heads, M) for the last K tokens.
+    def tokens_to_voxels(
+        self, tokens: Tensor, voxels: Tensor, bias: Tensor | None = None, weight: Tensor | None = None
+    ) -> Tensor:
+        """What tokens (B, T, C) gather from voxels (B, M, C); `bias` (B, K, heads, M) for the last K tokens, `weight`
+        (M,) for all: the logarithm of how many voxels each stands for.
 
         A key's constant part shifts all scores of a token alike, so softmax does not see it.
         """
         q = self._by_head(self.query(tokens)) * self.scale
         scores = self._scores(q @ self._by_row(self.key.weight), voxels, bias)
+        if weight is not None:
+            scores += weight
         gathered = (scores.softmax(-1).flatten(1, 2) @ voxels).unflatten(1, (-1, self.heads))  # (B, T, heads, C)
         values = gathered.transpose(1, 2) @ self._by_row(self.value.weight).transpose(1, 2)
         attended: Tensor = self.out(values.transpose(1, 2).flatten(2) + self.value.bias)
@@ -98,15 +103,15 @@ class TwoWayBlock(nn.Module):
         self.by_distance = nn.Parameter(bias)
 
     def forward(
-        self, tokens: Tensor, first: Tensor, voxels: Tensor, near: Tensor, sign: Tensor
+        self, tokens: Tensor, first: Tensor, voxels: Tensor, near: Tensor, sign: Tensor, weight: Tensor | None = None
     ) -> tuple[Tensor, Answer]:
         """Refined tokens, and how the voxels find what they are to add to themselves.
 
         `first` are the tokens as they began (their place is in them), `near` (B, K, channels, M) how near the K clicks
-        are, and how like, `sign` (B, K) 0 or 1.
+        are, and how like, `sign` (B, K) 0 or 1, `weight` (M,) the logarithm of how many voxels each stands for.
         """
         look, back = (weight @ near for weight in self.by_distance[:, sign])  # (B, K, heads, M) each
         tokens = self.norm1(tokens + self.self_attention.among(tokens + first, tokens))
-        tokens = self.norm2(tokens + self.look.tokens_to_voxels(tokens + first, voxels, look))
+        tokens = self.norm2(tokens + self.look.tokens_to_voxels(tokens + first, voxels, look, weight))
         tokens = self.norm3(tokens + self.mlp(tokens))
         return tokens, self.back.voxels_to_tokens(tokens + first, tokens, back)
