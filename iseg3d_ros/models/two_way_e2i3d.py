@@ -286,11 +286,14 @@ class TwoWayE2I3D(Network):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         """Refined tokens, what the coarse voxels found, the coarse scene after it, and how near it is to the clicks."""
         if before is not None:
-            coarse = coarse + voxels.pooled(_shown(before))[..., None] * self.last_mask
+            seen = voxels.pooled(_shown(before))[..., None]
+            begun = coarse
+            coarse = in_blocks(lambda rows: torch.addcmul(begun[:, rows], seen[:, rows], self.last_mask), coarse.shape[1])
         near = near_features(voxels.coarse_points, voxels.coarse_looks, *click, voxels.size)
         tokens, answer = self.coarse_block(first, first, coarse, near, sign)
-        found = answer(coarse, slice(None))
-        return tokens, found, self.coarse_block.norm4(coarse + found), near
+        found = in_blocks(lambda rows: answer(coarse[:, rows], rows), coarse.shape[1])
+        scene = in_blocks(lambda rows: self.coarse_block.norm4(coarse[:, rows] + found[:, rows]), coarse.shape[1])
+        return tokens, found, scene, near
 
     def _fine_scale(
         self, voxels: Voxels, fine: Tensor, found: Tensor, tokens: Tensor, first: Tensor,
@@ -303,7 +306,7 @@ class TwoWayE2I3D(Network):
 
         def summed(rows: slice) -> Tensor:  # Eq. 6: the scales' scenes
             total = fine[:, rows] + found[:, voxels.parent[rows]]
-            return self.coarse_block.norm4(total if seen is None else total + seen[:, rows] * self.last_mask)
+            return self.coarse_block.norm4(total if seen is None else torch.addcmul(total, seen[:, rows], self.last_mask))
 
         scene, weight = in_blocks(summed, count), None
         logits = [self._logits(tokens, scene)] if torch.is_grad_enabled() else []

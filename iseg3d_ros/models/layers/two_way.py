@@ -20,7 +20,14 @@ def in_blocks(work: Callable[[slice], Tensor], count: int) -> Tensor:
     """`work` on all of `count` rows, side by side along dimension 1; in blocks on a CPU that keeps no gradient."""
     if not torch.is_inference_mode_enabled() or count <= ROWS:
         return work(slice(None))
-    return torch.cat([work(slice(at, at + ROWS)) for at in range(0, count, ROWS)], 1)
+    whole: Tensor | None = None
+    for at in range(0, count, ROWS):
+        part = work(slice(at, at + ROWS))
+        if whole is None:
+            whole = part.new_empty((part.shape[0], count, *part.shape[2:]))
+        whole[:, at : at + ROWS] = part
+    assert whole is not None
+    return whole
 
 
 class CrossAttention(nn.Module):
