@@ -11,6 +11,7 @@ import statistics
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud
@@ -20,6 +21,7 @@ from iseg3d_ros.predictor import Predictor
 
 OBJECTS = 5
 FURTHER = 5  # clicks after the first ones
+LEAST_POINTS = 100  # of an object that is clicked
 
 
 def run(scene: str = "tabletop", model: str = "", repeats: int = 3) -> dict[str, float]:
@@ -42,7 +44,7 @@ def run(scene: str = "tabletop", model: str = "", repeats: int = 3) -> dict[str,
 
 def answered(predictor: Predictor, cloud: Cloud) -> tuple[float, float]:
     """Seconds until the first masks, and of a further click."""
-    places = np.random.default_rng(0).choice(len(cloud.xyz), OBJECTS + FURTHER, replace=False)
+    places = _places(cloud, np.random.default_rng(0))
     clicks = [Click(tuple(cloud.xyz[row].tolist()), 1 + k % OBJECTS) for k, row in enumerate(places)]
     seconds, start = [], time.perf_counter()
     encoded = predictor.encode(cloud.xyz, cloud.rgb)
@@ -51,3 +53,14 @@ def answered(predictor: Predictor, cloud: Cloud) -> tuple[float, float]:
         seconds.append(time.perf_counter() - start)
         start = time.perf_counter()
     return seconds[0], statistics.median(seconds[1:])
+
+
+def _places(cloud: Cloud, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Points of five objects in turn, so that clicks are where an operator's are; anywhere in a cloud without labels."""
+    labels = np.zeros(len(cloud.xyz), int) if cloud.labels is None else np.asarray(cloud.labels)
+    ids, counts = np.unique(labels[labels > 0], return_counts=True)
+    ids = ids[counts >= LEAST_POINTS]
+    if len(ids) < OBJECTS:
+        return rng.choice(len(labels), OBJECTS + FURTHER, replace=False)
+    chosen = rng.choice(ids, OBJECTS, replace=False)
+    return np.array([rng.choice(np.flatnonzero(labels == chosen[k % OBJECTS])) for k in range(OBJECTS + FURTHER)])
