@@ -45,6 +45,11 @@ class Prompts:
         """The voxels clicked for one object (0 = background)."""
         return self.voxel[self.label == label]
 
+    def without(self, labels: Tensor) -> Prompts:
+        """The clicks that concern other objects, and those on the background."""
+        kept = (self.label == 0) | ~torch.isin(self.label, labels)
+        return Prompts(self.voxel[kept], self.label[kept], self.objects)
+
     def to(self, device: torch.device | str) -> Prompts:
         """The same clicks on another device."""
         return Prompts(self.voxel.to(device), self.label.to(device), self.objects)

@@ -56,7 +56,7 @@ def answered(predictor: Predictor, cloud: Cloud) -> tuple[float, float]:
 
 
 def _places(cloud: Cloud, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Points of five objects in turn, so that clicks are where an operator's are; anywhere in a cloud without labels."""
+    """Points of five objects in turn, where an operator clicks; anywhere in a cloud without labels."""
     labels = np.zeros(len(cloud.xyz), int) if cloud.labels is None else np.asarray(cloud.labels)
     ids, counts = np.unique(labels[labels > 0], return_counts=True)
     ids = ids[counts >= LEAST_POINTS]

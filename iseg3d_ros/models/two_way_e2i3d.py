@@ -13,11 +13,9 @@ the end by their logits.
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +33,8 @@ from iseg3d_ros.models.settings import FEATURE_WIDTH, MOST_LAYERS, SMALL, TINY, 
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
 CARRIED_LOGIT = 3.0  # of a voxel that an earlier cloud's mask was carried to
-DOUBTFUL = -5.0  # logit at the coarse scale below which a CPU does not look closer
+MANY = 4096  # voxels from which on a CPU looks at the fine scale only where it must
+DOUBTFUL = -5.0  # it need not where the coarse scale's logit is below
 
 Dialogue = tuple[tuple[int, int], ...]  # (voxel, 1 for the object or 0 against it), in the order of the clicks
 
@@ -156,7 +155,7 @@ class TwoWayE2I3D(Network):
         return [self._resumed(*each) for each in zip(encoded.clouds, clicks, carried, strict=True)]
 
     def _resumed(self, scene: EncodedScene, clicks: Prompts, carried: Tensor) -> Prediction:
-        fresh = self._masks(scene, without(clicks, carried))
+        fresh = self._masks(scene, clicks.without(torch.unique(carried)))
         columns = list(fresh.logits.unbind(1))
         for label in range(1, clicks.objects + 1):
             own = carried == label
@@ -206,7 +205,7 @@ class TwoWayE2I3D(Network):
     def _pass(self, scene: EncodedScene, clicked: Tensor, sign: Tensor, number: int, before: Tensor | None) -> Tensor:
         """Logits (V,) of one object, whose first click is voxel `number`."""
         voxels, key = scene.voxels, ("started", number)  # a number of the host, so that no device is asked for it
-        sparse = clicked.device.type == "cpu"
+        sparse = clicked.device.type == "cpu" and len(voxels.points) >= MANY
         kept = scene.memory.get(key)
         if kept is None:
             kept = (self._begun(voxels, clicked[:, 0]),) if sparse else self.start(voxels, clicked[:, 0])
@@ -244,9 +243,8 @@ class TwoWayE2I3D(Network):
         """The coarse ones of these."""
         looks = self._difference(voxels, voxels, first)
         offset = voxels.coarse_points - voxels.points[first][:, None]
-        coarse: Tensor = voxels.coarse + self.position(
-            offset, voxels.size, None if looks is None else voxels.pooled(looks)
-        )
+        seen = None if looks is None else voxels.pooled(looks)
+        coarse: Tensor = voxels.coarse + self.position(offset, voxels.size, seen)
         return coarse
 
     def _seen_from(self, some: Voxels, voxels: Voxels, first: Tensor) -> Tensor:
@@ -287,8 +285,7 @@ class TwoWayE2I3D(Network):
         """Refined tokens, what the coarse voxels found, the coarse scene after it, and how near it is to the clicks."""
         if before is not None:
             seen = voxels.pooled(_shown(before))[..., None]
-            begun = coarse
-            coarse = in_blocks(lambda rows: torch.addcmul(begun[:, rows], seen[:, rows], self.last_mask), coarse.shape[1])
+            coarse = torch.addcmul(coarse, seen, self.last_mask)
         near = near_features(voxels.coarse_points, voxels.coarse_looks, *click, voxels.size)
         tokens, answer = self.coarse_block(first, first, coarse, near, sign)
         found = in_blocks(lambda rows: answer(coarse[:, rows], rows), coarse.shape[1])
@@ -306,7 +303,10 @@ class TwoWayE2I3D(Network):
 
         def summed(rows: slice) -> Tensor:  # Eq. 6: the scales' scenes
             total = fine[:, rows] + found[:, voxels.parent[rows]]
-            return self.coarse_block.norm4(total if seen is None else torch.addcmul(total, seen[:, rows], self.last_mask))
+            if seen is not None:
+                total = torch.addcmul(total, seen[:, rows], self.last_mask)
+            normed: Tensor = self.coarse_block.norm4(total)
+            return normed
 
         scene, weight = in_blocks(summed, count), None
         logits = [self._logits(tokens, scene)] if torch.is_grad_enabled() else []
@@ -345,27 +345,5 @@ def _shown(before: Tensor) -> Tensor:
     return 2 * before.sigmoid() - 1
 
 
-def without(clicks: Prompts, carried: Tensor) -> Prompts:
-    """The clicks that concern objects of which nothing was carried, and those on the background."""
-    known = torch.unique(carried)
-    kept = (clicks.label == 0) | ~torch.isin(clicks.label, known)
-    return Prompts(clicks.voxel[kept], clicks.label[kept], clicks.objects)
-
-
 def _mlp(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-
-
-def with_looks(network: Network) -> TwoWayE2I3D:
-    """The same network with a decoder that can compare looks, and does not do it yet: its answers are the same."""
-    if not isinstance(network, TwoWayE2I3D):
-        raise ValueError(f"{network.settings.network} cannot compare looks: leave out options.looks.")
-    if network.settings.looks:
-        return network
-    grown = copy.deepcopy(network)
-    grown.settings = replace(network.settings, looks=True)
-    layer: Any = grown.position.mlp[0]
-    layer.weight = nn.Parameter(pad(layer.weight.detach(), (0, LOOK_CHANNELS)))
-    for block in (grown.coarse_block, grown.fine_block):
-        block.by_distance = nn.Parameter(pad(block.by_distance.detach(), (0, LIKE_CHANNELS)))
-    return grown

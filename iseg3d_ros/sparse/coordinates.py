@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -125,6 +126,8 @@ def levels(coords: Tensor, box: Box, factors: Sequence[int]) -> dict[int, tuple[
     By factor: their coordinates int32 (Vs, 4), sorted; int64 (V,) the row there of every voxel of `coords`; and int64
     (Vs,) a voxel in each.
     """
+    if coords.device.type == "cpu":
+        return _levels_in_turn(coords, box, factors)
     packings = [Packing.of(box.coarser(factor), 0) for factor in factors]
     numbers = [[[1, f, f, f], p.low, p.strides] for f, p in zip(factors, packings)]
     divisors, low, strides = torch.tensor(numbers, device=coords.device).unbind(1)
@@ -137,3 +140,19 @@ def levels(coords: Tensor, box: Box, factors: Sequence[int]) -> dict[int, tuple[
     counts = (rank[:, -1] + 1).tolist() if len(coords) else [0] * len(factors)
     found = zip(factors, coarse, rows, members, counts)
     return {f: (c[member[:n]].to(torch.int32), row, member[:n]) for f, c, row, member, n in found}
+
+
+def _levels_in_turn(coords: Tensor, box: Box, factors: Sequence[int]) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
+    """The same where nothing waits: each stride from the next finer one that divides it, which has fewer voxels."""
+    everything = np.arange(len(coords))
+    found = {1: (coords.numpy(), everything, everything)}
+    for factor in sorted(factors):
+        finer = max(f for f in found if factor % f == 0)
+        given, rows, members = found[finer]
+        coarse = given // np.array([1, *[factor // finer] * 3], given.dtype)
+        packing = Packing.of(box.coarser(factor), 0)
+        keys = (coarse.astype(np.int64) - np.array(packing.low)) @ np.array(packing.strides)
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        found[factor] = coarse[first], inverse.ravel()[rows], members[first]
+    tensors = {f: [torch.from_numpy(part) for part in found[f]] for f in factors}
+    return {f: (coarse.to(torch.int32), rows, members) for f, (coarse, rows, members) in tensors.items()}

@@ -71,15 +71,15 @@ def relit(
     tint = hues[index] * _waves(xyz, 3 * size, rng)[:, None]
     warmth = rng.normal(0.08, 0.08) + rng.uniform(0, 0.15) * _waves(xyz, 14 * size, rng)
     cast = warmth[:, None] * np.array([1, 0, -1], np.float32)
-    values *= np.exp(np.minimum(light[:, None] + tint + cast, 1.0)).astype(np.float32)
-    return (np.clip(_beside(values, xyz, size * rng.uniform(0, 1.5), rng), 0, 1) * 255).astype(np.uint8)
+    lit = (values * np.exp(np.minimum(light[:, None] + tint + cast, 1.0))).astype(np.float32)
+    return (np.clip(_beside(lit, xyz, size * rng.uniform(0, 1.5), rng), 0, 1) * 255).astype(np.uint8)
 
 
 def _turned(xyz: Floats, index: NDArray[np.intp], rng: np.random.Generator) -> Floats:
     """Objects' far sides, darker: how far each point lies towards a lamp from its object's middle, in its spreads."""
     counts = np.bincount(index)
-    along = xyz @ rng.normal(0, 1, 3).astype(np.float32)
-    along = along - (np.bincount(index, along) / counts)[index]
+    along = (xyz @ rng.normal(0, 1, 3)).astype(np.float64)
+    along -= (np.bincount(index, along) / counts)[index]
     spread = np.sqrt(np.bincount(index, along**2) / counts) + 1e-6
     return (0.35 * along / spread[index]).astype(np.float32)
 

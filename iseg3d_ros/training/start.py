@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.functional import pad
 
 from iseg3d_ros.models import checkpoint
+from iseg3d_ros.models.base import Network
 from iseg3d_ros.models.build import build, settings_of
+from iseg3d_ros.models.layers.looks import LIKE_CHANNELS, LOOK_CHANNELS
+from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D
 from iseg3d_ros.training.classes import words
 from iseg3d_ros.training.config import TrainConfig
 
@@ -39,8 +46,6 @@ def with_backbone(network: Any, weights: str) -> Any:
 def grown(network: Any, config: TrainConfig) -> Any:
     """E2I3D's second stage: an AGILE3D gains the coarse scale; or a decoder that begins to compare looks."""
     if config.options.get("looks"):
-        from iseg3d_ros.models.two_way_e2i3d import with_looks
-
         network = with_looks(network)
     if config.network == "e2i3d" and network.settings.network == "agile3d":
         from iseg3d_ros.models.e2i3d import with_hierarchy
@@ -52,3 +57,18 @@ def grown(network: Any, config: TrainConfig) -> Any:
             "or start to another file."
         )
     return network
+
+
+def with_looks(network: Network) -> Network:
+    """The same network with a decoder that can compare looks, and does not do it yet: its answers are the same."""
+    if not isinstance(network, TwoWayE2I3D):
+        raise ValueError(f"{network.settings.network} cannot compare looks: leave out options.looks.")
+    if network.settings.looks:
+        return network
+    grown = copy.deepcopy(network)
+    grown.settings = replace(network.settings, looks=True)
+    layer: Any = grown.position.mlp[0]
+    layer.weight = nn.Parameter(pad(layer.weight.detach(), (0, LOOK_CHANNELS)))
+    for block in (grown.coarse_block, grown.fine_block):
+        block.by_distance = nn.Parameter(pad(block.by_distance.detach(), (0, LIKE_CHANNELS)))
+    return grown

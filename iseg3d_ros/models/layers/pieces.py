@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
@@ -27,7 +28,7 @@ class Links:
     def of(cls, points: NDArray[np.float32], size: float) -> Links:
         """Links among voxels at points (V, 3) of this edge."""
         neighbours = min(NEIGHBOURS + 1, len(points))
-        distance, index = cKDTree(points).query(points, neighbours)
+        distance, index = cKDTree(points).query(points, neighbours, workers=torch.get_num_threads())
         if neighbours < 2:
             return cls(np.zeros((2, 0), np.int64), len(points))
         spacing = distance[:, min(SPACING_RANK, neighbours - 1)]

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from iseg3d_ros.clicks import Prompts
-from iseg3d_ros.models import checkpoint
+from iseg3d_ros.models import checkpoint, two_way_e2i3d
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.models.layers.dialogue_scene import Memory
 from iseg3d_ros.models.layers.two_way import CrossAttention
-from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D, with_looks
+from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D
 
 
 @pytest.fixture
@@ -158,17 +158,27 @@ def test_without_carried_labels_going_on_is_beginning(network: TwoWayE2I3D, clou
     assert torch.equal(resumed.logits, anew.logits)
 
 
-def test_weights_that_do_not_compare_looks_go_on_as_ones_that_do(cloud: VoxelCloud, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    small = {"decoder": "two_way", "decoder_width": 32, "decoder_inner": 16, "heads": 2}
-    without = build(settings_of("e2i3d", "tiny", looks=False, **small)).eval()
-    grown = with_looks(without)
-    given = (3, 1), (50, 0), (120, 2)
-    assert torch.equal(logits(grown, cloud, *given), logits(without, cloud, *given))
-    checkpoint.save(tmp_path / "grown.safetensors", grown)
-    assert checkpoint.load(tmp_path / "grown.safetensors").settings.looks
-    assert with_looks(grown) is grown
-    with pytest.raises(ValueError, match="agile3d cannot compare looks"):
-        with_looks(build(settings_of("agile3d", "tiny")))
-    with pytest.raises(ValueError, match="without the features normal, rgb"):
-        settings_of("e2i3d", "tiny", decoder="two_way", features=("has_colour", "one"))
+def test_in_large_clouds_a_cpu_looks_closer_only_where_the_coarse_scale_is_in_doubt(
+    network: TwoWayE2I3D, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every coarse voxel in doubt the masks are those of a pass over all; with some, those voxels' are."""
+    generator = torch.Generator().manual_seed(2)
+    coords = torch.unique(torch.randint(0, 40, (9000, 3), generator=generator), dim=0).int()
+    features = torch.rand(len(coords), network.settings.in_channels, generator=generator)
+    large = VoxelCloud(coords, coords.float() * 0.05, features, 0.05)
+    given = (3, 1), (500, 0), (4000, 2), (77, 1)
+    monkeypatch.setattr(two_way_e2i3d, "MANY", 1 << 30)
+    everywhere = logits(network, large, *given)
+    monkeypatch.setattr(two_way_e2i3d, "MANY", 1)
+    monkeypatch.setattr(two_way_e2i3d, "DOUBTFUL", -1e9)
+    assert torch.allclose(logits(network, large, *given), everywhere, atol=1e-4)
+    monkeypatch.setattr(two_way_e2i3d, "DOUBTFUL", 1e9)  # nothing is in doubt: not even the coarse logits are refined
+    assert not torch.allclose(logits(network, large, *given), everywhere, atol=1e-2)
+
+
+def test_voxels_under_all_coarse_ones(network: TwoWayE2I3D, cloud: VoxelCloud) -> None:
+    voxels = network.encode([cloud]).clouds[0].voxels
+    rows = torch.tensor([7, 3, 90])
+    some = voxels.at(rows)
+    assert torch.equal(some.fine, voxels.fine[rows]) and some.coarse is voxels.coarse
+    assert torch.equal(some.parent, voxels.parent[rows])

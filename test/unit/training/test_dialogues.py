@@ -117,9 +117,46 @@ def test_things_that_touch_are_bridged_and_nothing_else_changes() -> None:
     assert ((new[:, 2] < 0.02) == (own == 1)).all()
 
 
-def test_ceilings_are_left_out_at_times() -> None:
+def test_rooms_lose_their_ceiling_and_what_is_high_up_at_times() -> None:
     rng, instance = np.random.default_rng(0), np.array([0, 1, 2, 2], np.int32)
-    assert augment.without_ceiling(instance, ("chair", "Ceiling"), AugmentConfig(), rng) is None
-    kept = augment.without_ceiling(instance, ("chair", "Ceiling"), AugmentConfig(drop_ceiling=1.0), rng)
+    xyz = np.zeros((4, 3), np.float32)
+    assert augment.as_scanned(xyz, instance, ("chair", "Ceiling"), AugmentConfig(), rng) is None
+    always = AugmentConfig(drop_ceiling=1.0)
+    kept = augment.as_scanned(xyz, instance, ("chair", "Ceiling"), always, rng)
     assert kept is not None and kept.tolist() == [True, True, False, False]
-    assert augment.without_ceiling(instance, ("chair", "table"), AugmentConfig(drop_ceiling=1.0), rng) is None
+    assert augment.as_scanned(xyz, instance, ("chair", "table"), always, rng) is None
+    xyz[:, 2] = 0, 0.5, 2.5, 2.9
+    heights = [augment.as_scanned(xyz, instance, ("wall", "wall"), always, rng) for _ in range(40)]
+    lost = [(~kept).sum() for kept in heights if kept is not None]
+    assert set(lost) == {0, 2}
+
+
+def test_what_melts_rounds_edges_and_leaves_planes() -> None:
+    rng = np.random.default_rng(0)
+    floor = np.column_stack([rng.uniform(0, 1, (4000, 2)), np.zeros(4000)])
+    wall = np.column_stack([rng.uniform(0, 1, 4000), np.zeros(4000), rng.uniform(0, 1, 4000)])
+    xyz = np.concatenate([floor, wall]).astype(np.float32)
+    assert augment.melted(xyz, 0.05, AugmentConfig(), rng) is xyz
+    moved = augment.melted(xyz, 0.05, AugmentConfig(melt=1.0), rng)
+    away = np.linalg.norm(moved - xyz, axis=1)
+    assert away.max() < 0.15
+    edge = (xyz[:, 1] < 0.02) & (xyz[:, 2] < 0.02)
+    plane = (xyz[:, 1] > 0.3) & (xyz[:, 2] == 0)
+    assert np.abs(moved[plane, 2]).max() < 1e-5
+    assert moved[edge][:, 1:].sum(1).mean() > xyz[edge][:, 1:].sum(1).mean() + 0.003
+
+
+def test_colours_vary_within_objects_as_in_real_rooms() -> None:
+    """Two plain walls of one colour each: within them colours spread as in real rooms, and their means draw near."""
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform(0, 3, (6000, 3)).astype(np.float32) * np.float32([1, 1, 0])
+    instance = (1 + (xyz[:, 0] > 1.5)).astype(np.int32)
+    rgb = np.where(instance[:, None] == 1, np.uint8([200, 190, 180]), np.uint8([90, 100, 120])).astype(np.uint8)
+    assert augment.relit(rgb, xyz, instance, 0.05, AugmentConfig(), rng) is rgb
+    spreads = []
+    for _ in range(20):
+        changed = augment.relit(rgb, xyz, instance, 0.05, AugmentConfig(relight=1.0), rng)
+        assert changed is not None and changed.dtype == np.uint8
+        spreads += [np.sqrt((changed[instance == k] / 255.0).var(0).sum()) for k in (1, 2)]
+    assert 0.12 < np.median(spreads) < 0.45
+    assert augment.relit(None, xyz, instance, 0.05, AugmentConfig(relight=1.0), rng) is None

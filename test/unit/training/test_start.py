@@ -14,7 +14,7 @@ from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 from iseg3d_ros.training.config import TrainConfig, load
-from iseg3d_ros.training.start import first_network
+from iseg3d_ros.training.start import first_network, with_looks
 
 ROOT = Path(__file__).parents[3]
 WEIGHTS, RECIPES = ROOT / "weights/e2i3d.safetensors", ROOT / "config/train/paper"
@@ -93,3 +93,23 @@ def test_networks_whose_input_holds_the_clicks_take_it_over_too() -> None:
 def test_a_u_net_that_does_not_fit_is_named(changes: dict[str, str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         first_network(replace(TrainConfig("agile3d", "small", backbone=str(WEIGHTS)), **changes))  # type: ignore[arg-type]
+
+
+def test_weights_that_do_not_compare_looks_go_on_as_ones_that_do(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    small = {"decoder": "two_way", "decoder_width": 32, "decoder_inner": 16, "heads": 2}
+    without = build(settings_of("e2i3d", "tiny", looks=False, **small)).eval()
+    grown = with_looks(without)
+    coords = torch.cartesian_prod(torch.arange(12), torch.arange(12), torch.arange(2)).int()
+    cloud = VoxelCloud(coords, coords * 0.05, torch.rand(len(coords), without.settings.in_channels), 0.05)
+    given = Prompts(torch.tensor([3, 50, 120]), torch.tensor([1, 0, 2]), 2)
+    with torch.inference_mode():
+        before, after = (network.decode(network.encode([cloud]), [given])[0] for network in (without, grown))
+    assert torch.equal(before.logits, after.logits)
+    checkpoint.save(tmp_path / "grown.safetensors", grown)
+    assert checkpoint.load(tmp_path / "grown.safetensors").settings.looks
+    assert with_looks(grown) is grown
+    with pytest.raises(ValueError, match="agile3d cannot compare looks"):
+        with_looks(build(settings_of("agile3d", "tiny")))
+    with pytest.raises(ValueError, match="without the features normal, rgb"):
+        settings_of("e2i3d", "tiny", decoder="two_way", features=("has_colour", "one"))
