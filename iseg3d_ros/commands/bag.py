@@ -73,12 +73,14 @@ def segment_bag(
     from iseg3d_ros.interaction.bag_segmentation import LabelledBag, Offline, read_clicks
     from iseg3d_ros.io.bags import TF, Bag
     from iseg3d_ros.predictor import Predictor
+    from iseg3d_ros.sparse.threads import settle
 
     clicks, files, count = read_clicks(arguments.clicks), _export_folder(arguments), 0
     with Bag(arguments.input) as bag:
         topic = bag.cloud_topic(arguments.topic)
         total = bag.topics("sensor_msgs/msg/PointCloud2")[topic]
         out = LabelledBag(arguments.output, bag)
+        settle()
         predictor = Predictor.load(
             arguments.model, arguments.device, arguments.voxel_size, **model_options(arguments)
         )

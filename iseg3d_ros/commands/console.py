@@ -71,8 +71,10 @@ def loader(arguments: argparse.Namespace) -> Any:
 
     def load(model: str, voxel_size: float) -> Any:
         from iseg3d_ros.predictor import Predictor
+        from iseg3d_ros.sparse.threads import settle
 
         size = (voxel_size or arguments.voxel_size) or None
+        settle()
         return Predictor.load(model or None, arguments.device, size, **model_options(arguments))
 
     return load

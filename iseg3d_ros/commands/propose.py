@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from iseg3d_ros.io.export_place import new_file
     from iseg3d_ros.io.exports import check_export, format_of
     from iseg3d_ros.predictor import Predictor
+    from iseg3d_ros.sparse.threads import settle
 
     kind = format_of(arguments.output, arguments.format or "") if arguments.output else ""
     if arguments.output:
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     progress.show("loading the model")
     model = arguments.model or ("fewclick" if arguments.name else None)
     given = {"vocabulary": arguments.vocabulary} if arguments.vocabulary else {}
+    settle()
     predictor = Predictor.load(model, arguments.device, arguments.voxel_size, **given)
     cloud = read_cloud(arguments.cloud)
     found = _found(arguments, predictor, cloud, progress)

@@ -133,7 +133,9 @@ def _format(output: Path, wanted: str | None) -> str:
 def load(arguments: argparse.Namespace) -> Any:
     """The predictor that the arguments ask for."""
     from iseg3d_ros.predictor import Predictor
+    from iseg3d_ros.sparse.threads import settle
 
+    settle()
     return Predictor.load(
         arguments.model, arguments.device, arguments.voxel_size, arguments.crop_radius, **model_options(arguments)
     )

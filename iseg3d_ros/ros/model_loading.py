@@ -16,6 +16,7 @@ from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.predictor import Predictor
 from iseg3d_ros.ros.settings import SegmenterSettings
+from iseg3d_ros.sparse.threads import settle
 
 
 def load_model(
@@ -24,6 +25,8 @@ def load_model(
     """An empty session with the model that the parameters name."""
     if settings.threads > 0:
         torch.set_num_threads(settings.threads)
+    elif settings.device in ("cpu", "auto"):
+        settle()
     if settings.niceness > 0:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), settings.niceness)  # of this thread and its own
     torch.manual_seed(settings.seed)
@@ -39,7 +42,9 @@ def load_model(
     )  # fmt: skip
     predictor.say = warn
     _warm_up(predictor)
-    say(f"model {predictor.name} is ready after {time.perf_counter() - start:.1f} s")
+    threads = torch.get_num_threads()
+    seconds, among = time.perf_counter() - start, "one thread" if threads == 1 else f"{threads} threads"
+    say(f"model {predictor.name} is ready after {seconds:.1f} s, on {among}")
     session = InteractiveSession(predictor)
     session.model = SceneModel(predictor, warn)
     return session

@@ -32,7 +32,7 @@ class SegmenterSettings:
     max_voxels: int = parameter(
         0, "Voxels of a cloud at most; of more, larger ones are made. 0: what the model takes.", low=0, high=10_000_000
     )
-    threads: int = parameter(0, "CPU threads of the network; 0: as many as PyTorch chooses.", low=0, high=256)
+    threads: int = parameter(0, "CPU threads of the network; 0: one, or all if that is faster.", low=0, high=256)
     niceness: int = parameter(0, "By how much the network's threads yield to other programs.", low=0, high=19)
     voxel_size: float = parameter(
         0.0, "Edge of a voxel in metres; 0: chosen from the first cloud's extent.", low=0.0, high=5.0
