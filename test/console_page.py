@@ -155,6 +155,12 @@ class Page:
         for key in held:
             self.page.keyboard.up(key)
 
+    def hover(self, place: tuple[float, float, float], aside: float = 0.0) -> None:
+        """Let the cursor rest on a point of the cloud, or so many pixels beside it."""
+        x, y = self.pixel(place)
+        self.page.mouse.move(x + 40, y + 40)
+        self.page.mouse.move(x + aside, y)
+
     def key(self, key: str) -> None:
         """Press a key while no field has the focus."""
         self.page.evaluate("document.activeElement && document.activeElement.blur()")

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from iseg3d_ros.cloud import READABLE, Cloud
-from iseg3d_ros.console.local_backend import LocalWork, shipped
-from iseg3d_ros.console.protocol import Abilities, Category
+from iseg3d_ros.console.local_backend import LocalWork
+from iseg3d_ros.console.local_state import abilities
+from iseg3d_ros.console.protocol import Category
 from iseg3d_ros.console.scans import Scan
 from iseg3d_ros.console.thumbnails import Illustrator, Thumbnails
 from iseg3d_ros.console.updates import Job, Message
 from iseg3d_ros.io.atomic_write import replacing
-from iseg3d_ros.io.exports import FORMATS
 from iseg3d_ros.predictor import Predictor
 
 STATES = ("", "done", "skipped")
@@ -69,7 +69,7 @@ class Bench:
         if not scans:
             raise ValueError(f"There is no scan to open; the formats are {', '.join(READABLE)}, and bags.")
         self.scans, self.carries = list(scans), carries
-        self.abilities = Abilities(shipped(), (), str(folder), tuple(FORMATS), True, tuple(categories))
+        self.abilities = abilities(folder, categories)
         self._load, self._model, self._folder, self._categories = _once(load), model, folder, tuple(categories)
         self._lock, self._reading = threading.RLock(), threading.Lock()
         self._opening: dict[Desk, int] = {}  # scans that desks are on their way to

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from iseg3d_ros.console.updates import CloudUpdate, LabelsUpdate, StateUpdate
+from iseg3d_ros.interaction.storage import inside
 from iseg3d_ros.io.columns import Cloud
 from iseg3d_ros.io.exports import FORMATS, ExportedObject, LabelledResult, export
 
@@ -39,3 +40,16 @@ def packed(kind: str, result: LabelledResult) -> tuple[str, bytes]:
             for file in sorted(target.rglob("*")):
                 writer.write(file, file.relative_to(folder))
     return f"labelled_{kind}.zip", archive.getvalue()
+
+
+def new_file(folder: Path, name: str, kind: str) -> Path:
+    """Where a session or an export of this name goes; ValueError where something is there already."""
+    if kind != "session" and kind not in FORMATS:
+        raise ValueError(f"The format {kind!r} is none of session, {', '.join(FORMATS)}.")
+    target = inside(folder, name, "json" if kind == "session" else kind)
+    if kind != "session" and FORMATS[kind].folder:
+        target = target.with_suffix("")
+    if target.exists():
+        raise ValueError(f"{target} is there already: choose another name. Nothing was written.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target

@@ -22,6 +22,7 @@ from iseg3d_ros.console.protocol import (
     Command,
     Introduce,
     OpenScan,
+    Peek,
     Review,
     Save,
     TakeLabels,
@@ -73,7 +74,8 @@ class FolderWork:
         if isinstance(command, Wish):
             self._wish(command)
         elif not isinstance(command, Watch | Save) and not self._bench.has(self, self._current):
-            self.tell(Message(self._bench.whose(self._current), refused=True))
+            if not isinstance(command, Peek):
+                self.tell(Message(self._bench.whose(self._current), refused=True))
         elif work := self._bench.open_work(self._current):
             work.send(command)
 

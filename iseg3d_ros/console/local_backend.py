@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import queue
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iseg3d_ros.cloud import Cloud
-from iseg3d_ros.console.exporting import result_of
+from iseg3d_ros.console.exporting import new_file, result_of
 from iseg3d_ros.console.label_import import GivenLabels, is_labels, labels_of
-from iseg3d_ros.console.local_state import StateMaker, up_of
+from iseg3d_ros.console.local_state import StateMaker, abilities, up_of
+from iseg3d_ros.console.peeking import Peeks
 from iseg3d_ros.console.protocol import (
     Abilities,
     AddClick,
@@ -35,6 +37,7 @@ from iseg3d_ros.console.protocol import (
     Open,
     OpenScan,
     Paint,
+    Peek,
     Propose,
     Redo,
     Remove,
@@ -78,14 +81,12 @@ from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.storage import inside, save_session
 from iseg3d_ros.interaction.work_store import FixedCloud, WorkStore
 from iseg3d_ros.io.camera_images import CameraImage
-from iseg3d_ros.io.exports import FORMATS, export
-from iseg3d_ros.io.package_files import weights_dir
+from iseg3d_ros.io.exports import export
 from iseg3d_ros.io.pointcloud2_read import Points
-from iseg3d_ros.predictor import TRAINING_FREE, Predictor, Segmentation
+from iseg3d_ros.predictor import Predictor, Segmentation
 
 PATIENCE = 2.0  # seconds that the page waits for the disk before it says so
 REFUSALS = (ValueError, RuntimeError, OSError, LookupError)
-
 
 next_serial = itertools.count(1).__next__  # tells the clouds of all works of this process apart
 
@@ -110,6 +111,7 @@ class LocalWork:
         self._session: InteractiveSession | None = None
         self._encode_ms = 0.0
         self._search: Search | None = None
+        self._peeks: Peeks | None = None
         self._states = StateMaker(cloud.xyz)
         self._commands: queue.Queue[Command | None] = queue.Queue()
         self._commands.put(Setup(model))
@@ -130,8 +132,8 @@ class LocalWork:
 
     @property
     def abilities(self) -> Abilities:
-        """The shipped models and the one without weights."""
-        return Abilities(shipped(), (), str(self._folder), tuple(FORMATS), True, self._offered)
+        """What can be done with a file."""
+        return abilities(self._folder, self._offered)
 
     def subscribe(self) -> Mailbox:
         """A mailbox that begins with the present state."""
@@ -166,18 +168,32 @@ class LocalWork:
             self._show()
 
     def _next(self) -> Command | None:
-        """The next command; until one comes, a search goes on."""
-        while self._search is not None and self._commands.empty():
-            if not self._search.step():
-                self._search = None
-        return self._commands.get()
+        """The next command that does something; until one comes, the newest peek is answered and a search goes on."""
+        peek: Peek | None = None
+        while True:
+            if self._commands.empty() and peek is not None:
+                self._answer(peek)
+                peek = None
+            elif self._commands.empty() and self._search is not None:
+                if not self._search.step():
+                    self._search = None
+            else:
+                command = self._commands.get()
+                if not isinstance(command, Peek):
+                    return command
+                peek = command
+
+    def _answer(self, peek: Peek) -> None:
+        with contextlib.suppress(Exception):  # nobody has asked for anything: nothing need be said
+            if self._peeks is not None and (seen := self._peeks.look(peek)):
+                self._board.publish(seen)
 
     def _do(self, command: Command) -> None:
         if isinstance(command, Setup):
             self._search = None
             self._set_up(command)
             return
-        if isinstance(command, Watch):
+        if isinstance(command, Watch | Peek):  # one that has waited is of no use
             return
         session = self._ready()
         match command:
@@ -278,7 +294,7 @@ class LocalWork:
         else:
             self._store.resume(session)
         self._store.follow(session)
-        self._session = session
+        self._session, self._peeks = session, Peeks(session, self._update)
         if self._given is not None:
             self._begin_with(session, self._given)
         for note in notes:
@@ -308,14 +324,7 @@ class LocalWork:
 
     def _save(self, session: InteractiveSession, name: str, kind: str) -> Path:
         """Write to a new file or folder: what is there stays."""
-        if kind != "session" and kind not in FORMATS:
-            raise ValueError(f"The format {kind!r} is none of session, {', '.join(FORMATS)}.")
-        target = inside(self._folder, name, "json" if kind == "session" else kind)
-        if kind != "session" and FORMATS[kind].folder:
-            target = target.with_suffix("")
-        if target.exists():
-            raise ValueError(f"{target} is there already: choose another name. Nothing was written.")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = new_file(self._folder, name, kind)
         if kind == "session":
             save_session(target, session, self._current, {click: click for click in session.clicks})
             return target
@@ -333,11 +342,6 @@ def digest_of(cloud: Cloud) -> str:
     digest = hashlib.sha256(cloud.xyz.tobytes())
     digest.update(b"" if cloud.rgb is None else cloud.rgb.tobytes())
     return digest.hexdigest()[:16]
-
-
-def shipped() -> tuple[str, ...]:
-    """Names of the models that can be loaded here."""
-    return (*sorted(path.stem for path in weights_dir().glob("*.safetensors")), TRAINING_FREE)
 
 
 def _sentence(error: BaseException) -> str:

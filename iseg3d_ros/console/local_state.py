@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
+from iseg3d_ros.console.protocol import Abilities, Category
 from iseg3d_ros.console.updates import ObjectState, StateUpdate, Suggestion
 from iseg3d_ros.geometry.boxes import Box, box_of, oriented_box
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import SessionObject
+from iseg3d_ros.io.exports import FORMATS
+from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.io.picture import PALETTE
-from iseg3d_ros.predictor import Segmentation
+from iseg3d_ros.predictor import TRAINING_FREE, Segmentation
 
 
 class StateMaker:
@@ -73,3 +79,9 @@ def up_of(session: InteractiveSession) -> np.ndarray:
     """Which way is up, as the library found it."""
     assert session.scene is not None
     return session.scene.rotation[2]  # it turns up into z
+
+
+def abilities(folder: Path, categories: Sequence[Category]) -> Abilities:
+    """What can be done with a cloud from a file: the shipped models, the one without weights, every export."""
+    models = *sorted(path.stem for path in weights_dir().glob("*.safetensors")), TRAINING_FREE
+    return Abilities(models, (), str(folder), tuple(FORMATS), True, tuple(categories), True)

@@ -34,6 +34,7 @@ from iseg3d_ros.console.updates import (
     LabelsUpdate,
     LinkUpdate,
     Message,
+    PeekUpdate,
     Place,
     ProposalsUpdate,
     StateUpdate,
@@ -104,6 +105,8 @@ class Console:
                     self._labels = update
                 case ProposalsUpdate():
                     self._proposals = Offered(update, self._tiles.cloud.xyz if self._tiles else np.zeros((0, 3)))
+                case PeekUpdate():
+                    self._tell(wire.peek_message(update, self._origin))
                 case Message(text, refused):
                     self._say(text, refused)
                 case _:

@@ -204,6 +204,14 @@ class Propose:
 
 
 @dataclass(frozen=True)
+class Peek:
+    """Show what a click would hold, and keep nothing of it; a later one, or anything else, takes its place."""
+
+    click: Click
+    new: bool = False
+
+
+@dataclass(frozen=True)
 class Watch:
     """Whether somebody looks at camera images: none need be listened to where nobody does."""
 
@@ -213,7 +221,7 @@ class Watch:
 Command = (
     AddClick | Select | Remove | Rename | Classify | Describe | Merge | Lock | Split | Paint | SetBox | TakeLabels
     | Undo | Redo | Clear | Capture | Propose | Setup | Save | Open | OpenScan | Review | Carry | Watch | TakeOver
-    | Introduce
+    | Introduce | Peek
 )  # fmt: skip
 
 
@@ -242,6 +250,7 @@ class Abilities:
     """What a work can do: its models, ways of taking clouds (none: the cloud is a file's), where it saves and how.
 
     `edits`: objects may be merged, split, locked, painted and given classes, of which `categories` are offered.
+    `peeks`: it can show what a click would hold.
     """
 
     models: tuple[str, ...]
@@ -250,6 +259,7 @@ class Abilities:
     formats: tuple[str, ...] = EXPORTS
     edits: bool = False
     categories: tuple[Category, ...] = ()
+    peeks: bool = False
 
 
 class Work(Protocol):

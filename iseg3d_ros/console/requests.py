@@ -23,6 +23,7 @@ from iseg3d_ros.console.protocol import (
     Open,
     OpenScan,
     Paint,
+    Peek,
     Propose,
     Redo,
     Remove,
@@ -55,6 +56,8 @@ def command_of(
     match request:
         case {"do": "click", "id": str(id), "new": bool(new)}:
             return AddClick(Click(place(request), id), new)
+        case {"do": "peek", "id": str(id), "new": bool(new)}:
+            return Peek(Click(place(request), id), new)
         case {"do": "accept"} if state.suggestion is not None:
             return AddClick(Click(state.suggestion.point, state.suggestion.id))
         case {"do": "select", "id": str(id)}:

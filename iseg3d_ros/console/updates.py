@@ -112,6 +112,15 @@ class ProposalsUpdate:
     proposals: tuple[Proposed, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class PeekUpdate:
+    """What a click at `point` would hold in the cloud with that serial: some of the points (M, 3), none if nothing."""
+
+    serial: int
+    point: Place
+    points: np.ndarray
+
+
 @dataclass(frozen=True)
 class LinkUpdate:
     """Whether there is somebody who segments, and a sentence for the operator where there is not."""
@@ -173,8 +182,8 @@ class Message:
 
 
 Update = (
-    CloudUpdate | ImagesUpdate | LabelsUpdate | ProposalsUpdate | StateUpdate | LinkUpdate | BusyUpdate | JobsUpdate
-    | Message
+    CloudUpdate | ImagesUpdate | LabelsUpdate | ProposalsUpdate | PeekUpdate | StateUpdate | LinkUpdate | BusyUpdate
+    | JobsUpdate | Message
 )  # fmt: skip
 
 
@@ -209,7 +218,7 @@ class Mailbox:
             self._something.wait_for(lambda: self._newest or self._messages or self._calls, timeout)
             order = (
                 LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, ImagesUpdate, StateUpdate, LabelsUpdate,
-                ProposalsUpdate,
+                ProposalsUpdate, PeekUpdate,
             )  # fmt: skip
             updates: list[Update] = [self._newest[kind] for kind in order if kind in self._newest]
             updates += self._messages

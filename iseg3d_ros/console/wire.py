@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from iseg3d_ros.console.updates import ObjectState, ProposalsUpdate, StateUpdate
+from iseg3d_ros.console.updates import ObjectState, PeekUpdate, ProposalsUpdate, StateUpdate
 
 GRID = 8
 
@@ -57,6 +57,12 @@ def proposals_message(told: ProposalsUpdate, open: Sequence[int], origin: np.nda
         "all": [{"number": number, "at": _local(each.point, origin), "name": each.name, "score": each.score}
                 for number, each in shown],
     }  # fmt: skip
+
+
+def peek_message(told: PeekUpdate, origin: np.ndarray) -> dict[str, Any]:
+    """Where a click was thought of, and points that it would hold."""
+    points = (np.asarray(told.points, float) - origin).round(4).tolist()
+    return {"kind": "peek", "serial": told.serial, "at": _local(told.point, origin), "points": points}
 
 
 def _object(item: ObjectState, origin: np.ndarray) -> dict[str, Any]:

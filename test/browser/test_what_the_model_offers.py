@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from console_page import RED, Page, Program, needs_browser, remembered_table
 from tables import table
@@ -14,6 +15,32 @@ from iseg3d_ros.console.protocol import Rename
 from iseg3d_ros.console.updates import ObjectState, StateUpdate
 
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
+
+
+def test_what_a_click_would_hold_is_shown_before_it_is_made(browser: Any, tmp_path: Path) -> None:
+    """The cursor rests on a thing: dots on it alone; nothing of it is in the work; moving away takes them back."""
+    xyz, rgb, labels = table()
+    write_cloud(tmp_path / "scan.ply", Cloud(xyz, rgb))
+    program = Program(18582, tmp_path / "out", str(tmp_path / "scan.ply"))
+    page = Page(browser, program.address)
+    try:
+        page.ready()
+        page.hover(RED)
+        page.until("page.peek.points.length > 20")
+        page.picture("peek")
+        points = np.array(page.tells("page.peek.points.map((at) => at.map((v, n) => v + page.cloud.origin[n]))"))
+        thing = labels[np.linalg.norm(xyz - np.array(RED), axis=1).argmin()]
+        nearest = np.array([np.linalg.norm(xyz - point, axis=1).argmin() for point in points])
+        assert (labels[nearest] == thing).mean() > 0.8
+        assert page.tells("page.state.objects.length") == 0 and not page.tells("page.state.undo")
+        page.tells("page.set({ peek: false }) ?? 0")
+        page.hover(RED, 20)
+        page.until("page.peek.points.length === 0")
+        page.click(RED)
+        page.until("page.state.objects.length === 1 && !page.clicks.pending.length")
+    finally:
+        page.context.close()
+        program.end()
 
 
 def test_proposals_are_accepted_with_a_click_or_all_at_once(browser: Any, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import { Panel } from "./panel.js";
 import { Photos } from "./photos.js";
 import { el } from "./parts.js";
 import { Pointing } from "./pointing.js";
+import { Peek } from "./peek.js";
 import { Proposals } from "./proposals.js";
 import { Saying } from "./saying.js";
 import { Tools } from "./tools.js";
@@ -39,7 +40,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.link = { connected: false, sentence: "" };
     this.abilities = { models: [], modes: [], formats: [], categories: [], works: true, most: MOVING, edits: false };
     this.jobs = { jobs: [], current: 0 };
-    this.look = { colours: "rgb", size: 1, boxes: true, large: false, shade: true, ground: "dark", ...kept() };
+    this.look = { colours: "rgb", size: 1, boxes: true, large: false, shade: true, peek: true, ground: "dark", ...kept() };
     Object.assign(this, { cloud: null, incoming: null, alive: false, solo: "", hidden: new Set(), measuring: null, pointed: null, paused: false, heldBack: null });
     Object.assign(this, { busy: "", busySince: 0, mostMoving: MOVING, isMoving: false, asked: 0, dirty: true, keysHeld: {} });
     this.cut = new Cut();
@@ -49,6 +50,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     this.tools = new Tools(this);
     this.handles = new Handles(this);
     this.proposals = new Proposals(this);
+    this.peek = new Peek(this);
     this.dialogs = new Dialogs(this);
     this.view = new View(byId("scene"));
     if (!this.view.gl) return this.refuse();
@@ -75,7 +77,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     const calls = {
       hello: () => this.greet(told), link: () => (this.link = told), busy: () => this.takeBusy(told.stage),
       jobs: () => this.takeJobs(told), cloud: () => this.expect(told), state: () => this.takeState(told),
-      say: () => this.takeSaid(told), photos: () => this.photos.take(told), proposals: () => this.proposals.take(told),
+      say: () => this.takeSaid(told), photos: () => this.photos.take(told), proposals: () => this.proposals.take(told), peek: () => this.peek.take(told),
     };
     calls[told.kind]?.();
     this.panel.tellStatus();
@@ -108,6 +110,7 @@ class App extends Looks(Pointing(Saying(Object))) {
 
   takeState(told) {
     this.state = told;
+    this.peek.forget();
     this.clicks.settle();
     this.tools.settle();
     this.handles.settle();
@@ -174,6 +177,7 @@ class App extends Looks(Pointing(Saying(Object))) {
     const before = this.cloud;
     this.cloud = this.incoming;
     this.incoming = this.pointed = null;
+    this.peek.forget();
     if (before) this.view.forget(before);
     this.panel.colours.querySelector("[value=intensity]").disabled = !this.cloud.intensity;
     this.cut.measure(this.cloud, this.camera.axes);

@@ -95,14 +95,19 @@ export class Clicks {
       return;
     }
     const id = meaning.verb === "add" ? meaning.object.id : "";
-    const { serial, first } = this.app.cloud;
-    const where = hit.where ?? { serial, first, tile: hit.tile.number, index: hit.index };
-    if (!this.app.send({ do: "click", ...where, id, new: meaning.verb === "new" })) return;
+    if (!this.app.send({ do: "click", ...this.where(hit), id, new: meaning.verb === "new" })) return;
     this.wait(hit.place, meaning.colour, hit.close);
+  }
+
+  // The point that was hit, as the server finds it.
+  where(hit) {
+    const { serial, first } = this.app.cloud;
+    return hit.where ?? { serial, first, tile: hit.tile.number, index: hit.index };
   }
 
   // A ball where the click was, at once; it pulses until its mask has come.
   wait(place, colour, close = SAME) {
+    this.app.peek.forget();
     this.last = { ...this.last, sent: { place, colour, close, at: performance.now(), before: this.count(place, close) } };
     this.pending.push(this.last.sent);
     this.app.overlay.draw(); // the ring now; the cloud, which takes longer, with the next picture

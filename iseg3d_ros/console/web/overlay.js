@@ -33,6 +33,7 @@ export class Overlay {
     pen.lineJoin = "round";
     for (const item of app.state.objects) if (app.look.boxes || app.handles.item === item) this.box(item);
     this.handles();
+    app.peek.draw(this);
     for (const click of app.clicks.pending) this.ring(click);
     if (app.tools.on) this.brush();
     else this.cursor();

@@ -59,7 +59,7 @@ export class Panel {
     this.colours = choice(COLOURS.map((name) => [name, say(name)]), look.colours, (name) => app.colourBy(name));
     const size = el("input", { type: "range", min: 0.4, max: 3, step: 0.1, value: look.size, oninput: () => app.set({ size: Number(size.value) }) });
     const ways = ["frame", "top", "front", "side"].map((name) => button(say(name), () => (name === "frame" ? app.frame() : app.lookFrom(name))));
-    const ticks = [["boxes", look.boxes], ["large", look.large], ["open", app.cut.open], ["shade", look.shade]].map(([name, on]) =>
+    const ticks = [["boxes", look.boxes], ["large", look.large], ["open", app.cut.open], ["shade", look.shade], ["peek", look.peek]].map(([name, on]) =>
       tick(say(name), on, (value) => app.set({ [name]: value })));
     ticks.push(tick(say("light"), look.ground === "light", (on) => app.set({ ground: on ? "light" : "dark" })));
     return folder(say("view"), innerWidth > 700, field(say("colours"), this.colours), field(say("size"), size), el("div", { class: "row" }, ...ways),

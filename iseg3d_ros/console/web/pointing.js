@@ -42,6 +42,7 @@ export const Pointing = (Base) => class extends Base {
     const meaning = offered ? this.proposals.meaning : this.clicks.meaning(hit, this.keysHeld);
     this.pointed = { hit, meaning, ...this.wanted };
     this.hint((hit || offered) && this.works ? meaning.words : "");
+    this.peek.rest(offered ? null : hit, meaning, this.wanted.x, this.wanted.y);
     if ((hit?.label ?? 0) !== before) this.redraw();
     this.overlayDirty = true;
   }
@@ -54,6 +55,7 @@ export const Pointing = (Base) => class extends Base {
 
   leave() {
     this.wanted = this.pointed = null;
+    this.peek.forget();
     this.hint("");
     this.redraw();
   }
