@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-FORMAT_NAMES = ("ply", "pcd", "npz", "npy", "bin", "label", "las", "laz", "e57", "semantickitti", "kitti", "pointcept")
+FORMAT_NAMES = (
+    "ply", "pcd", "npz", "npy", "bin", "label", "las", "laz", "e57", "mcap", "semantickitti", "kitti", "pointcept",
+)  # fmt: skip
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:

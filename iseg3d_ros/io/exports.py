@@ -19,8 +19,8 @@ import numpy as np
 
 from iseg3d_ros.geometry.boxes import Box, oriented_box
 from iseg3d_ros.io import export_layouts as layouts
+from iseg3d_ros.io import export_mcap, kitti, pcd, ply
 from iseg3d_ros.io import export_scanners as scanners
-from iseg3d_ros.io import kitti, pcd, ply
 from iseg3d_ros.io import numpy_files as arrays
 from iseg3d_ros.io.columns import Cloud
 from iseg3d_ros.io.export_place import CONTENTS, NewFolder, check_place, new_file
@@ -141,6 +141,7 @@ FORMATS: Mapping[str, Format] = {
     "las": Format(scanners.write_las, f"{ALL} (a record of the user iseg3d)", needs="laspy"),
     "laz": Format(scanners.write_las, f"{ALL} (a record of the user iseg3d)", needs="laspy"),
     "e57": Format(scanners.write_e57, "a scan for each object, named; names, classes", needs="pye57"),
+    "mcap": Format(export_mcap.write_mcap, f"{ALL} (a recording with one cloud; objects as text)", needs="rosbags"),
     "semantickitti": Format(layouts.write_semantickitti, "instances, classes; names, boxes in export.json", True),
     "kitti": Format(layouts.write_kitti, "boxes with classes; the rest in export.json", True),
     "pointcept": Format(layouts.write_pointcept, f"{ALL}; names and boxes in export.json", True),

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from iseg3d_ros.cloud import Cloud, read_cloud
+from iseg3d_ros.data.open import open_data
+from iseg3d_ros.io.bags import typestore
 from iseg3d_ros.io.exports import FORMATS, ExportedObject, ExportFolder, LabelledResult, export, format_of
 
 NAMES = ("cup", "a \"lorry\",\nend_header DATA ü")
@@ -158,9 +160,26 @@ def test_pointcept(tmp_path: Path) -> None:
     assert scene["coord"].shape == scene["color"].shape == (3700, 3)
 
 
+def test_mcap_by_rosbags_and_as_a_scan(tmp_path: Path) -> None:
+    """A recording of one cloud: read by rosbags, as labelled data, and as a scan to go on with."""
+    highlevel = pytest.importorskip("rosbags.highlevel", reason="rosbags is not installed")
+    given, path = result(), tmp_path / "a.mcap"
+    export(path, "mcap", given)
+    with highlevel.AnyReader([path], default_typestore=typestore()) as reader:
+        read = {c.topic: reader.deserialize(raw, c.msgtype) for c, _, raw in reader.messages()}
+    assert read["/labelled"].width == len(given.labels) and read["/labelled"].header.frame_id == "map"
+    assert not read["/labelled"].is_dense
+    same_objects(json.loads(read["/objects"].data))
+    cloud, there = open_data(path)[0].cloud, np.isfinite(given.cloud.xyz).all(1)
+    np.testing.assert_array_equal(cloud.instance, np.array([0, 1, 0, 2])[given.labels[there]])  # without gaps
+    np.testing.assert_array_equal(cloud.xyz, given.cloud.xyz[there])
+    np.testing.assert_array_equal(cloud.rgb, given.cloud.rgb[there])
+
+
 @pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if not form.folder])
 def test_bare_results_are_written_and_nothing_is_written_over(tmp_path: Path, name: str) -> None:
-    for package in {"las": ["laspy"], "laz": ["laspy", "lazrs"], "e57": ["pye57"]}.get(name, []):
+    for package in {"las": ["laspy"], "laz": ["laspy", "lazrs"], "e57": ["pye57"],
+                    "mcap": ["rosbags"]}.get(name, []):
         pytest.importorskip(package, reason=f"{package} is not installed")
     path = tmp_path / f"a.{name}"
     given = result(objects=False)
