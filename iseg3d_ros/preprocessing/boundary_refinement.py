@@ -50,8 +50,13 @@ class Refiner:
 
     def boundary(self, label: NDArray[np.int64]) -> NDArray[np.bool_]:
         """The voxels that have a neighbour of another label."""
-        around = np.where(self.table >= 0, label[self.table], label[:, None])
-        return (around != label[:, None]).any(axis=1)
+        edge = np.zeros(len(label), bool)
+        objects = np.flatnonzero(label)  # of two neighbours with two labels one is an object's
+        around = self.table[objects]
+        other = (label[around] != label[objects, None]) & (around >= 0)
+        edge[objects[other.any(axis=1)]] = True
+        edge[around[other]] = True
+        return edge
 
     def probability(self, points: NDArray[np.int64], chance: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, M + 1) probabilities of these points from those of the voxels (V, M + 1)."""

@@ -100,8 +100,8 @@ class EncodedScene:
 
     @cached_property
     def links(self) -> Links:
-        """Which voxels hang together; found at the first click."""
-        return Links.of(self.voxels.points.cpu().numpy(), self.voxels.size)
+        """Which voxels hang together."""
+        return Links(self.voxels.points.cpu().numpy(), self.voxels.size)
 
 
 @dataclass(frozen=True)
