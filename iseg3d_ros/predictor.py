@@ -31,6 +31,7 @@ DEFAULT = "e2i3d"
 TRAINING_FREE = "random_walker"
 MAX_VOXELS = 200_000
 TOP_CLASSES = 3
+FEW_COLUMNS = 12
 
 
 class Predictor:
@@ -196,7 +197,7 @@ class Predictor:
         label = numbering.compact(np.array([int(click.object) for click in clicks]))
         resumes = carried is not None and hasattr(self.network, "resume")
         prediction = self._decode(scene, voxels, label, numbering, carried if resumes else previous, resumes)
-        chance = torch.softmax(prediction.logits.float(), dim=1).cpu().numpy()
+        chance = _chances(prediction.logits.float()).cpu().numpy()
         chance[voxels] = np.eye(chance.shape[1], dtype=np.float32)[label]  # in order: the later click stays
         clicked = dict(zip(voxels, label, strict=True))
         classes = self._classes(prediction, numbering)
@@ -264,6 +265,11 @@ class Predictor:
             int(given[k]): tuple((names[place], value) for place, value in zip(row, likely, strict=True))
             for k, (row, likely) in enumerate(zip(places.tolist(), values.tolist(), strict=True), 1)
         }
+
+
+def _chances(logits: torch.Tensor) -> torch.Tensor:
+    """Softmax over the columns; few of them are summed column by column, which is several times as fast."""
+    return logits.softmax(1) if logits.shape[1] > FEW_COLUMNS else logits.T.contiguous().softmax(0).T.contiguous()
 
 
 def weights_file(name: str | os.PathLike[str]) -> Path:
