@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from iseg3d_ros.console.thinning import spacing, thin
 from iseg3d_ros.console.updates import CloudUpdate, Place
 from iseg3d_ros.geometry.boxes import Box, oriented_box
-from iseg3d_ros.preprocessing.up_direction import find_up
+from iseg3d_ros.preprocessing.up_direction import find_up, is_optical
 
 FIRST = 60_000  # points that are sent before the cloud is sorted
 EVEN = 300_000  # points that are spread evenly over the whole cloud, before the rest comes by chance
@@ -42,6 +42,7 @@ class Tiles:
     up: NDArray[np.float64]
     room: Box
     spacing: float
+    sensor: NDArray[np.float64] | None  # where the one camera stood that saw it all, less `origin`
     first: bool = False  # some of the points, shown until all are sorted
 
     @classmethod
@@ -83,7 +84,9 @@ class Tiles:
         some = even[:: max(1, len(even) // SAMPLE)]
         up = find_up(some) if len(some) > 10 else np.array([0.0, 0.0, 1.0])
         some_taken = (cloud.xyz[order[:: max(1, len(order) // SAMPLE)]] - origin).astype(np.float64)
-        return cls(cloud, origin, order, begins, low, high - low, up, room_of(some_taken, up), spacing(even), first)
+        sensor = -origin if len(some) > 10 and is_optical(some_taken + origin) else None
+        room = room_of(some_taken, up)
+        return cls(cloud, origin, order, begins, low, high - low, up, room, spacing(even), sensor, first)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -133,6 +136,7 @@ class Tiles:
             "kind": "cloud", "serial": self.cloud.serial, "first": self.first, "points": len(self.cloud.xyz),
             "counts": np.diff(self.begins).tolist(), "low": self.low.tolist(), "size": self.size.tolist(),
             "up": self.up.tolist(), "spacing": self.spacing, "origin": self.origin.tolist(), "frame": self.cloud.frame,
+            "sensor": None if self.sensor is None else self.sensor.tolist(),
             "rgb": self.cloud.rgb is not None, "intensity": self.cloud.intensity is not None,
             "room": {"centre": self.room.centre.tolist(), "axes": self.room.rotation.T.tolist(),
                      "size": self.room.size.tolist()},

@@ -3,6 +3,7 @@
 import { add, clamp, cross, dot, length, multiply, scale, sub, transform, unit } from "./math.js";
 
 const HALF = Math.tan((50 * Math.PI) / 360); // of the field of view, upright
+const RAISED = 0.15; // radians by which one looks from higher than the sensor did
 const FILLED = 0.92; // share of the window that a framed cloud fills
 
 export class Camera {
@@ -16,6 +17,12 @@ export class Camera {
     const side = [...room.axes].sort((a, b) => Math.abs(dot(a, up)) - Math.abs(dot(b, up)))[0];
     const x = unit(sub(side, scale(up, dot(side, up))));
     this.axes = [x, cross(up, x), up];
+  }
+
+  // Look from the side of a place that lies in this direction from the target, a little from above.
+  face(direction) {
+    const [x, y, z] = this.axes.map((axis) => dot(unit(direction), axis));
+    Object.assign(this, { yaw: Math.atan2(y, x), pitch: clamp(Math.asin(clamp(z, -1, 1)) + RAISED, 0.15, 1.3) });
   }
 
   get back() { // from the target to the eye

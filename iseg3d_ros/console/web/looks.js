@@ -1,6 +1,6 @@
 // How the cloud is looked at: colours and legend, what is hidden, the section, framing and zoom.
 
-import { length } from "./math.js";
+import { length, sub } from "./math.js";
 import { css, el } from "./parts.js";
 import { say } from "./words.js";
 
@@ -89,6 +89,7 @@ export const Looks = (Base) => class extends Base {
     if (!this.cloud) return;
     const { cut, camera } = this;
     camera.look("corner");
+    if (this.cloud.sensor) camera.face(sub(this.cloud.sensor, cut.middle));
     camera.target = cut.middle;
     camera.distance = 2 * length(this.cloud.room.size);
     cut.see(camera.eye);

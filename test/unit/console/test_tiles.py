@@ -154,3 +154,13 @@ def test_what_is_not_finite_is_null_in_json() -> None:
     state = StateUpdate((ObjectState("a", "a", 1, (0, 255, 0)),))
     text = wire.message(wire.state_message(state, np.zeros(3)))
     assert json.loads(text)["objects"][0]["sure"] is None
+
+
+def test_what_one_camera_saw_is_shown_from_where_it_stood() -> None:
+    rng = np.random.default_rng(0)
+    depth = rng.uniform(0.6, 1.4, 5000)
+    seen = np.column_stack([rng.uniform(-0.4, 0.4, (5000, 2)) * depth[:, None], depth]).astype(np.float32)
+    tiles = Tiles.of(CloudUpdate(1, seen, None))
+    assert tiles.sensor is not None and tiles.described()["sensor"] == [0.0, 0.0, 0.0]
+    far = Tiles.of(CloudUpdate(2, seen - np.float32([0, 0, 3]), None))
+    assert far.sensor is None and far.described()["sensor"] is None
