@@ -33,8 +33,8 @@ from iseg3d_ros.models.settings import FEATURE_WIDTH, MOST_LAYERS, SMALL, TINY, 
 from iseg3d_ros.sparse import Maps, SparseTensor, sparse_batch
 
 CARRIED_LOGIT = 3.0  # of a voxel that an earlier cloud's mask was carried to
-MANY = 4096  # voxels from which on a CPU looks at the fine scale only where it must
-DOUBTFUL = -5.0  # it need not where the coarse scale's logit is below
+LAST_SHARE = 0.3  # of the last mask's logits in those after a correction: what is right stays right more often
+MANY, DOUBTFUL = 4096, -5.0  # so many voxels a CPU looks at only where the coarse scale's logits are above
 
 Dialogue = tuple[tuple[int, int], ...]  # (voxel, 1 for the object or 0 against it), in the order of the clicks
 
@@ -189,7 +189,9 @@ class TwoWayE2I3D(Network):
             return kept[0]
         before = None if len(dialogue) == 1 else self.mask(scene, dialogue[:-1])[None]
         voxel, sign = torch.tensor(dialogue, device=scene.voxels.points.device).T[:, None]
-        logits = self._connected(scene, dialogue, self._pass(scene, voxel, sign, dialogue[0][0], before))
+        logits = self._pass(scene, voxel, sign, dialogue[0][0], before)
+        logits = logits if before is None else torch.lerp(logits, before[0], LAST_SHARE)
+        logits = self._connected(scene, dialogue, logits)
         scene.memory.keep(dialogue, logits)
         return logits
 
@@ -242,8 +244,8 @@ class TwoWayE2I3D(Network):
     def _begun(self, voxels: Voxels, first: Tensor) -> Tensor:
         """The coarse ones of these."""
         looks = self._difference(voxels, voxels, first)
-        offset = voxels.coarse_points - voxels.points[first][:, None]
         seen = None if looks is None else voxels.pooled(looks)
+        offset = voxels.coarse_points - voxels.points[first][:, None]
         coarse: Tensor = voxels.coarse + self.position(offset, voxels.size, seen)
         return coarse
 
@@ -284,8 +286,7 @@ class TwoWayE2I3D(Network):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         """Refined tokens, what the coarse voxels found, the coarse scene after it, and how near it is to the clicks."""
         if before is not None:
-            seen = voxels.pooled(_shown(before))[..., None]
-            coarse = torch.addcmul(coarse, seen, self.last_mask)
+            coarse = torch.addcmul(coarse, voxels.pooled(_shown(before))[..., None], self.last_mask)
         near = near_features(voxels.coarse_points, voxels.coarse_looks, *click, voxels.size)
         tokens, answer = self.coarse_block(first, first, coarse, near, sign)
         found = in_blocks(lambda rows: answer(coarse[:, rows], rows), coarse.shape[1])
