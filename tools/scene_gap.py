@@ -112,9 +112,10 @@ class Seen:
         colour = np.zeros((len(self.points), 3)) if self.colour is None else self.colour
         bright, warm = colour.mean(1), colour[:, 0] - colour[:, 2]
         steep = np.abs(self.normal[:, 2])
+        slanted = (steep > 0.2) & (steep < 0.95)
         columns = [_of(patch, bright), _of(patch, bright, True), _of(patch, warm), _of(patch, warm, True),
                    _of(patch, bright < 0.1), _of(patch, np.ptp(colour, axis=1)),
-                   _of(patch, self.variation), _of(patch, self.variation, True), _of(patch, (steep > 0.2) & (steep < 0.95)),
+                   _of(patch, self.variation), _of(patch, self.variation, True), _of(patch, slanted),
                    np.log(count), _of(patch, steep > 0.95)]  # fmt: skip
         rows = np.stack(columns, 1)[good]
         return rows[:, :6], rows[:, 6:]
@@ -220,7 +221,8 @@ def main() -> None:
     clouds = [sample.cloud for place in options.real for sample in open_data(place)]
     pool = open_data(options.made, split="train")
     order = np.random.default_rng(0).permutation(len(pool))
-    scenes = [c for k in order[: 4 * options.most] if (c := pool[int(k)].cloud).kind == options.kind and c.rgb is not None]
+    pooled = (pool[int(k)].cloud for k in order[: 4 * options.most])
+    scenes = [cloud for cloud in pooled if cloud.kind == options.kind and cloud.rgb is not None]
     sides = {"real": list(crops(clouds, options.voxel_size, None)),
              "made": list(crops(scenes[: options.most], options.voxel_size, None))}  # fmt: skip
     if options.recipe:
