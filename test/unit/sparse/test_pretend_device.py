@@ -30,7 +30,7 @@ from iseg3d_ros.training.validate import iou_by_clicks
 BOUNDS = {
     "agile3d": ((285, 3), (215, 3), (335, 1)),
     "clickenhance": ((30, 2), (30, 2), (460, 2)),
-    "e2i3d": ((330, 3), (235, 3), (320, 5)),
+    "e2i3d": ((350, 3), (260, 3), (280, 5)),
     "fewclick": ((960, 4), (950, 4), (500, 1)),
     "interobject3d": ((30, 2), (30, 2), (310, 2)),
     "npiseg3d": ((285, 3), (215, 3), (410, 2)),
