@@ -225,7 +225,7 @@ class TwoWayE2I3D(Network):
         click = self._of_clicks(voxels, clicked)
         tokens, found, scene, near = self._coarse_scale(voxels, coarse, first, click, sign, before)
         logits = self._logits(tokens, scene)[0].float()
-        doubtful = logits > DOUBTFUL
+        doubtful = (logits > DOUBTFUL).index_fill_(0, voxels.parent[clicked[0]], True)
         if before is not None:
             doubtful[voxels.parent[before[0] > DOUBTFUL]] = True
         rows, others = doubtful[voxels.parent].nonzero()[:, 0], (~doubtful).nonzero()[:, 0]

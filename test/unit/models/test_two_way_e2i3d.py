@@ -12,7 +12,7 @@ from iseg3d_ros.clicks import Prompts
 from iseg3d_ros.models import checkpoint, two_way_e2i3d
 from iseg3d_ros.models.base import VoxelCloud
 from iseg3d_ros.models.build import build, settings_of
-from iseg3d_ros.models.layers.dialogue_scene import Memory
+from iseg3d_ros.models.layers.dialogue_scene import Memory, Voxels
 from iseg3d_ros.models.layers.two_way import CrossAttention
 from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D
 
@@ -172,8 +172,16 @@ def test_in_large_clouds_a_cpu_looks_closer_only_where_the_coarse_scale_is_in_do
     monkeypatch.setattr(two_way_e2i3d, "MANY", 1)
     monkeypatch.setattr(two_way_e2i3d, "DOUBTFUL", -1e9)
     assert torch.allclose(logits(network, large, *given), everywhere, atol=1e-4)
-    monkeypatch.setattr(two_way_e2i3d, "DOUBTFUL", 1e9)  # nothing is in doubt: not even the coarse logits are refined
+    monkeypatch.setattr(two_way_e2i3d, "DOUBTFUL", 1e9)  # only what was clicked is in doubt
+    seen, closer = [0], Voxels.at
+
+    def counted(voxels: Voxels, rows: Tensor) -> Voxels:
+        seen.append(len(rows))
+        return closer(voxels, rows)
+
+    monkeypatch.setattr(Voxels, "at", counted)
     assert not torch.allclose(logits(network, large, *given), everywhere, atol=1e-2)
+    assert 0 < max(seen) <= 8 * len(given)
 
 
 def test_voxels_under_all_coarse_ones(network: TwoWayE2I3D, cloud: VoxelCloud) -> None:
