@@ -3,9 +3,10 @@
 
     tools/scene_gap.py REAL... --made FOLDER [--recipe config/train/X.yaml] [--voxel-size 0.05]
 
-A line for each real scene, the real median, the made one, and that of the training crops of the recipe's
-augmentation. Places are those that `iseg3d evaluate` takes. The classifier (logistic regression with products of
-features, on patches of twenty voxels, on scenes that it did not see) has an AUC of 0.5 where nothing parts them.
+A line for each real scene, the real median, the made one, and that of training crops with all that the recipe's
+augmentation does to some. Places are those that `iseg3d evaluate` takes. The classifier (logistic regression with
+products of features, on patches of twenty voxels, on scenes that it did not see) has an AUC of 0.5 where nothing parts
+them.
 """
 
 from __future__ import annotations
@@ -24,9 +25,8 @@ from iseg3d_ros.data.folder import LabelledCloud
 from iseg3d_ros.data.open import open_data
 from iseg3d_ros.preprocessing.features import mean_per_voxel, normals
 from iseg3d_ros.preprocessing.voxels import Voxels, voxelise
-from iseg3d_ros.training import augment
 from iseg3d_ros.training.config import AugmentConfig, load
-from iseg3d_ros.training.samples import crop
+from iseg3d_ros.training.samples import NO_AUGMENTATION, changed_crop
 
 Array = NDArray[Any]
 SEEN = 20_000  # voxels of a scene that are looked at
@@ -182,24 +182,19 @@ def _fitted(real: Array, made: Array) -> Array:
     return weight.detach().numpy()
 
 
-def crops(scenes: Sequence[LabelledCloud], size: float, change: AugmentConfig | None) -> Iterator[Seen]:
-    """Scenes as they are, or as a recipe changes them."""
-    for number, scene in enumerate(scenes):
-        rng = np.random.default_rng(number)
-        xyz, instance = np.asarray(scene.xyz), np.asarray(scene.instance)
-        rgb = None if scene.rgb is None else np.asarray(scene.rgb)
-        if change is not None:
-            kept = augment.as_scanned(xyz, instance, tuple(scene.classes), change, rng)
-            if kept is not None:
-                xyz, instance, rgb = xyz[kept], instance[kept], None if rgb is None else rgb[kept]
-        inside = crop(xyz, instance, size, SEEN, rng)
-        xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
-        if change is not None:
-            rgb = augment.relit(rgb, xyz, instance, size, change, rng)
-            xyz, rgb, instance = augment.bridged(xyz, rgb, instance, size, change, rng)
-            xyz = augment.geometry(augment.melted(xyz, size, change, rng), size, change, rng)
-            rgb = augment.colour(rgb, replace(change, colour_dropout=0.0), rng)
-        yield Seen(xyz, rgb, instance, size)
+def seen_as(scenes: Sequence[LabelledCloud], size: float, change: AugmentConfig) -> list[Seen]:
+    """A crop of each scene, changed so."""
+    changed = (
+        changed_crop(scene, size, SEEN, change, np.random.default_rng(number)) for number, scene in enumerate(scenes)
+    )
+    return [Seen(xyz, rgb, instance, size) for xyz, rgb, instance in changed]
+
+
+def in_full(change: AugmentConfig) -> AugmentConfig:
+    """Every change that a recipe makes to a share of the crops, made to all; and all keep their colours."""
+    asked = ("relight", "bridge", "melt", "elastic", "drop_ceiling")
+    shares = {name: float(getattr(change, name) > 0) for name in asked}
+    return replace(change, **shares, any_up=0.0, colour_dropout=0.0)
 
 
 def line(name: str, rows: Sequence[dict[str, float]]) -> str:
@@ -223,11 +218,11 @@ def main() -> None:
     order = np.random.default_rng(0).permutation(len(pool))
     pooled = (pool[int(k)].cloud for k in order[: 4 * options.most])
     scenes = [cloud for cloud in pooled if cloud.kind == options.kind and cloud.rgb is not None]
-    sides = {"real": list(crops(clouds, options.voxel_size, None)),
-             "made": list(crops(scenes[: options.most], options.voxel_size, None))}  # fmt: skip
+    made = scenes[: options.most]
+    sides = {name: seen_as(side, options.voxel_size, NO_AUGMENTATION)
+             for name, side in (("real", clouds), ("made", made))}  # fmt: skip
     if options.recipe:
-        change = load(options.recipe).augment
-        sides["in training"] = list(crops(scenes[: options.most], options.voxel_size, change))
+        sides["in training"] = seen_as(made, options.voxel_size, in_full(load(options.recipe).augment))
     rows = {name: [scene.statistics() for scene in side] for name, side in sides.items()}
     print("| | " + " | ".join(rows["real"][0]) + " |\n" + "|---" * (len(rows["real"][0]) + 1) + "|")
     for number, row in enumerate(rows["real"]):

@@ -227,7 +227,7 @@ class TwoWayE2I3D(Network):
         logits = self._logits(tokens, scene)[0].float()
         doubtful = (logits > DOUBTFUL).index_fill_(0, voxels.parent[clicked[0]], True)
         if before is not None:
-            doubtful[voxels.parent[before[0] > DOUBTFUL]] = True
+            doubtful[voxels.parent[before[0] > -CARRIED_LOGIT]] = True
         rows, others = doubtful[voxels.parent].nonzero()[:, 0], (~doubtful).nonzero()[:, 0]
         logits, closer = logits[voxels.parent], voxels.at(rows)
         fine = self._seen_from(closer, voxels, clicked[:, 0])

@@ -59,6 +59,20 @@ def make_sample(
         raise RuntimeError(f"{scene.name} is of the kind {scene.kind}: name its voxels, data.voxel.{scene.kind}.")
     finest, coarsest = data.voxel[scene.kind]
     size = finest * (coarsest / finest) ** rng.random()
+    least = min(data.min_voxels, data.max_voxels)
+    most_voxels = round(least * (data.max_voxels / least) ** rng.random())
+    xyz, rgb, instance = changed_crop(scene, size, most_voxels, change, rng)
+    cloud, voxels = voxel_cloud(xyz, rgb, size, tuple(names))
+    chosen = choose(instance[voxels.representative], min(most, data.max_objects), data.min_points, rng)
+    return None if len(chosen) == 0 else _labelled(
+        cloud, instance[voxels.representative], chosen, scene, data.vocabulary
+    )
+
+
+def changed_crop(
+    scene: LabelledCloud, size: float, most_voxels: int, change: AugmentConfig, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None, NDArray[np.int32]]:
+    """Points, colours and instances of a crop of a scene, changed in every way that a recipe asks for."""
     kept = augment.thin(len(scene.xyz), change, rng)
     below = augment.as_scanned(
         np.asarray(scene.xyz), np.asarray(scene.instance), tuple(scene.classes), change, rng
@@ -66,20 +80,12 @@ def make_sample(
     kept = kept if below is None else kept & below
     xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
     rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]
-    least = min(data.min_voxels, data.max_voxels)
-    most_voxels = round(least * (data.max_voxels / least) ** rng.random())
     inside = crop(xyz, instance, size / change.scale[1], most_voxels, rng)  # it may be stretched afterwards
     xyz, instance, rgb = xyz[inside], instance[inside], None if rgb is None else rgb[inside]
     rgb = augment.relit(rgb, xyz, instance, size, change, rng)
     xyz, rgb, instance = augment.bridged(xyz, rgb, instance, size, change, rng)
-    xyz = augment.melted(xyz, size, change, rng)
-    cloud, voxels = voxel_cloud(
-        augment.geometry(xyz, size, change, rng), augment.colour(rgb, change, rng), size, tuple(names)
-    )
-    chosen = choose(instance[voxels.representative], min(most, data.max_objects), data.min_points, rng)
-    return None if len(chosen) == 0 else _labelled(
-        cloud, instance[voxels.representative], chosen, scene, data.vocabulary
-    )
+    xyz = augment.geometry(augment.melted(xyz, size, change, rng), size, change, rng)
+    return xyz, augment.colour(rgb, change, rng), instance
 
 
 def crop(

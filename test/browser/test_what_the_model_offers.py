@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,57 +18,55 @@ from iseg3d_ros.console.updates import ObjectState, StateUpdate
 pytestmark = [needs_browser, pytest.mark.timeout(600)]
 
 
-def test_what_a_click_would_hold_is_shown_before_it_is_made(browser: Any, tmp_path: Path) -> None:
-    """The cursor rests on a thing: dots on it alone; nothing of it is in the work; moving away takes them back."""
-    xyz, rgb, labels = table()
-    write_cloud(tmp_path / "scan.ply", Cloud(xyz, rgb))
-    program = Program(18582, tmp_path / "out", str(tmp_path / "scan.ply"))
-    page = Page(browser, program.address)
-    try:
-        page.ready()
-        page.hover(RED)
-        page.until("page.peek.points.length > 20")
-        page.picture("peek")
-        points = np.array(page.tells("page.peek.points.map((at) => at.map((v, n) => v + page.cloud.origin[n]))"))
-        thing = labels[np.linalg.norm(xyz - np.array(RED), axis=1).argmin()]
-        nearest = np.array([np.linalg.norm(xyz - point, axis=1).argmin() for point in points])
-        assert (labels[nearest] == thing).mean() > 0.8
-        assert page.tells("page.state.objects.length") == 0 and not page.tells("page.state.undo")
-        page.tells("page.set({ peek: false }) ?? 0")
-        page.hover(RED, 20)
-        page.until("page.peek.points.length === 0")
-        page.click(RED)
-        page.until("page.state.objects.length === 1 && !page.clicks.pending.length")
-    finally:
-        page.context.close()
-        program.end()
-
-
-def test_proposals_are_accepted_with_a_click_or_all_at_once(browser: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Iterator[Page]:
+    """The console on a table with two cubes."""
     xyz, rgb, _ = table()
     write_cloud(tmp_path / "scan.ply", Cloud(xyz, rgb))
     program = Program(18580, tmp_path / "out", str(tmp_path / "scan.ply"))
     page = Page(browser, program.address)
     try:
         page.ready()
-        page.press("Find objects")
-        page.click(RED)
-        page.until("page.state.objects.length === 1")
-        page.says(r"\d+ proposals: click on those that are right")
-        page.until("page.proposals.shown.length >= 1")
-        page.picture("proposals")
-        offered = page.tells("page.proposals.shown.length")
-        at = page.tells("page.proposals.shown[0].at.map((v, n) => v + page.cloud.origin[n])")
-        page.click(tuple(at))
-        page.until("page.state.objects.length === 2 && !page.clicks.pending.length")
-        page.until(f"page.proposals.shown.length < {offered}")  # what an object holds is offered no more
-        page.press("Undo")
-        page.until(f"page.state.objects.length === 1 && page.proposals.shown.length === {offered}")
-        page.press(f"Accept all {offered} proposals")
-        page.until("page.state.objects.length >= 2 && !page.clicks.pending.length && !page.proposals.shown.length")
+        yield page
     finally:
         page.context.close()
         program.end()
+
+
+def test_what_a_click_would_hold_is_shown_before_it_is_made(page: Page) -> None:
+    """The cursor rests on a thing: dots on it alone; nothing of it is in the work; moving away takes them back."""
+    xyz, _, labels = table()
+    page.hover(RED)
+    page.until("page.peek.points.length > 20")
+    page.picture("peek")
+    points = np.array(page.tells("page.peek.points.map((at) => at.map((v, n) => v + page.cloud.origin[n]))"))
+    thing = labels[np.linalg.norm(xyz - np.array(RED), axis=1).argmin()]
+    nearest = np.array([np.linalg.norm(xyz - point, axis=1).argmin() for point in points])
+    assert (labels[nearest] == thing).mean() > 0.8
+    assert page.tells("page.state.objects.length") == 0 and not page.tells("page.state.undo")
+    page.tells("page.set({ peek: false }) ?? 0")
+    page.hover(RED, 20)
+    page.until("page.peek.points.length === 0")
+    page.click(RED)
+    page.until("page.state.objects.length === 1 && !page.clicks.pending.length")
+
+
+def test_proposals_are_accepted_with_a_click_or_all_at_once(page: Page) -> None:
+    page.press("Find objects")
+    page.click(RED)
+    page.until("page.state.objects.length === 1")
+    page.says(r"\d+ proposals: click on those that are right")
+    page.until("page.proposals.shown.length >= 1")
+    page.picture("proposals")
+    offered = page.tells("page.proposals.shown.length")
+    at = page.tells("page.proposals.shown[0].at.map((v, n) => v + page.cloud.origin[n])")
+    page.click(tuple(at))
+    page.until("page.state.objects.length === 2 && !page.clicks.pending.length")
+    page.until(f"page.proposals.shown.length < {offered}")  # what an object holds is offered no more
+    page.press("Undo")
+    page.until(f"page.state.objects.length === 1 && page.proposals.shown.length === {offered}")
+    page.press(f"Accept all {offered} proposals")
+    page.until("page.state.objects.length >= 2 && !page.clicks.pending.length && !page.proposals.shown.length")
 
 
 def test_what_the_model_takes_an_object_for_becomes_its_name(browser: Any) -> None:

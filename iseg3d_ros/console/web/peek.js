@@ -26,7 +26,8 @@ export class Peek {
   ask(asked) {
     const { app } = this;
     if (app.isMoving || app.clicks.pending.length || !app.alive) return;
-    this.asked = asked;
+    Object.assign(this, { asked, points: [] });
+    app.overlayDirty = true;
     app.socket.send({ do: "peek", ...app.clicks.where(asked.hit), id: asked.id, new: asked.id === "" });
   }
 
