@@ -25,6 +25,7 @@ from iseg3d_ros.io.picture import picture  # noqa: E402
 
 MISSED, TOO_MUCH, OTHER = (214, 39, 40), (31, 90, 200), (245, 165, 0)
 TILE = (760, 540)
+AROUND = 3.0  # times the objects' reach from their middle that is drawn
 
 
 def curve(outcomes: Sequence[Outcome]) -> tuple[list[float], list[float]]:
@@ -166,8 +167,18 @@ def _tile(
     labels: NDArray[np.int32] | None = None,
     clicks: Sequence[Click] = (),
 ) -> NDArray[np.uint8]:
-    rgb = task.rgb if colours is None else colours
-    return picture(task.xyz, rgb, labels, clicks, up=task.up, size=TILE)
+    rgb, near = task.rgb if colours is None else colours, surroundings(task)
+    rgb, labels = None if rgb is None else rgb[near], None if labels is None else labels[near]
+    return picture(task.xyz[near], rgb, labels, clicks, up=task.up, size=TILE)
+
+
+def surroundings(task: Task) -> NDArray[np.bool_]:
+    """The points that are drawn: those about the objects, so that a cup is seen in a hall."""
+    own = task.xyz[task.truth > 0]
+    middle = np.nanmean(own, axis=0)
+    reach = float(np.nanmax(np.linalg.norm(own - middle, axis=1)))
+    near: NDArray[np.bool_] = np.linalg.norm(task.xyz - middle, axis=1) <= AROUND * reach
+    return near
 
 
 def _write(figure: Figure, path: Path) -> Path:
