@@ -81,6 +81,7 @@ class RosWork:
         self._images = ConsoleImages(node, self._board.publish, lambda: self._clouds.shown)
         self._preview: Subscription | None = None
         self._previewed = 0.0
+        self._offered: tuple[Proposed, ...] | None = None  # for a held cloud that is still to come
         self._clients = {n: node.create_client(kind, f"{segmenter}/{n}") for n, kind in SERVICES.items()}
         self._reconfigure = Reconfigure(node, segmenter, self._clients, self._board.publish)
         self._click = node.create_publisher(ClickMessage, f"{segmenter}/click", CLICKS)
@@ -128,6 +129,7 @@ class RosWork:
         held = self._guarded(lambda: self._clouds.labelled(message))
         if held:
             self._show_newest(False)  # the first click has been taken: newer clouds must not cover the held one
+        self._publish_offered()
 
     def _on_objects(self, message: Objects) -> None:
         self._state = state_of(message)
@@ -273,8 +275,14 @@ class RosWork:
 
     def _offer(self, found: ProposeObjects.Response) -> None:
         places = [(click.point.x, click.point.y, click.point.z) for click in found.clicks]
-        proposed = map(Proposed, places, found.names, found.scores)
-        self._board.publish(ProposalsUpdate(self._clouds.serial, tuple(proposed)))
+        self._offered = tuple(map(Proposed, places, found.names, found.scores))
+        self._publish_offered()
+
+    def _publish_offered(self) -> None:
+        """With the cloud they are for; an answer may be faster than the cloud that was captured for it."""
+        if self._offered is not None and not self._clouds.shown.preview:
+            self._board.publish(ProposalsUpdate(self._clouds.serial, self._offered))
+            self._offered = None
 
     def _refuse(self) -> None:
         self._board.publish(Message("There is no active segmenter to ask: nothing was done.", refused=True))

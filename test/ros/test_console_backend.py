@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import domain, missing_ros
 
@@ -16,6 +17,8 @@ if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
 import rclpy
+from iseg3d_ros.msg import Click as ClickMessage
+from iseg3d_ros.srv import ProposeObjects
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import GetParameters
@@ -23,13 +26,16 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from ros_operator import VOXEL, Operator, node_process, operator, scene, segmenter_process
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.protocol import AddClick, Propose, Setup
 from iseg3d_ros.console.updates import CloudUpdate, LinkUpdate, Mailbox, ProposalsUpdate, StateUpdate, Update
+from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.ros import reconfiguration
 from iseg3d_ros.ros.console_backend import RosWork
-from iseg3d_ros.ros.node_support import quality
+from iseg3d_ros.ros.node_support import quality, stamp_of
+from iseg3d_ros.ros.point_cloud2 import cloud_message
 from iseg3d_ros.ros.segmenter_node import Segmenter
 
 pytestmark = pytest.mark.timeout(400)
@@ -104,6 +110,28 @@ def test_proposals_are_for_a_cloud_that_is_held(tmp_path: Path) -> None:
         first = offered[0].proposals[0]
         work.send(AddClick(Click(first.point, ""), new=True))
         told(mailbox, lambda update: isinstance(update, StateUpdate) and len(update.objects) == 1)
+
+
+def test_an_answer_that_is_faster_than_its_cloud_waits_for_it(ros_domain: int) -> None:
+    rclpy.init(args=[])
+    node = rclpy.create_node("page")
+    work = RosWork(node)
+    mailbox, xyz = work.subscribe(), scene()[0][:100]
+    try:
+        work._on_points(cloud_message(clouds.plain(xyz), Header(frame_id="sensor")))
+        work._offer(ProposeObjects.Response(success=True, clicks=[ClickMessage()], names=["object"], scores=[0.9]))
+        assert not [each for each in mailbox.take(timeout=0)[0] if isinstance(each, ProposalsUpdate)]
+        nothing = np.zeros(100, np.float32)
+        held = clouds.labelled(clouds.base(xyz, None, clouds.LABELLED), nothing.astype(int), nothing, nothing)
+        work._on_labelled(cloud_message(held, Header(frame_id="sensor", stamp=stamp_of(5))))
+        heard = mailbox.take(timeout=0)[0]
+        (shown,) = (each for each in heard if isinstance(each, CloudUpdate))
+        (offered,) = (each for each in heard if isinstance(each, ProposalsUpdate))
+        assert not shown.preview and offered.serial == shown.serial
+    finally:
+        work.close()
+        node.destroy_node()
+        rclpy.shutdown()
 
 
 def test_a_transition_that_a_state_does_not_have_ends_no_node(ros_domain: int) -> None:
