@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from iseg3d_ros.clicks import Click, Prompts
-from iseg3d_ros.interaction.proposals import Proposal
+from iseg3d_ros.interaction.proposals import Proposal, Searching, finished
 from iseg3d_ros.models.fewclick import FewClick
 from iseg3d_ros.models.layers.sampling import farthest
 from iseg3d_ros.models.vocabulary import class_names
@@ -39,6 +39,11 @@ def classes_of(predictor: Predictor) -> list[str]:
     return class_names(network.card or {}, network.settings.prototypes)
 
 
+def known_classes(predictor: Predictor) -> tuple[str, ...]:
+    """The same, to be offered: none where the network knows none."""
+    return tuple(classes_of(predictor)) if isinstance(predictor.network, FewClick) else ()
+
+
 def check_class(predictor: Predictor, name: str) -> list[str]:
     """The classes that the network knows, of which this must be one."""
     names = classes_of(predictor)
@@ -51,14 +56,24 @@ def proposals_of_class(
     predictor: Predictor, scene: Scene, name: str, least: float = LEAST_PROBABILITY, asked: int = ASKED
 ) -> list[Proposal]:
     """Things of the class, the likeliest first; a score is the probability of the class and of the mask."""
+    return finished(search_class(predictor, scene, name, least, asked))
+
+
+def search_class(
+    predictor: Predictor, scene: Scene, name: str, least: float = LEAST_PROBABILITY, asked: int = ASKED
+) -> Searching:
+    """The same in steps, so that whoever works on the same thread can do something between them."""
     names = check_class(predictor, name)
     network, encoded, placement = predictor.opened(scene)
     points = torch.from_numpy(scene.voxels.points)
     rows = farthest(points, points[:1], min(asked, len(points)))
     found: list[tuple[float, NDArray[np.int64]]] = []
-    with placement.at_work():
-        for part in rows.split(AT_ONCE):
+    done = 0
+    for part in rows.split(AT_ONCE):
+        yield done, len(rows)
+        with placement.at_work():
             found += _likely(network, encoded.clouds[0], part.to(placement.device), names.index(name), least)
+        done += len(part)
     found.sort(key=lambda pair: -pair[0])
     kept = _apart(found, len(points))
     return [

@@ -33,6 +33,9 @@ class Proposal:
     score: float
 
 
+Searching = Generator[tuple[int, int], None, list[Proposal]]  # gives how many steps are done, of how many
+
+
 def proposals(
     predictor: Predictor,
     scene: Scene,
@@ -45,7 +48,11 @@ def proposals(
 
     Clicks are spread over what is not ground, table top or wall. What a mask covers already is not clicked on again.
     """
-    searching = search(predictor, scene, xyz, tries)
+    return finished(search(predictor, scene, xyz, tries), progress)
+
+
+def finished(searching: Searching, progress: Callable[[int, int], object] = lambda done, of: None) -> list[Proposal]:
+    """What a search finds, once all of its steps are done; `progress` hears how many are, of how many."""
     while True:
         try:
             progress(*next(searching))
@@ -54,9 +61,7 @@ def proposals(
             return found
 
 
-def search(
-    predictor: Predictor, scene: Scene, xyz: np.ndarray, tries: int = TRIES
-) -> Generator[tuple[int, int], None, list[Proposal]]:
+def search(predictor: Predictor, scene: Scene, xyz: np.ndarray, tries: int = TRIES) -> Searching:
     """The same in steps of one click, so that whoever works on the same thread can do something between them.
 
     Gives how many clicks were tried, of how many, and in the end the proposals.

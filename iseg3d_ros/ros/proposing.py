@@ -1,16 +1,16 @@
-"""The service `~/propose`: a search for objects on the inference thread, one click a turn."""
+"""The service `~/propose`: a search for objects on the inference thread, one step a turn."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
 from std_msgs.msg import Header
 
-from iseg3d_ros.interaction.class_proposals import check_class, proposals_of_class
+from iseg3d_ros.interaction.class_proposals import check_class, search_class
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
-from iseg3d_ros.interaction.proposals import TRIES, Proposal, search
+from iseg3d_ros.interaction.proposals import TRIES, Proposal, Searching, search
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.msg import Click
 from iseg3d_ros.ros.conversion import point
@@ -37,15 +37,13 @@ class Search:
             return found
         raise NotYet
 
-    def _search(
-        self, model: SceneModel, class_name: str, tries: int
-    ) -> Generator[tuple[int, int], None, list[Proposal]]:
+    def _search(self, model: SceneModel, class_name: str, tries: int) -> Searching:
         model.prepare(self.cloud)
         scene = model.scene
         assert scene is not None
         yield 0, tries
         if class_name:
-            return proposals_of_class(model.predictor, scene, class_name)
+            return (yield from search_class(model.predictor, scene, class_name))
         xyz = np.ascontiguousarray(self.cloud.points.xyz)
         return (yield from search(model.predictor, scene, xyz, tries))
 
