@@ -55,11 +55,11 @@ from iseg3d_ros.console.protocol import (
 )
 from iseg3d_ros.console.search import Search
 from iseg3d_ros.console.session_edits import (
+    click,
     lock,
     merge,
     paint,
     refuse_locked,
-    refuse_locked_place,
     set_attribute,
     set_box,
     split,
@@ -197,12 +197,8 @@ class LocalWork:
             return
         session = self._ready()
         match command:
-            case AddClick(click, new):
-                if click.id and not new:
-                    refuse_locked(session, click.id)
-                refuse_locked_place(session, self._labels_now(session), click)
-                with session.step():
-                    session.click(click.point, session.add(id=click.id) if new else click.id)
+            case AddClick():
+                click(session, self._labels_now(session), command, self._offered)
             case Select(id):
                 session.select(id)
             case Remove(id):
@@ -229,8 +225,8 @@ class LocalWork:
                 self._begin_with(session, given)
             case Merge(into, id):
                 merge(session, into, id)
-            case Propose():
-                self._search = Search(session, self._update, self._board)
+            case Propose(name):
+                self._search = Search(session, self._update, self._board, name)
             case Undo():
                 session.undo()
             case Redo():

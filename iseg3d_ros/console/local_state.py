@@ -10,6 +10,7 @@ import numpy as np
 from iseg3d_ros.console.protocol import Abilities, Category
 from iseg3d_ros.console.updates import ObjectState, StateUpdate, Suggestion
 from iseg3d_ros.geometry.boxes import Box, box_of, oriented_box
+from iseg3d_ros.interaction.class_proposals import known_classes
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import SessionObject
 from iseg3d_ros.io.exports import FORMATS
@@ -48,6 +49,7 @@ class StateMaker:
             model=session.predictor.name,
             encode_ms=encode_ms,
             segment_ms=result.milliseconds,
+            classes=known_classes(session.predictor),
         )
 
     def _object(

@@ -20,10 +20,14 @@ EXPORTS = ("ply", "pcd", "npz", "label")
 
 @dataclass(frozen=True)
 class AddClick:
-    """A click on an object by its id, on the background (""), or, where it is `new`, on an object that it begins."""
+    """A click on an object by its id, on the background (""), or, where it is `new`, on an object that it begins.
+
+    `name`: what that one is called; "": by its number.
+    """
 
     click: Click
     new: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,12 @@ class Introduce:
 
 @dataclass(frozen=True)
 class Propose:
-    """Look for everything that could be an object; what else is asked for meanwhile goes between."""
+    """Look for everything that could be an object, or for things of a class alone that the network knows.
+
+    What else is asked for meanwhile goes between.
+    """
+
+    class_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from iseg3d_ros.console.updates import Place, StateUpdate
 from iseg3d_ros.geometry.boxes import Box, box_of
 
 SIMPLE: dict[str, Command] = {
-    "undo": Undo(), "redo": Redo(), "clear": Clear(), "capture": Capture(), "propose": Propose(),
+    "undo": Undo(), "redo": Redo(), "clear": Clear(), "capture": Capture(),
 }  # fmt: skip
 
 
@@ -55,11 +55,13 @@ def command_of(
     """
     match request:
         case {"do": "click", "id": str(id), "new": bool(new)}:
-            return AddClick(Click(place(request), id), new)
+            return AddClick(Click(place(request), id), new, _text(request, "name"))
         case {"do": "peek", "id": str(id), "new": bool(new)}:
             return Peek(Click(place(request), id), new)
         case {"do": "accept"} if state.suggestion is not None:
             return AddClick(Click(state.suggestion.point, state.suggestion.id))
+        case {"do": "propose"}:
+            return Propose(_text(request, "class"))
         case {"do": "select", "id": str(id)}:
             return Select(id)
         case {"do": "remove", "id": str(id)}:
@@ -101,6 +103,12 @@ def command_of(
         case {"do": str(verb)}:
             return SIMPLE.get(verb)
     return None
+
+
+def _text(request: dict[str, Any], name: str) -> str:
+    """What may be said with a request; "" where nothing is."""
+    value = request.get(name)
+    return value.strip()[: limits.NAME] if isinstance(value, str) else ""
 
 
 def _moved(numbers: list[Any], origin: np.ndarray) -> tuple[float, ...]:

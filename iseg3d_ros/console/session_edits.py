@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,26 @@ from scipy.sparse.csgraph import connected_components
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.label_import import GivenLabels
+from iseg3d_ros.console.protocol import AddClick, Category
 from iseg3d_ros.geometry.boxes import aligned_box
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import SessionObject
 
 FEWEST = 10  # points of a part that becomes an object
 PARTS = 50  # of an object, the largest ones
+
+
+def click(session: InteractiveSession, labels: np.ndarray, asked: AddClick, offered: Sequence[Category]) -> None:
+    """A click, with the object that it begins; a name that is one of the classes offered is its class as well."""
+    if asked.click.id and not asked.new:
+        refuse_locked(session, asked.click.id)
+    refuse_locked_place(session, labels, asked.click)
+    with session.step():
+        id = asked.click.id
+        if asked.new:
+            details = {"category": asked.name} if asked.name in [each.name for each in offered] else {}
+            id = session.add(asked.name, id, **details)
+        session.click(asked.click.point, id)
 
 
 def merge(session: InteractiveSession, into: str, id: str) -> None:

@@ -76,7 +76,7 @@ class Suggestion:
 
 @dataclass(frozen=True, eq=False)
 class StateUpdate:
-    """The whole state of the work beside its masks."""
+    """The whole state of the work beside its masks; `classes`: those that the network knows by name."""
 
     objects: tuple[ObjectState, ...] = ()
     active: str = ""
@@ -88,6 +88,7 @@ class StateUpdate:
     model: str = ""
     encode_ms: float = 0.0
     segment_ms: float = 0.0
+    classes: tuple[str, ...] = ()
 
     def object(self, wanted: str) -> ObjectState | None:
         """By id."""

@@ -46,6 +46,7 @@ def state_message(state: StateUpdate, origin: np.ndarray) -> dict[str, Any]:
         "suggestion": None if hint is None else {"at": _local(hint.point, origin), "id": hint.id},
         "undo": state.can_undo, "redo": state.can_redo, "mode": state.mode, "model": state.model,
         "encode": state.encode_ms, "segment": state.segment_ms,
+        "classes": list(state.classes),
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -89,6 +90,7 @@ class RosWork:
             node.create_subscription(PointCloud2, f"{segmenter}/labelled", self._on_labelled, LATCHED),
             node.create_subscription(Objects, f"{segmenter}/objects", self._on_objects, LATCHED),
             node.create_subscription(ClickResult, f"{segmenter}/click_result", self._on_result, CLICKS),
+            node.create_subscription(String, f"{segmenter}/classes", self._on_classes, LATCHED),
             node.create_subscription(String, f"{segmenter}/feedback", self._on_feedback, QoSProfile(depth=10)),
         ]
         self._wake = node.create_guard_condition(self._obey)
@@ -132,7 +134,7 @@ class RosWork:
         self._publish_offered()
 
     def _on_objects(self, message: Objects) -> None:
-        self._state = state_of(message)
+        self._state = replace(state_of(message), classes=self._state.classes)
         self._board.publish(self._state)
         if message.message and message.message != self._told:
             self._board.publish(Message(_capital(message.message)))
@@ -140,6 +142,10 @@ class RosWork:
         empty = not self._state.objects and not self._state.background
         holds = not empty or message.mode == "live" or message.message.startswith("captured")
         self._show_newest(not holds)
+
+    def _on_classes(self, message: String) -> None:
+        self._state = replace(self._state, classes=tuple(filter(None, message.data.split("\n"))))
+        self._board.publish(self._state)
 
     def _on_result(self, message: ClickResult) -> None:
         if not message.accepted:
@@ -197,8 +203,8 @@ class RosWork:
 
     def _do(self, command: Command) -> None:
         match command:
-            case AddClick(click, new):
-                self._publish_click(click, new)
+            case AddClick(click, new, name):
+                self._make_click(click, new, name)
             case Select(id):
                 self._call("select_object", id=id)
             case Remove(id):
@@ -215,27 +221,27 @@ class RosWork:
                 self._call("capture")
             case Save(name, kind):
                 self._call("save", path=name, format=kind)
-            case Propose():
-                self._propose()
+            case Propose(name):
+                self._propose(name)
             case Watch(on):
                 self._images.watch(on)
             case Setup():
                 working = bool(self._state.objects or self._state.background)
                 self._node.executor.create_task(self._reconfigure.run, command, working)
 
-    def _propose(self) -> None:
+    def _propose(self, class_name: str) -> None:
         """In the cloud that is held; where none is, in one that is captured for it."""
         if self._state.mode == "live":
             refused = "In live mode every cloud is another one: choose frozen under Model to be offered objects."
             self._board.publish(Message(refused, refused=True))
             return
-        look = partial(self._call, "propose")
+        look = partial(self._call, "propose", class_name=class_name)
         if self._preview is None:
             look()
         else:
             self._call("capture", look)
 
-    def _publish_click(self, click: Click, new: bool) -> None:
+    def _make_click(self, click: Click, new: bool, name: str) -> None:
         if self._click.get_subscription_count() == 0:
             self._refuse()
             return
@@ -243,7 +249,12 @@ class RosWork:
         label = ClickMessage.NEW_OBJECT if new else on_object
         shown = self._clouds.shown
         header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
-        self._click.publish(ClickMessage(header=header, id=click.id, label=label, point=point(click.point)))
+        message = ClickMessage(header=header, id=click.id, label=label, point=point(click.point))
+        if new and name:  # a click's message has no name
+            message.label = ClickMessage.POSITIVE
+            self._call("add_objects", ids=[click.id], names=[name], clicks=[message])
+        else:
+            self._click.publish(message)
 
     def _call(self, service: str, then: Callable[[], None] | None = None, **fields: Any) -> None:
         """Ask, and tell what became of it; `then` something else, where it was done."""
@@ -264,6 +275,8 @@ class RosWork:
             self._board.publish(Message(f"The segmenter did not answer: {future.exception()}", refused=True))
             return
         if not future.result().success:
+            if getattr(future.result(), "results", ()):  # a click was refused: `_on_result` tells it
+                return
             self._board.publish(Message(_capital(future.result().message), refused=True))
             return
         if service in ("save", "propose"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -119,6 +119,7 @@ class Outputs:
         }
         self._click_results = node.create_publisher(ClickResult, "~/click_result", CLICKS)
         self._feedback = node.create_publisher(String, "~/feedback", QoSProfile(depth=10))
+        self._classes = node.create_publisher(String, "~/classes", LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
         self._times = {n: node.create_publisher(Float64, f"~/debug/{n}", QoSProfile(depth=10)) for n in TIMES}
 
@@ -126,7 +127,8 @@ class Outputs:
         """Destroys the publishers."""
         publishers = [output.publisher for output in self._outputs.values()]
         self._outputs.clear()
-        for publisher in (*publishers, *self._times.values(), self._click_results, self._feedback, self._diagnostics):
+        publishers += [*self._times.values(), self._click_results, self._feedback, self._classes, self._diagnostics]
+        for publisher in publishers:
             self._node.destroy_publisher(publisher)
 
     def behind(self, view: View) -> bool:
@@ -173,6 +175,10 @@ class Outputs:
     def notify_operator(self, sentence: str) -> None:
         """A sentence for the operator."""
         self._feedback.publish(String(data=sentence))
+
+    def tell_classes(self, names: Sequence[str]) -> None:
+        """The classes that the model knows; who comes later hears them, too."""
+        self._classes.publish(String(data="\n".join(names)))
 
     def click_result(self, result: ClickResult) -> None:
         """What became of a click."""

@@ -16,6 +16,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from iseg3d_ros import limits
 from iseg3d_ros.geometry.transforms import ANEW
+from iseg3d_ros.interaction.class_proposals import known_classes
 from iseg3d_ros.interaction.scene_model import SceneModel
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.view import View
@@ -89,6 +90,7 @@ class Segmenter(LifecycleNode):
         intake = CloudPreprocessor(lambda: self.settings, frames, self.notify_operator, self.get_clock())
         poses = PoseStream(lambda: self.settings, frames, self.notify_operator)
         outputs = Outputs(self, lambda: self.settings, poses, self._shown)
+        outputs.tell_classes(known_classes(session.predictor))
         work = Work(session, lambda: self.settings, intake, outputs, self)
         stateless = StatelessSegmentation(SceneModel(session.predictor, self.notify_operator), intake)
         folder = self.settings.folder(self.get_fully_qualified_name())

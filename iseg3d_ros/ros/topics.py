@@ -96,6 +96,12 @@ PUBLISHED = (
         "~/objects", "iseg3d_ros/msg/Objects", LATCHED, "ids, names, clicks, boxes, confidence; the work's whole state"
     ),
     Topic(
+        "~/classes",
+        "std_msgs/msg/String",
+        LATCHED,
+        "the classes that the model knows, one a line: ~/propose finds things of one; empty from all but fewclick",
+    ),
+    Topic(
         "~/object_indices", "iseg3d_ros/msg/ObjectIndices", LATCHED, "full cloud and the active object's indices in it"
     ),
     Topic("~/detections", "vision_msgs/msg/Detection3DArray", RELIABLE, "the objects' oriented boxes", "vision_msgs"),

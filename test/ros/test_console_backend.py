@@ -30,7 +30,15 @@ from std_msgs.msg import Header
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.protocol import AddClick, Propose, Setup
-from iseg3d_ros.console.updates import CloudUpdate, LinkUpdate, Mailbox, ProposalsUpdate, StateUpdate, Update
+from iseg3d_ros.console.updates import (
+    CloudUpdate,
+    LinkUpdate,
+    Mailbox,
+    Message,
+    ProposalsUpdate,
+    StateUpdate,
+    Update,
+)
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.ros import reconfiguration
 from iseg3d_ros.ros.console_backend import RosWork
@@ -110,6 +118,28 @@ def test_proposals_are_for_a_cloud_that_is_held(tmp_path: Path) -> None:
         first = offered[0].proposals[0]
         work.send(AddClick(Click(first.point, ""), new=True))
         told(mailbox, lambda update: isinstance(update, StateUpdate) and len(update.objects) == 1)
+
+
+def test_classes_are_known_before_a_cloud_and_one_is_asked_for_by_name(tmp_path: Path) -> None:
+    with domain() as number, operator(number) as robot, ExitStack() as ending:
+        process = segmenter_process(tmp_path, "model:=fewclick", f"session_directory:={tmp_path}/work")
+        ending.callback(process.end)
+        message = robot.cloud_message(*scene()[:2])
+        sensor = robot.node.create_publisher(PointCloud2, "/segmenter/points", quality("reliable"))
+        work, mailbox = ending.enter_context(working(robot, "/segmenter/points"))
+        told(mailbox, lambda update: isinstance(update, StateUpdate) and "chair" in update.classes)
+        shown: list[Update] = []
+        while not any(isinstance(each, CloudUpdate) for each in shown):
+            sensor.publish(message)
+            shown += mailbox.take(timeout=1.0)[0]
+        work.send(Propose("unicorn"))
+        told(mailbox, lambda update: isinstance(update, Message) and "no class 'unicorn'" in update.text)
+        work.send(AddClick(Click((0.0, 0.0, 0.105), ""), True, "chair"))
+        told(mailbox, lambda update: isinstance(update, StateUpdate) and [o.name for o in update.objects] == ["chair"])
+        work.send(Propose("chair"))
+        told(mailbox, lambda update: isinstance(update, ProposalsUpdate))
+        (item,) = work._state.objects
+        assert len(item.clicks) == 1 and "chair" in work._state.classes
 
 
 def test_an_answer_that_is_faster_than_its_cloud_waits_for_it(ros_domain: int) -> None:

@@ -17,6 +17,7 @@ export class Panel {
     this.clear = button(say("clear"), () => app.clear(), { kind: "flat danger" });
     this.accept = button(say("accept"), () => app.clicks.accept(), { kind: "suggested" });
     this.look = button(say("propose"), () => app.proposals.look(), { hint: say("proposeHint") });
+    this.looking = el("div", { class: "row tight" }, this.look, app.proposals.classes);
     this.all = button("", () => app.proposals.acceptAll(), { kind: "suggested" });
     this.objects = new Objects(app);
     this.scans = el("section", { hidden: true });
@@ -30,7 +31,7 @@ export class Panel {
     const help = button(say("help"), () => app.dialogs.help(), { picture: "help", bare: true, kind: "flat", hint: `${say("help")} (?)` });
     element.append(
       el("header", {}, el("h1", {}, "iseg3d"), this.status, help), this.scans,
-      el("div", { class: "steps" }, this.undo, this.redo, this.clear), this.accept, this.flow, this.look, this.all,
+      el("div", { class: "steps" }, this.undo, this.redo, this.clear), this.accept, this.flow, this.looking, this.all,
       this.objects.element, this.view(), this.model, this.saving, this.said,
     );
   }
@@ -131,8 +132,9 @@ export class Panel {
   }
 
   showProposals() {
-    const { proposals, works } = this.app;
-    this.look.hidden = !works;
+    const { proposals, state, works } = this.app;
+    this.looking.hidden = !works;
+    proposals.offer(state.classes);
     this.all.hidden = !works || !proposals.shown.length;
     this.all.lastChild.textContent = proposals.words;
   }

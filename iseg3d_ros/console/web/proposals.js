@@ -1,6 +1,6 @@
 // What could be an object, as rings to click on: each click that nobody had to look for.
 
-import { css } from "./parts.js";
+import { choice, css } from "./parts.js";
 import { say } from "./words.js";
 
 const CLOSE = 14; // pixels around the middle of a ring that are the ring
@@ -8,7 +8,10 @@ const RING = 11;
 
 export class Proposals {
   constructor(app) {
-    Object.assign(this, { app, serial: -1, all: [] });
+    Object.assign(this, { app, serial: -1, all: [], wanted: "", known: [] });
+    this.classes = choice([], "", (name) => (this.wanted = name));
+    this.classes.setAttribute("aria-label", say("proposeOf"));
+    this.classes.title = say("proposeOf");
   }
 
   // Those that no object holds yet; a list for another cloud shows nothing.
@@ -23,7 +26,18 @@ export class Proposals {
     return app.cloud && app.cloud.serial === this.serial ? this.all : [];
   }
 
-  look() { this.app.send({ do: "propose" }); }
+  look() { this.app.send({ do: "propose", class: this.wanted }); }
+
+  // The choice of a class, where the model that is loaded knows some; one that it does not know is not wanted any more.
+  offer(known = []) {
+    this.classes.hidden = !known.length;
+    if (known.join("\n") === this.known.join("\n")) return; // a list that is open stays
+    this.known = known;
+    if (!known.includes(this.wanted)) this.wanted = "";
+    const sorted = [...known].sort((one, other) => one.localeCompare(other));
+    this.classes.replaceChildren(...choice([["", say("everything")], ...sorted.map((name) => [name, name])], "", () => {}).children);
+    this.classes.value = this.wanted;
+  }
 
   // The ring at a place of the window.
   at(x, y) {
@@ -32,8 +46,10 @@ export class Proposals {
     return near.sort((one, other) => Math.hypot(one.seen.x - x, one.seen.y - y) - Math.hypot(other.seen.x - x, other.seen.y - y))[0]?.each;
   }
 
-  // The click that a proposal stands for.
-  hit({ number, at }) { return { place: at, where: { serial: this.serial, proposal: number } }; }
+  // The click that a proposal stands for, with the name of the class that was looked for.
+  hit({ number, at, name }) {
+    return { place: at, where: { serial: this.serial, proposal: number, ...(name === "object" ? {} : { name }) } };
+  }
 
   get meaning() { return { verb: "new", words: say("willAccept"), colour: this.app.nextColour }; }
 

@@ -56,6 +56,7 @@ const ENGLISH = {
   imagesWait: "Waiting for an image of the camera …", imageBlank: "This part of the image shows no point of the cloud",
   guesses: "What the model takes it for", guessHint: "Take this as its class, or its name",
   propose: "Find objects", proposeHint: "Rings where something could be an object: a click on one accepts it",
+  proposeOf: "What is looked for: everything, or a class that the model knows", everything: "everything",
   acceptAll: "Accept all {count} proposals", willAccept: "A click here accepts this proposal",
   carry: "Carry objects over", carryHint: "A scan that is opened for the first time begins with the objects of the one before it",
 };
@@ -116,6 +117,7 @@ const GERMAN = {
   imagesWait: "Warte auf ein Bild der Kamera …", imageBlank: "Dieser Teil des Bildes zeigt keinen Punkt der Wolke",
   guesses: "Wofür das Modell es hält", guessHint: "Das als Klasse nehmen, oder als Namen",
   propose: "Objekte suchen", proposeHint: "Ringe, wo etwas ein Objekt sein könnte: ein Klick darauf nimmt es an",
+  proposeOf: "Wonach gesucht wird: alles, oder eine Klasse, die das Modell kennt", everything: "alles",
   acceptAll: "Alle {count} Vorschläge annehmen", willAccept: "Ein Klick nimmt hier diesen Vorschlag an",
   carry: "Objekte mitnehmen", carryHint: "Ein Scan, der zum ersten Mal geöffnet wird, beginnt mit den Objekten des vorigen",
 };
