@@ -1,4 +1,4 @@
-"""A table top with two cubes, for tests that need no ROS."""
+"""A table top with two cubes and a stool, for tests that need no ROS."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ def table(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     counts = [len(part) for part in parts]
     rgb = np.repeat(np.array(colours, np.uint8), counts, axis=0)
     return np.concatenate(parts).astype(np.float32), rgb, np.repeat(truth, counts).astype(np.int32)
+
+
+def stool() -> tuple[np.ndarray, np.ndarray]:
+    """A seat on one leg, on a floor that goes on: points, and 0 floor, 1 seat, 2 leg."""
+    rng = np.random.default_rng(0)
+    floor = np.c_[rng.uniform(-1, 1, (8000, 2)), np.zeros(8000)]
+    seat = np.c_[rng.uniform(-0.2, 0.2, (4000, 2)), np.full(4000, 0.45) + rng.uniform(0, 0.04, 4000)]
+    turn = rng.uniform(0, 2 * np.pi, 2000)
+    leg = np.c_[0.03 * np.cos(turn), 0.03 * np.sin(turn), rng.uniform(0.01, 0.45, 2000)]
+    return np.r_[floor, seat, leg].astype(np.float32), np.repeat([0, 1, 2], [8000, 4000, 2000])
 
 
 def photograph(xyz: np.ndarray, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:

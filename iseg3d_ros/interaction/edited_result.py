@@ -43,6 +43,8 @@ class EditedResults:
 
     def result(self, model: SceneModel, work: EditedWork) -> Segmentation:
         """Computed once for the same work on the same encoded cloud."""
+        if not work.edits:
+            return model.segment(number_clicks(work.clicks, work.ids))
         scene = model.scene
         if scene is None:
             raise RuntimeError("There is no cloud to segment yet; call set_cloud first.")

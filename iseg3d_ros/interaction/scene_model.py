@@ -85,6 +85,7 @@ class SceneModel:
         self._size = 0.0  # of the voxels of the last cloud
         self._up = UpMemory()
         self._cloud: CurrentCloud | None = None
+        self.points: tuple[np.ndarray, np.ndarray | None] | None = None  # of the encoded cloud, and their colours
         self._cache = ResultCache()
         self._stored: Stored | None = None
         self.latest: Stored | None = None  # the newest result, as it is stored
@@ -102,11 +103,12 @@ class SceneModel:
         region: Region | None = None,
     ) -> Scene:
         """Work on another cloud: it is encoded now, and what was computed for the last one is forgotten."""
-        self.scene = self._cloud = self._stored = self.latest = None  # the old one's memory first
+        self.scene = self.points = self._cloud = self._stored = self.latest = None  # the old one's memory first
         self._cache.clear()
         start = time.perf_counter()
         only = () if region is None else (region.holds(xyz),)
         self.scene, self._region = self.predictor.encode(xyz, rgb, up, *only), region
+        self.points = xyz, rgb
         if self.focus is not None:
             self._size = self.scene.voxels.size
         self.encode_ms = 1e3 * (time.perf_counter() - start)
@@ -180,7 +182,8 @@ class SceneModel:
         return self.focus.region(cloud.points.xyz, cloud.carried.labels, clicks, self._size)
 
     def _forget(self, cloud: CurrentCloud) -> None:
-        self.scene, self._cloud, self._stored, self.latest = None, cloud, None, None
+        self.scene = self.points = self._stored = self.latest = None
+        self._cloud = cloud
         self._cache.clear()
 
     def _encode_cloud(self, cloud: CurrentCloud, region: Region | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,9 +16,10 @@ import numpy as np
 from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.current_cloud import CurrentCloud
-from iseg3d_ros.interaction.edited_result import EditedResults, EditedWork
+from iseg3d_ros.interaction.part_results import PartResults
 from iseg3d_ros.interaction.point_edits import Edit, pack
 from iseg3d_ros.interaction.scene_model import SceneModel, number_clicks
+from iseg3d_ros.interaction.session_files import read_session, write_session
 from iseg3d_ros.interaction.session_states import (
     BACKGROUND,
     Json,
@@ -30,8 +30,6 @@ from iseg3d_ros.interaction.session_states import (
     point_of,
     to_json,
 )
-from iseg3d_ros.io.atomic_write import replacing
-from iseg3d_ros.io.journal_records import checksum
 from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
 
@@ -50,7 +48,7 @@ class InteractiveSession:
     def __init__(self, predictor: Predictor, on_change: Callable[[Action], object] | None = None) -> None:
         self.predictor, self.on_change = predictor, on_change
         self.model = SceneModel(predictor)
-        self._edited = EditedResults()
+        self._results = PartResults()
         self._state = State()
         self._ids: dict[str, None] = {}  # of the state's objects, in their order
         self._past: list[State] = []
@@ -113,7 +111,8 @@ class InteractiveSession:
     def add(self, name: str = "", id: str = "", **details: Any) -> str:
         """Make an object, the active one from now on; its id, which is made up where none is given.
 
-        `details`: as of `describe`.
+        `details`: as of `describe`, and `within`, the object that it is a part of: clicks on it are answered within
+        that one's points. A click on that one says from then on what is not the part.
         """
         if len(self.objects) >= limits.OBJECTS:
             raise ValueError(f"There are {limits.OBJECTS} objects, as many as a scene can hold: remove some first.")
@@ -127,6 +126,8 @@ class InteractiveSession:
         new = SessionObject(id, limits.checked_name(name or id))
         if details:
             new = detailed(new, details)
+        if new.within:
+            self._known(new.within)
         changes = {"objects": (*self.objects, new), "active": id, "made": max(made, int(number[1]) if number else 0)}
         said = {"details": details} if details else {}
         self._do({"action": "add", "id": id, "name": new.name, **said}, **changes)
@@ -142,6 +143,8 @@ class InteractiveSession:
     def describe(self, id: str, **details: Any) -> None:
         """Say more of an object: its `category`, its `attributes` (a dict), whether it is `locked`, its `box`."""
         self._known(id)
+        if "within" in details:
+            raise ValueError("What an object is a part of is said at its beginning: begin another one.")
         objects = tuple(detailed(item, details) if item.id == id else item for item in self.objects)
         if objects != self.objects:
             self._do({"action": "describe", "id": id, "details": details}, objects=objects)
@@ -158,7 +161,7 @@ class InteractiveSession:
         self._do({"action": "edit", "id": id, "points": edit.points}, edits=(*self.edits, edit))
 
     def remove(self, id: str) -> None:
-        """Remove an object with its clicks."""
+        """Remove an object with its clicks, and its parts."""
         self._known(id)
         left = self._state.without(id)
         changes = {"objects": left.objects, "clicks": left.clicks, "edits": left.edits, "active": left.active}
@@ -261,10 +264,7 @@ class InteractiveSession:
 
     def segment(self) -> Segmentation:
         """The labels for the clicks and edits so far; computed once for the same, whatever came in between."""
-        if not self.edits:
-            return self.model.segment(self.library_clicks())
-        locked = frozenset(item.id for item in self.objects if item.locked)
-        return self._edited.result(self.model, EditedWork(tuple(self.ids), self.clicks, self.edits, locked))
+        return self._results.result(self.model, self.objects, self.clicks, self.edits)
 
     def recompute(self) -> None:
         """Nothing that was computed or stored counts any more."""
@@ -282,18 +282,12 @@ class InteractiveSession:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write objects, clicks and history as JSON with a checksum; the file is replaced as a whole."""
-        content = self.content()
-        with replacing(path) as stream:
-            stream.write(json.dumps({**content, "checksum": _checksum(content)}, indent=1).encode())
+        write_session(Path(path), self.content())
 
     def restore(self, path: str | os.PathLike[str]) -> None:
         """Take up saved work, history included; the cloud is the caller's matter."""
-        path = Path(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(content, dict) and "checksum" in content and content.pop("checksum") != _checksum(content):
-                raise ValueError("its checksum is another than its content's")
-            self.take_content(content)
+            self.take_content(read_session(Path(path)))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not a saved session, or is damaged ({error}).") from error
 
@@ -340,7 +334,3 @@ def named(ids: Iterable[str]) -> str:
     """Ids in a sentence: the first of them, where they are many."""
     first = [*itertools.islice(ids, MENTIONED + 1)]
     return f"{', '.join(first[:MENTIONED])}{' …' if len(first) > MENTIONED else ''}" or "none yet"
-
-
-def _checksum(content: Json) -> str:
-    return checksum(json.dumps(content, sort_keys=True).encode())

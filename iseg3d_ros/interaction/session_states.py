@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,8 @@ from iseg3d_ros.geometry.boxes import box_of
 from iseg3d_ros.interaction.point_edits import Edit
 
 BACKGROUND = ""
-FORMAT = 4  # 2 knew no edits, and of objects the names alone; 3 no boxes by hand
-READABLE = (1, 2, 3, FORMAT)
+FORMAT = 5  # 2 knew no edits, and of objects the names alone; 3 no boxes by hand; 4 no parts
+READABLE = (1, 2, 3, 4, FORMAT)
 Json = dict[str, Any]
 
 
@@ -25,6 +25,7 @@ class SessionObject:
 
     `locked`: its points stay as they are. `attributes`: names and values in the order in which they were given.
     `box`: the numbers of one that was given by hand (`geometry.boxes.Box.numbers`); () for the one around its points.
+    `within`: the id of the object that it is a part of; "" where it is a part of none.
     """
 
     id: str
@@ -33,11 +34,12 @@ class SessionObject:
     locked: bool = False
     attributes: tuple[tuple[str, str], ...] = ()
     box: tuple[float, ...] = ()
+    within: str = BACKGROUND
 
     def details(self) -> Json:
         """What is said beside the name, as JSON; nothing where nothing is."""
         said = {"category": self.category, "locked": self.locked, "attributes": dict(self.attributes),
-                "box": list(self.box)}  # fmt: skip
+                "box": list(self.box), "within": self.within}  # fmt: skip
         return {name: value for name, value in said.items() if value}
 
 
@@ -55,6 +57,8 @@ def detailed(item: SessionObject, details: Json) -> SessionObject:
                 changes[name] = tuple((limits.checked_name(each), limits.checked_name(said)) for each, said in pairs)
             case "box", list() | tuple():
                 changes[name] = box_of(value).numbers() if value else ()
+            case "within", str():
+                changes[name] = value
             case _:
                 raise ValueError(f"Of an object nothing like {name}: {value!r} can be said.")
     return replace(item, **changes)
@@ -71,19 +75,29 @@ class State:
     edits: tuple[Edit, ...] = ()  # points by hand
 
     def without(self, id: str) -> State:
-        """The state without an object, its clicks and its edits."""
-        gone = [place for place, click in enumerate(self.clicks) if click.id == id]
+        """The state without an object and its parts, their clicks and their edits."""
+        within = {item.id: item.within for item in self.objects}
+        ids = {each for each in within if id in (each, *ancestors(each, within))}
+        gone = [place for place, click in enumerate(self.clicks) if click.id in ids]
         edits = (
             replace(edit, after=edit.after - sum(place < edit.after for place in gone))
-            for edit in self.edits if edit.id != id
+            for edit in self.edits if edit.id not in ids
         )  # fmt: skip
         return replace(
             self,
-            objects=tuple(item for item in self.objects if item.id != id),
-            clicks=tuple(click for click in self.clicks if click.id != id),
+            objects=tuple(item for item in self.objects if item.id not in ids),
+            clicks=tuple(click for click in self.clicks if click.id not in ids),
             edits=tuple(edits),
-            active=BACKGROUND if self.active == id else self.active,
+            active=BACKGROUND if self.active in ids else self.active,
         )
+
+
+def ancestors(id: str, within: Mapping[str, str]) -> list[str]:
+    """What an object is a part of, what that is a part of, and so on; `within`: of each object what it is a part of."""
+    found: list[str] = []
+    while id := within.get(id, BACKGROUND):
+        found.append(id)
+    return found
 
 
 def point_of(values: Sequence[float]) -> tuple[float, float, float]:
@@ -187,4 +201,9 @@ def _checked(state: State) -> State:
     stray = {click.id for click in state.clicks} | {edit.id for edit in state.edits} | {state.active}
     if stray - ids - {BACKGROUND} or len(ids) != len(state.objects):
         raise ValueError("its clicks and objects do not belong together")
+    before = {BACKGROUND}
+    for item in state.objects:
+        if item.within not in before:
+            raise ValueError(f"{item.id!r} is a part of {item.within!r}, which is no object before it")
+        before.add(item.id)
     return state

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tables import stool
 
 from iseg3d_ros import Click, Predictor
 from iseg3d_ros.interaction.part_level import PartLevel
-
-
-def stool() -> tuple[np.ndarray, np.ndarray]:
-    """A seat on one leg, on a floor that goes on: points, and 0 floor, 1 seat, 2 leg."""
-    rng = np.random.default_rng(0)
-    floor = np.c_[rng.uniform(-1, 1, (8000, 2)), np.zeros(8000)]
-    seat = np.c_[rng.uniform(-0.2, 0.2, (4000, 2)), np.full(4000, 0.45) + rng.uniform(0, 0.04, 4000)]
-    turn = rng.uniform(0, 2 * np.pi, 2000)
-    leg = np.c_[0.03 * np.cos(turn), 0.03 * np.sin(turn), rng.uniform(0.01, 0.45, 2000)]
-    return np.r_[floor, seat, leg].astype(np.float32), np.repeat([0, 1, 2], [8000, 4000, 2000])
 
 
 def test_parts_take_nothing_outside_their_object() -> None:
