@@ -63,7 +63,7 @@ class StateMaker:
             item.id, item.name, label, (red, green, blue), len(chosen), sure, clicks=clicks,
             box=box_of(item.box) if item.box else self._box(session, item.id, chosen), category=item.category,
             locked=item.locked, attributes=item.attributes, boxed=bool(item.box),
-            guesses=tuple(result.classes.get(label, ())),
+            guesses=tuple(result.classes.get(label, ())), within=item.within,
         )  # fmt: skip
 
     def _box(self, session: InteractiveSession, id: str, chosen: np.ndarray) -> Box | None:

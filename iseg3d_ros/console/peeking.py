@@ -23,9 +23,14 @@ class Peeks:
         self._slow = 0  # answers that took too long, one after the other
 
     def look(self, peek: Peek) -> PeekUpdate | None:
-        """The points that the object would have; None where the model is too slow, or there is nothing to look at."""
+        """The points that the object would have; None where the model is too slow, or there is nothing to look at.
+
+        Nor at a part of an object, for which that would have to be encoded alone.
+        """
         session, start = self._session, time.perf_counter()
         if session.scene is None or self._slow > 1:  # the first one may have had to prepare things
+            return None
+        if any(item.within for item in session.objects if item.id == peek.click.id):
             return None
         own = [] if peek.new else [Click(c.point, int(c.id == peek.click.id)) for c in session.clicks
                                    if c.id in (peek.click.id, "")]  # fmt: skip

@@ -22,12 +22,13 @@ EXPORTS = ("ply", "pcd", "npz", "label")
 class AddClick:
     """A click on an object by its id, on the background (""), or, where it is `new`, on an object that it begins.
 
-    `name`: what that one is called; "": by its number.
+    `name`: what that one is called; "": by its number. `within`: the object that it is a part of; "": of none.
     """
 
     click: Click
     new: bool = False
     name: str = ""
+    within: str = ""
 
 
 @dataclass(frozen=True)

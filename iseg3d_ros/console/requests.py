@@ -55,7 +55,7 @@ def command_of(
     """
     match request:
         case {"do": "click", "id": str(id), "new": bool(new)}:
-            return AddClick(Click(place(request), id), new, _text(request, "name"))
+            return AddClick(Click(place(request), id), new, _text(request, "name"), _text(request, "within"))
         case {"do": "peek", "id": str(id), "new": bool(new)}:
             return Peek(Click(place(request), id), new)
         case {"do": "accept"} if state.suggestion is not None:

@@ -12,23 +12,31 @@ from iseg3d_ros.clicks import Click
 from iseg3d_ros.console.label_import import GivenLabels
 from iseg3d_ros.console.protocol import AddClick, Category
 from iseg3d_ros.geometry.boxes import aligned_box
+from iseg3d_ros.interaction.part_level import LEAST_POINTS
 from iseg3d_ros.interaction.session import InteractiveSession
-from iseg3d_ros.interaction.session_states import SessionObject
+from iseg3d_ros.interaction.session_states import SessionObject, ancestors
 
 FEWEST = 10  # points of a part that becomes an object
 PARTS = 50  # of an object, the largest ones
 
 
 def click(session: InteractiveSession, labels: np.ndarray, asked: AddClick, offered: Sequence[Category]) -> None:
-    """A click, with the object that it begins; a name that is one of the classes offered is its class as well."""
-    if asked.click.id and not asked.new:
-        refuse_locked(session, asked.click.id)
+    """A click, with the object that it begins; a name that is one of the classes offered is its class as well.
+
+    One on the background that is on a part says that the place is its object's and not the part's.
+    """
+    id, new = asked.click.id, asked.new
+    if id and not new:
+        refuse_locked(session, id)
     refuse_locked_place(session, labels, asked.click)
+    if not id and not new and (under := _under(session, labels, asked.click)) is not None:
+        id = under.within
+    refuse_outside(session, labels, asked.click, asked.within if new else _item(session, id).within if id else "")
     with session.step():
-        id = asked.click.id
-        if asked.new:
-            details = {"category": asked.name} if asked.name in [each.name for each in offered] else {}
-            id = session.add(asked.name, id, **details)
+        if new:
+            details = {"category": asked.name if asked.name in [each.name for each in offered] else "",
+                       "within": asked.within}  # fmt: skip
+            id = session.add(asked.name, id, **{name: value for name, value in details.items() if value})
         session.click(asked.click.point, id)
 
 
@@ -38,6 +46,8 @@ def merge(session: InteractiveSession, into: str, id: str) -> None:
         raise ValueError("An object cannot be merged with itself: choose another one first.")
     for each in (into, id):
         refuse_locked(session, each)
+    if any(item.within == id for item in session.objects):
+        raise ValueError(f"{_item(session, id).name} has parts: merge them or the other way round first.")
     clicks = [click.point for click in session.clicks if click.id == id]
     edits = [edit.points for edit in session.edits if edit.id == id]
     with session.step():
@@ -105,16 +115,19 @@ def paint(session: InteractiveSession, labels: np.ndarray, chosen: np.ndarray, i
         chosen = chosen[now != number[id]] if id else chosen
     if not len(chosen):
         raise ValueError("Nothing changes here: no point of it was touched, or what was is locked.")
-    with session.step():
-        session.edit("" if takes else id or session.add(), chosen)
+    with session.step():  # what is taken from a part is its object's again
+        session.edit(id and _item(session, id).within if takes else id or session.add(), chosen)
 
 
 def lock(session: InteractiveSession, labels: np.ndarray, id: str, locked: bool) -> None:
-    """Keep an object's points as they are, or let go of them again."""
-    mine = np.flatnonzero(labels == _number(session, id))
+    """Keep an object's points and those of its parts as they are, or let go of them again."""
+    _item(session, id)
+    within = {item.id: item.within for item in session.objects}
+    family = [each for each in within if id in (each, *ancestors(each, within))]
     with session.step():
-        if locked and len(mine):
-            session.edit(id, mine)
+        for each in family if locked else ():
+            if len(mine := np.flatnonzero(labels == _number(session, each))):
+                session.edit(each, mine)
         session.describe(id, locked=locked)
 
 
@@ -172,11 +185,28 @@ def refuse_locked(session: InteractiveSession, id: str) -> None:
 
 def refuse_locked_place(session: InteractiveSession, labels: np.ndarray, click: Click) -> None:
     """ValueError where a click is on the points of a locked object."""
-    if session.scene is None or not any(item.locked for item in session.objects):
+    if any(item.locked for item in session.objects) and (item := _under(session, labels, click)):
+        refuse_locked(session, item.id)
+
+
+def refuse_outside(session: InteractiveSession, labels: np.ndarray, click: Click, within: str) -> None:
+    """ValueError where a click for a part of an object is not on that object or one of its parts; "": for no part."""
+    if not within:
         return
+    whole, under = _item(session, within), _under(session, labels, click)
+    if under is None or within not in (under.id, *ancestors(under.id, {o.id: o.within for o in session.objects})):
+        raise ValueError(f"That point is not on {whole.name}: a part takes clicks within its object's points only.")
+    points = int((labels == _number(session, within)).sum())
+    if not any(item.within == within for item in session.objects) and points < LEAST_POINTS:
+        raise ValueError(f"{whole.name} has {points} points, too few for parts: add to it first.")
+
+
+def _under(session: InteractiveSession, labels: np.ndarray, click: Click) -> SessionObject | None:
+    """The object that has the point that was clicked on."""
+    if session.scene is None:
+        return None
     label = int(labels[session.scene.voxels.representative[session.scene.voxel_of(Click(click.point))]])
-    if label and label <= len(session.objects):
-        refuse_locked(session, session.ids[label - 1])
+    return session.objects[label - 1] if 0 < label <= len(session.objects) else None
 
 
 def _item(session: InteractiveSession, id: str) -> SessionObject:

@@ -64,6 +64,7 @@ class ObjectState:
     attributes: tuple[tuple[str, str], ...] = ()
     boxed: bool = False  # its box was given by hand
     guesses: tuple[tuple[str, float], ...] = ()  # its likeliest classes, of models that know some, the likeliest first
+    within: str = ""  # the id of the object that it is a part of
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ def _object(item: ObjectState, origin: np.ndarray) -> dict[str, Any]:
         "sure": item.confidence, "lost": item.lost, "clicks": [_local(place, origin) for place in item.clicks],
         "box": box, "category": item.category, "locked": item.locked, "attributes": dict(item.attributes),
         "boxed": item.boxed, "guesses": [list(each) for each in item.guesses],
+        "within": item.within,
     }  # fmt: skip
 
 

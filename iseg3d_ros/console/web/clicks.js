@@ -23,6 +23,15 @@ export class Clicks {
     this.app.tellModes();
   }
 
+  // The next click begins a part of the active object, or no longer does.
+  choosePart() {
+    const { app } = this;
+    if (!app.abilities.edits || !app.works) return;
+    if (!app.state.active) app.toast(say("partNone"));
+    else this.choose(this.mode === "part" ? "auto" : "part");
+    if (this.mode === "part") app.tools.choose("click");
+  }
+
   // The mode that holds with these keys: what is held goes before what is chosen.
   held({ shift = false, control = false } = {}) {
     return control ? "background" : shift ? "add" : this.mode;
@@ -35,6 +44,7 @@ export class Clicks {
     const under = state.objects.find((item) => item.index === hit.label && hit.label > 0);
     const active = state.objects.find((item) => item.id === state.active);
     const mode = this.held(keys);
+    if (mode === "part" && active) return this.partMeaning(under, active);
     if (mode === "background") {
       const words = under ? say("willBackgroundOf", { name: under.name }) : say("willBackground");
       return { verb: "background", words, colour: [235, 87, 87] };
@@ -42,11 +52,20 @@ export class Clicks {
     if (mode === "add" && active) {
       return { verb: "add", object: active, words: say("willAdd", { name: active.name }), colour: active.colour };
     }
-    if (mode === "auto" && under) {
+    if (["auto", "part"].includes(mode) && under) {
       const words = under === active ? say("isActive", { name: under.name }) : say("willSelect", { name: under.name });
       return { verb: under === active ? "stay" : "select", object: under, words, colour: under.colour };
     }
     return { verb: "new", words: say("willNew"), colour: this.app.nextColour };
+  }
+
+  // A part begins on the object that it is a part of, or on another part of that.
+  partMeaning(under, active) {
+    const above = (item) => this.app.state.objects.find(({ id }) => item && id === item.within);
+    let whole = under;
+    while (whole && whole !== active) whole = above(whole);
+    if (!whole) return { verb: "stay", words: say("partOutside", { name: active.name }), colour: GREY };
+    return { verb: "part", object: active, words: say("willPart", { name: active.name }), colour: this.app.nextColour };
   }
 
   // The proposal that a click would accept.
@@ -77,7 +96,7 @@ export class Clicks {
     if (meaning.verb === "select") this.app.send({ do: "select", id: meaning.object.id });
     else if (meaning.verb === "stay") this.app.hint(meaning.words);
     else this.place(hit, meaning);
-    if (this.mode === "fresh") this.choose("auto");
+    if (this.mode === "fresh" || meaning.verb === "part") this.choose("auto");
   }
 
   place(hit, meaning) {
@@ -95,7 +114,8 @@ export class Clicks {
       return;
     }
     const id = meaning.verb === "add" ? meaning.object.id : "";
-    if (!this.app.send({ do: "click", ...this.where(hit), id, new: meaning.verb === "new" })) return;
+    const begins = { new: ["new", "part"].includes(meaning.verb), within: meaning.verb === "part" ? meaning.object.id : "" };
+    if (!this.app.send({ do: "click", ...this.where(hit), id, ...begins })) return;
     this.wait(hit.place, meaning.colour, hit.close);
   }
 

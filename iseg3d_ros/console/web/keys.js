@@ -24,6 +24,7 @@ export function shortcuts(app) {
     ["[ ]", "brushSize", () => {}],
     ["Z", "images", () => app.photos.toggle()],
     ["Y", "lock", () => active() && app.lock(active())],
+    ["/", "part", () => app.clicks.choosePart()],
     ["Space", "middle", () => {}],
     ["?", "help", () => app.dialogs.help()], ["L", "panel", () => app.togglePanel()],
   ];

@@ -19,9 +19,10 @@ export class Objects {
     this.attributes = el("div");
     this.lock = button(say("lock"), () => app.lock(app.state.active), { picture: "lock", hint: say("lockHint") });
     this.split = button(say("split"), () => app.send({ do: "split", id: app.state.active }), { picture: "split", hint: say("splitHint") });
+    this.part = button(say("part"), () => app.clicks.choosePart(), { picture: "part", hint: say("partHint") });
     const fit = (box, name) => button(say(name), () => app.send({ do: "box", id: app.state.active, box }), { hint: say(`${name}Hint`) });
     this.boxes = [fit("", "fitPoints"), fit("aligned", "fitAxes")];
-    this.edits = el("div", { class: "inside" }, el("div", { class: "row" }, this.lock, this.split), el("div", { class: "row tight" }, ...this.boxes));
+    this.edits = el("div", { class: "inside" }, el("div", { class: "row" }, this.lock, this.split), el("div", { class: "row" }, this.part), el("div", { class: "row tight" }, ...this.boxes));
     this.element = el("section", {}, el("h2", {}, say("objects"), (this.count = el("span", { class: "count" }))),
       this.find, this.none, this.list, this.named, this.guesses, this.categories,
       this.attributes, this.edits);
@@ -59,7 +60,7 @@ export class Objects {
     this.edits.hidden = !active || !this.app.abilities.edits || !this.app.works;
     this.lock.lastChild.textContent = say(active?.locked ? "unlock" : "lock");
     this.lock.classList.toggle("on", active?.locked ?? false);
-    this.split.disabled = active?.locked ?? false;
+    this.split.disabled = this.part.disabled = active?.locked ?? false;
     this.boxes[0].disabled = !active?.boxed || active.locked;
     this.boxes[1].disabled = !active?.box || active.locked;
     this.guess(active);
@@ -109,6 +110,8 @@ export class Objects {
     if (item.sure !== null) facts.push(say("sure", { percent: Math.round(100 * item.sure) }));
     if (item.category) facts.push(item.category);
     for (const value of Object.values(item.attributes ?? {})) facts.push(value);
+    const whole = app.state.objects.find(({ id }) => id === item.within);
+    if (whole) facts.push(say("partOf", { name: whole.name }));
     if (item.locked) facts.push(say("locked"));
     if (item.boxed) facts.push(say("boxed"));
     if (!app.shows(item)) facts.push(say("hidden"));

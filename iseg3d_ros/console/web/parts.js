@@ -23,6 +23,7 @@ const PATHS = {
   brush: "M20 4 10 14m-2 0a4 4 0 0 0-4 4c0 1-1 2-1 2h5a4 4 0 0 0 2-6l-2 0", lasso: "M12 4c5 0 9 2 9 6s-4 6-9 6-9-2-9-6 4-6 9-6zM7 15c-2 1-2 4 1 4 1 0 1 2 0 3",
   box: "M4 8V4h4m8 0h4v4m0 8v4h-4m-8 0H4v-4M9 12h6", lock: "M6 11h12v9H6zM9 11V8a3 3 0 0 1 6 0v3", split: "M12 20v-7M12 13 6 5m6 8 6-8M6 5v4m0-4h4m8 0v4m0-4h-4",
   cube: "M12 3 20 7.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
+  part: "M11 4a8.5 8.5 0 1 0 9 9h-9zM15 3a9 9 0 0 1 6 6h-6z",
   cross: "M6 6l12 12M18 6 6 18",
   camera: "M3 8h4l2-3h6l2 3h4v11H3zM12 17a4 4 0 1 0 0-8 4 4 0 0 0 0 8",
   left: "m15 5-7 7 7 7", right: "m9 5 7 7-7 7", check: "m5 12 5 5 9-11", frame: "M4 9V4h5m6 0h5v5m0 6v5h-5m-6 0H4v-5",

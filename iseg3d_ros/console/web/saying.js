@@ -50,6 +50,8 @@ export const Saying = (Base) => class extends Base {
       made.setAttribute("aria-pressed", made.dataset.mode === held);
       if (made.dataset.mode === "add") made.style.setProperty("--own", active ? css(active.colour) : "");
     }
+    this.panel.objects.part.classList.toggle("on", held === "part");
+    this.panel.objects.part.setAttribute("aria-pressed", held === "part");
     if (this.wanted && this.pointed) this.point();
   }
 
