@@ -53,6 +53,11 @@ def test_the_next_click_begins_a_part_of_the_active_object(browser: Any, tmp_pat
         page.until("page.state.active === 'object_1'")
         page.key("/")
         page.until("page.panel.objects.part.classList.contains('on')")
+        page.key("0")
+        page.until("page.state.active === '' && page.clicks.mode === 'auto'")  # there is nothing to be a part of
+        page.key("1")
+        page.until("page.state.active === 'object_1'")
+        page.key("/")
         page.click(RIM)
         page.until("page.state.objects.length === 3 && !page.clicks.pending.length")
         page.key("Control+z")

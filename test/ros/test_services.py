@@ -26,6 +26,7 @@ from iseg3d_ros.srv import (
 from ros_operator import BLUE, RED, Operator, Shared, iou, place, scene
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
+from tables import stool
 
 from iseg3d_ros.io.pointcloud2_read import read_field, read_points
 
@@ -151,6 +152,21 @@ def test_segment_encodes_a_cloud_once_and_not_the_operators_again(robot: Operato
     assert len(times) == 1, "the second request with the same cloud encoded it again"
     assert robot.program_click(BLUE, Click.NEW_OBJECT, "box").accepted  # type: ignore[union-attr]
     assert robot.objects(2).encode_milliseconds == before.encode_milliseconds, "the operator's cloud was encoded again"
+
+
+def test_an_objects_points_alone_are_segmented_into_its_parts(robot: Operator) -> None:
+    xyz, truth = stool()
+    seat, leg = (0.1, 0.1, 0.48), (0.03, 0.0, 0.2)
+    whole = [Click(label=1, id="stool", point=place(at)) for at in (seat, leg)]
+    floor = Click(label=0, point=place((0.7, 0.7, 0.0)))
+    answer = robot.call("segment", SegmentCloud, cloud=robot.cloud_message(xyz), clicks=[*whole, floor])
+    rows = np.flatnonzero(np.array(answer.segmentation.labels) == 1)
+    assert iou(np.isin(np.arange(len(xyz)), rows), truth > 0) > 0.7
+    parts = [Click(label=1, id=id, point=place(at)) for id, at in (("seat", seat), ("leg", leg))]
+    answer = robot.call("segment", SegmentCloud, cloud=robot.cloud_message(xyz[rows]), clicks=parts)
+    labels = np.array(answer.segmentation.labels)
+    assert answer.success and len(labels) == len(rows)
+    assert iou(labels == 1, truth[rows] == 1) > 0.7 and iou(labels == 2, truth[rows] == 2) > 0.7
 
 
 def test_get_object_feeds_a_grasp_sampler(robot: Operator) -> None:

@@ -180,6 +180,7 @@ export class Clicks {
     const gone = this.pending.filter((click) => !open.includes(click));
     if (gone.length) this.latency = performance.now() - gone[gone.length - 1].at;
     this.pending = open;
+    if (this.mode === "part" && !this.app.state.active) this.choose("auto"); // there is nothing to be a part of
   }
 
   // The oldest was refused.

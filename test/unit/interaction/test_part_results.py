@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from tables import stool
 
+from iseg3d_ros.clicks import Click
+from iseg3d_ros.interaction.part_level import PartLevel
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.predictor import Predictor
 
@@ -54,6 +56,14 @@ def test_a_part_takes_points_of_its_object_alone_which_keeps_the_rest(session: I
     assert (session.segment().labels == before.labels).all() and session.ids == ["stool"]
     session.redo()
     assert session.ids == ["stool", "seat"] and (session.segment().labels == 2).any()
+
+
+def test_a_part_is_what_the_object_alone_gives(session: InteractiveSession, predictor: Predictor) -> None:
+    """As `iseg3d segment --within` computes it."""
+    part(session, "seat", SEAT)
+    session.click(LEG, "stool")
+    alone = PartLevel.of(predictor, XYZ, None, TRUTH > 0, (0, 0, 1)).segment([Click(SEAT, 2), Click(LEG, 0)])
+    assert ((session.segment().labels == 2) == (alone.labels == 2)).all()
 
 
 def test_a_clicked_object_has_parts_too_and_what_it_loses_they_lose(predictor: Predictor) -> None:
