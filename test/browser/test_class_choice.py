@@ -59,6 +59,7 @@ def test_the_choice_is_shown_where_classes_are_known_and_is_asked_for(browser: A
         page.press("Find objects")
         page.page.get_by_label("What is looked for").select_option("table")
         page.press("Find objects")
-        page.page.wait_for_timeout(300)
-        assert [each for each in work.asked if isinstance(each, Propose)] == [Propose(), Propose("table")]
+        while len(work.asked) < 2:
+            page.page.wait_for_timeout(50)
+        assert work.asked == [Propose(), Propose("table")]
         page.context.close()

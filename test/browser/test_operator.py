@@ -126,6 +126,8 @@ def test_the_second_click_never_merges_and_an_impatient_one_is_the_same(
     page.says("That click is on its way")
     page.click(GROUND)
     page.until("page.clicks.pending.length === 2")
+    while len(work.asked) < 2:
+        page.page.wait_for_timeout(50)
     assert [each.new for each in work.asked if isinstance(each, AddClick)] == [True, True]
     page.context.close()
 
