@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from iseg3d_ros.console.protocol import Abilities, Category
-from iseg3d_ros.console.updates import ObjectState, StateUpdate, Suggestion
+from iseg3d_ros.console.updates import Done, HistoryUpdate, ObjectState, StateUpdate, Suggestion
 from iseg3d_ros.geometry.boxes import Box, box_of, oriented_box
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import SessionObject
@@ -28,6 +28,9 @@ class StateMaker:
 
     def state(self, session: InteractiveSession, result: Segmentation, encode_ms: float) -> StateUpdate:
         """The whole."""
+        if not self._ordinals:  # colours as before a restart: those of objects that are gone stay theirs
+            made = (item.id for state in session.history.states for item in state.objects)
+            self._ordinals = {id: ordinal for ordinal, id in enumerate(dict.fromkeys(made))}
         suggested = result.suggested_click
         ids = ["", *session.ids]
         order = np.argsort(result.labels, kind="stable")
@@ -50,11 +53,22 @@ class StateMaker:
             segment_ms=result.milliseconds,
         )
 
+    def history(self, session: InteractiveSession) -> HistoryUpdate:
+        """What was done and undone, in the colours of the objects."""
+        told = session.history
+        steps = tuple(Done(s.verb, s.id, s.name, s.more, self._colour(s.id)) for s in told.steps)
+        return HistoryUpdate(told.revision, steps, told.present)
+
+    def _colour(self, id: str) -> tuple[int, ...]:
+        if id not in self._ordinals:
+            return ()
+        return tuple(int(value) for value in PALETTE[self._ordinals[id] % len(PALETTE)])
+
     def _object(
         self, session: InteractiveSession, result: Segmentation, item: SessionObject, label: int, chosen: np.ndarray
     ) -> ObjectState:
-        ordinal = self._ordinals.setdefault(item.id, len(self._ordinals))
-        red, green, blue = (int(value) for value in PALETTE[ordinal % len(PALETTE)])
+        self._ordinals.setdefault(item.id, len(self._ordinals))
+        red, green, blue = self._colour(item.id)
         clicks = tuple(click.point for click in session.clicks if click.id == item.id)
         sure = float(result.probability[chosen].mean()) if len(chosen) else float("nan")
         return ObjectState(
