@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from functools import cached_property
 from iseg3d_ros import limits
 from iseg3d_ros.interaction.session_states import BACKGROUND, SessionObject, State
 
-next_revision = itertools.count(1).__next__  # tells the lists of all sessions of this process apart
+next_revision = itertools.count(secrets.randbits(40)).__next__  # tells lists apart, also from those before a restart
 
 
 @dataclass(frozen=True)
