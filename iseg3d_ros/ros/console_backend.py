@@ -26,6 +26,7 @@ from iseg3d_ros.console.protocol import (
     Capture,
     Clear,
     Command,
+    GoTo,
     Propose,
     Redo,
     Remove,
@@ -47,13 +48,13 @@ from iseg3d_ros.console.updates import (
     StateUpdate,
 )
 from iseg3d_ros.msg import Click as ClickMessage
-from iseg3d_ros.msg import ClickResult, Objects
-from iseg3d_ros.ros.console_conversion import HeardClouds, state_of
+from iseg3d_ros.msg import ClickResult, History, Objects
+from iseg3d_ros.ros.console_conversion import HeardClouds, history_of, state_of
 from iseg3d_ros.ros.console_images import ConsoleImages
 from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality, stamp_of
 from iseg3d_ros.ros.reconfiguration import Reconfigure
-from iseg3d_ros.srv import AddObjects, ProposeObjects, RemoveObject, SaveSession, SelectObject
+from iseg3d_ros.srv import AddObjects, GoToStep, ProposeObjects, RemoveObject, SaveSession, SelectObject
 
 LOOK = 0.5  # seconds between two looks whether the segmenter is there
 PREVIEW = 0.2  # seconds between two clouds that are shown while nothing is held
@@ -61,7 +62,7 @@ MODELS = ("", "agile3d", "clickenhance", "e2i3d", "fewclick", "interobject3d", "
 MODES = ("frozen", "live", "accumulated")
 SERVICES: dict[str, Any] = {
     "add_objects": AddObjects, "remove_object": RemoveObject, "select_object": SelectObject, "save": SaveSession,
-    "propose": ProposeObjects,
+    "propose": ProposeObjects, "go_to_step": GoToStep,
     "capture": Trigger, "undo": Trigger, "redo": Trigger, "clear": Trigger,
     "get_parameters": GetParameters, "set_parameters": SetParameters,
 }  # fmt: skip
@@ -88,6 +89,7 @@ class RosWork:
         self._subscriptions = [
             node.create_subscription(PointCloud2, f"{segmenter}/labelled", self._on_labelled, LATCHED),
             node.create_subscription(Objects, f"{segmenter}/objects", self._on_objects, LATCHED),
+            node.create_subscription(History, f"{segmenter}/history", self._on_history, LATCHED),
             node.create_subscription(ClickResult, f"{segmenter}/click_result", self._on_result, CLICKS),
             node.create_subscription(String, f"{segmenter}/feedback", self._on_feedback, QoSProfile(depth=10)),
         ]
@@ -140,6 +142,9 @@ class RosWork:
         empty = not self._state.objects and not self._state.background
         holds = not empty or message.mode == "live" or message.message.startswith("captured")
         self._show_newest(not holds)
+
+    def _on_history(self, message: History) -> None:
+        self._board.publish(history_of(message))
 
     def _on_result(self, message: ClickResult) -> None:
         if not message.accepted:
@@ -209,6 +214,8 @@ class RosWork:
                 self._call("undo")
             case Redo():
                 self._call("redo")
+            case GoTo(revision, to):
+                self._call("go_to_step", revision=revision, step=to)
             case Clear():
                 self._call("clear")
             case Capture():

@@ -23,6 +23,7 @@ from iseg3d_ros.ros.work import Work
 from iseg3d_ros.srv import (
     AddObjects,
     GetObject,
+    GoToStep,
     ProposeObjects,
     RemoveObject,
     SaveSession,
@@ -75,6 +76,7 @@ class Services:
             (Trigger, "capture", self._kept(self._capture)),
             (Trigger, "undo", self._kept(self._verb(Work.undo))),
             (Trigger, "redo", self._kept(self._verb(Work.redo))),
+            (GoToStep, "go_to_step", self._kept(self._go_to_step)),
             (Trigger, "clear", self._kept(self._verb(Work.clear))),
             (SaveSession, "save", self._save),
             (SetBool, "enable", self._enable),
@@ -120,6 +122,10 @@ class Services:
             return await active.worker.call(lambda: verb(active.work))
 
         return handler
+
+    async def _go_to_step(self, request: Any, _response: Any) -> str:
+        active = self._active()
+        return await active.worker.call(lambda: active.work.go(request.revision, request.step))
 
     async def _capture(self, _request: Any, _response: Any) -> str:
         active = self._active()

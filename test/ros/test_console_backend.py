@@ -24,13 +24,21 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from ros_operator import VOXEL, Operator, node_process, operator, scene, segmenter_process
+from ros_operator import BLUE, RED, VOXEL, Operator, node_process, operator, scene, segmenter_process
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.console.protocol import AddClick, Propose, Setup
-from iseg3d_ros.console.updates import CloudUpdate, LinkUpdate, Mailbox, ProposalsUpdate, StateUpdate, Update
+from iseg3d_ros.console.protocol import AddClick, GoTo, Propose, Setup
+from iseg3d_ros.console.updates import (
+    CloudUpdate,
+    HistoryUpdate,
+    LinkUpdate,
+    Mailbox,
+    ProposalsUpdate,
+    StateUpdate,
+    Update,
+)
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.ros import reconfiguration
 from iseg3d_ros.ros.console_backend import RosWork
@@ -110,6 +118,36 @@ def test_proposals_are_for_a_cloud_that_is_held(tmp_path: Path) -> None:
         first = offered[0].proposals[0]
         work.send(AddClick(Click(first.point, ""), new=True))
         told(mailbox, lambda update: isinstance(update, StateUpdate) and len(update.objects) == 1)
+
+
+def test_the_history_of_a_robot_is_gone_along(tmp_path: Path) -> None:
+    """What the page shows of a file it shows of a robot; one command goes there."""
+    with domain() as number, operator(number) as robot, ExitStack() as ending:
+        process = segmenter_process(tmp_path, f"session_directory:={tmp_path}/work")
+        ending.callback(process.end)
+        message = robot.cloud_message(*scene()[:2])
+        sensor = robot.node.create_publisher(PointCloud2, "/segmenter/points", quality("reliable"))
+        work, mailbox = ending.enter_context(working(robot, "/segmenter/points"))
+        told(mailbox, lambda update: isinstance(update, LinkUpdate) and update.connected)
+        while not any(isinstance(each, CloudUpdate) for each in mailbox.take(timeout=1.0)[0]):
+            sensor.publish(message)
+        heard: list[HistoryUpdate] = []
+
+        def steps(count: int) -> Callable[[Update], bool]:
+            def so(update: Update) -> bool:
+                heard.extend([update] if isinstance(update, HistoryUpdate) else [])
+                return isinstance(update, HistoryUpdate) and len(update.steps) == count
+
+            return so
+
+        work.send(AddClick(Click(RED, "cup"), new=True))
+        told(mailbox, steps(1))
+        work.send(AddClick(Click(BLUE, "box"), new=True))
+        told(mailbox, steps(2))
+        assert [step.verb for step in heard[-1].steps] == ["new", "new"] and heard[-1].present == 2
+        assert len({step.colour for step in heard[-1].steps}) == 2
+        work.send(GoTo(heard[-1].revision, 0))
+        told(mailbox, lambda update: isinstance(update, StateUpdate) and not update.objects and update.can_redo)
 
 
 def test_an_answer_that_is_faster_than_its_cloud_waits_for_it(ros_domain: int) -> None:
