@@ -145,6 +145,10 @@ class SceneModel:
         """The newest result, where it is this cloud's."""
         return self.latest if cloud is self._cloud else None
 
+    def scene_of(self, cloud: CurrentCloud) -> Scene | None:
+        """The cloud as it is encoded, where it is encoded whole."""
+        return self.scene if cloud is self._cloud and self._region is None else None
+
     def store(self, stored: Stored, cloud: CurrentCloud) -> None:
         """A result out of a file for this cloud: it stands as long as the clicks are its own."""
         if cloud is not self._cloud:

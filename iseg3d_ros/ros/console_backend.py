@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Header, String
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from iseg3d_ros.clicks import Click
@@ -27,6 +27,7 @@ from iseg3d_ros.console.protocol import (
     Clear,
     Command,
     GoTo,
+    Peek,
     Propose,
     Redo,
     Remove,
@@ -49,12 +50,12 @@ from iseg3d_ros.console.updates import (
 )
 from iseg3d_ros.msg import Click as ClickMessage
 from iseg3d_ros.msg import ClickResult, History, Objects
-from iseg3d_ros.ros.console_conversion import HeardClouds, history_of, state_of
+from iseg3d_ros.ros.console_conversion import HeardClouds, click_message, history_of, state_of
 from iseg3d_ros.ros.console_images import ConsoleImages
-from iseg3d_ros.ros.conversion import point
-from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality, stamp_of
+from iseg3d_ros.ros.console_peeks import ConsolePeeks
+from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality
 from iseg3d_ros.ros.reconfiguration import Reconfigure
-from iseg3d_ros.srv import AddObjects, GoToStep, ProposeObjects, RemoveObject, SaveSession, SelectObject
+from iseg3d_ros.srv import AddObjects, GoToStep, PeekClick, ProposeObjects, RemoveObject, SaveSession, SelectObject
 
 LOOK = 0.5  # seconds between two looks whether the segmenter is there
 PREVIEW = 0.2  # seconds between two clouds that are shown while nothing is held
@@ -62,7 +63,7 @@ MODELS = ("", "agile3d", "clickenhance", "e2i3d", "fewclick", "interobject3d", "
 MODES = ("frozen", "live", "accumulated")
 SERVICES: dict[str, Any] = {
     "add_objects": AddObjects, "remove_object": RemoveObject, "select_object": SelectObject, "save": SaveSession,
-    "propose": ProposeObjects, "go_to_step": GoToStep,
+    "propose": ProposeObjects, "go_to_step": GoToStep, "peek": PeekClick,
     "capture": Trigger, "undo": Trigger, "redo": Trigger, "clear": Trigger,
     "get_parameters": GetParameters, "set_parameters": SetParameters,
 }  # fmt: skip
@@ -84,6 +85,7 @@ class RosWork:
         self._previewed = 0.0
         self._offered: tuple[Proposed, ...] | None = None  # for a held cloud that is still to come
         self._clients = {n: node.create_client(kind, f"{segmenter}/{n}") for n, kind in SERVICES.items()}
+        self._peeks = ConsolePeeks(self._clients["peek"], self._clouds, self._board.publish)
         self._reconfigure = Reconfigure(node, segmenter, self._clients, self._board.publish)
         self._click = node.create_publisher(ClickMessage, f"{segmenter}/click", CLICKS)
         self._subscriptions = [
@@ -101,7 +103,7 @@ class RosWork:
     @property
     def abilities(self) -> Abilities:
         """What every segmenter can do; where it saves is on its machine."""
-        return Abilities(MODELS, MODES, "the session directory of the segmenter, on its machine")
+        return Abilities(MODELS, MODES, "the session directory of the segmenter, on its machine", peeks=True)
 
     def subscribe(self) -> Mailbox:
         """A mailbox that begins with the present state."""
@@ -201,6 +203,10 @@ class RosWork:
             self._do(self._commands.get())
 
     def _do(self, command: Command) -> None:
+        if isinstance(command, Peek):
+            self._peeks.look(command)
+            return
+        self._peeks.forget()
         match command:
             case AddClick(click, new):
                 self._publish_click(click, new)
@@ -246,11 +252,7 @@ class RosWork:
         if self._click.get_subscription_count() == 0:
             self._refuse()
             return
-        on_object = ClickMessage.POSITIVE if click.id else ClickMessage.NEGATIVE
-        label = ClickMessage.NEW_OBJECT if new else on_object
-        shown = self._clouds.shown
-        header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
-        self._click.publish(ClickMessage(header=header, id=click.id, label=label, point=point(click.point)))
+        self._click.publish(click_message(click, new, self._clouds.shown))
 
     def _call(self, service: str, then: Callable[[], None] | None = None, **fields: Any) -> None:
         """Ask, and tell what became of it; `then` something else, where it was done."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import ColorRGBA
+from std_msgs.msg import ColorRGBA, Header
 
+from iseg3d_ros.clicks import Click as ModelClick
 from iseg3d_ros.console.updates import (
     CloudUpdate,
     Done,
@@ -23,8 +24,9 @@ from iseg3d_ros.geometry.boxes import Box
 from iseg3d_ros.interaction.view import LOST
 from iseg3d_ros.io.pointcloud2_read import Points, read_field, read_points
 from iseg3d_ros.msg import Click, History, ObjectInfo, Objects
+from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.frames import frame_name
-from iseg3d_ros.ros.node_support import nanoseconds
+from iseg3d_ros.ros.node_support import nanoseconds, stamp_of
 from iseg3d_ros.ros.point_cloud2 import STRUCTURED
 from iseg3d_ros.ros.rotations import rotation_matrix
 
@@ -90,6 +92,13 @@ def state_of(message: Objects) -> StateUpdate:
         encode_ms=message.encode_milliseconds,
         segment_ms=message.segment_milliseconds,
     )
+
+
+def click_message(click: ModelClick, new: bool, shown: Key) -> Click:
+    """A click on the cloud that is shown: on an object by its id, on background without one, or on a new object."""
+    label = Click.NEW_OBJECT if new else Click.POSITIVE if click.id else Click.NEGATIVE
+    header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
+    return Click(header=header, id=click.id, label=label, point=point(click.point))
 
 
 def history_of(message: History) -> HistoryUpdate:

@@ -129,6 +129,7 @@ SERVICES = (
     Service("~/select_object", "iseg3d_ros/srv/SelectObject", "makes an object the active one"),
     Service("~/segment", "iseg3d_ros/srv/SegmentCloud", "cloud (or the newest) and clicks to labels, without state"),
     Service("~/propose", "iseg3d_ros/srv/ProposeObjects", "what could be an object, to be accepted with add_objects"),
+    Service("~/peek", "iseg3d_ros/srv/PeekClick", "what a click would hold; whatever else waits goes first"),
     Service("~/get_object", "iseg3d_ros/srv/GetObject", "full cloud, indices, pose and boxes: for planners"),
     Service("~/capture", "std_srvs/srv/Trigger", "takes the newest cloud; objects and clicks that still fit stay"),
     Service("~/undo", "std_srvs/srv/Trigger", "takes the last step back"),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,24 +18,27 @@ if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
 import rclpy
+from geometry_msgs.msg import Point32
 from iseg3d_ros.msg import Click as ClickMessage
-from iseg3d_ros.srv import ProposeObjects
+from iseg3d_ros.srv import PeekClick, ProposeObjects
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.task import Future
 from ros_operator import BLUE, RED, VOXEL, Operator, node_process, operator, scene, segmenter_process
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.console.protocol import AddClick, GoTo, Propose, Setup
+from iseg3d_ros.console.protocol import AddClick, GoTo, Peek, Propose, Setup
 from iseg3d_ros.console.updates import (
     CloudUpdate,
     HistoryUpdate,
     LinkUpdate,
     Mailbox,
+    PeekUpdate,
     ProposalsUpdate,
     StateUpdate,
     Update,
@@ -42,6 +46,8 @@ from iseg3d_ros.console.updates import (
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.ros import reconfiguration
 from iseg3d_ros.ros.console_backend import RosWork
+from iseg3d_ros.ros.console_conversion import HeardClouds, Key
+from iseg3d_ros.ros.console_peeks import ConsolePeeks
 from iseg3d_ros.ros.node_support import quality, stamp_of
 from iseg3d_ros.ros.point_cloud2 import cloud_message
 from iseg3d_ros.ros.segmenter_node import Segmenter
@@ -120,6 +126,37 @@ def test_proposals_are_for_a_cloud_that_is_held(tmp_path: Path) -> None:
         told(mailbox, lambda update: isinstance(update, StateUpdate) and len(update.objects) == 1)
 
 
+def test_of_looks_ahead_one_is_under_way_and_the_newest_is_next() -> None:
+    class Client:
+        def __init__(self) -> None:
+            self.asked: list[tuple[Any, Future]] = []
+
+        def service_is_ready(self) -> bool:
+            return True
+
+        def call_async(self, request: Any) -> Future:
+            self.asked.append((request, Future()))
+            return self.asked[-1][1]
+
+    told: list[Update] = []
+    client, clouds = Client(), HeardClouds(told.append)
+    peeks, places = ConsolePeeks(client, clouds, told.append), [(float(n), 0.0, 0.0) for n in range(4)]
+    peeks.look(Peek(Click(places[0], ""), True))
+    assert not client.asked, "no cloud is held"
+    clouds.shown, clouds.serial = Key("sensor", 5, 10, False), 7
+    for at in places[:3]:
+        peeks.look(Peek(Click(at, ""), True))
+    answer = PeekClick.Response(success=True, points=[Point32(x=1.0, y=2.0, z=3.0)])
+    client.asked[0][1].set_result(answer)
+    assert [request.click.point.x for request, _ in client.asked] == [0.0, 2.0]
+    assert isinstance(told[0], PeekUpdate) and told[0].serial == 7 and told[0].points.tolist() == [[1.0, 2.0, 3.0]]
+    peeks.look(Peek(Click(places[3], "")))
+    peeks.forget()  # a click is on its way
+    clouds.serial = 8
+    client.asked[1][1].set_result(answer)
+    assert len(client.asked) == 2 and len(told) == 1, "an answer for another cloud is not shown"
+
+
 def test_the_history_of_a_robot_is_gone_along(tmp_path: Path) -> None:
     """What the page shows of a file it shows of a robot; one command goes there."""
     with domain() as number, operator(number) as robot, ExitStack() as ending:
@@ -146,6 +183,12 @@ def test_the_history_of_a_robot_is_gone_along(tmp_path: Path) -> None:
         told(mailbox, steps(2))
         assert [step.verb for step in heard[-1].steps] == ["new", "new"] and heard[-1].present == 2
         assert len({step.colour for step in heard[-1].steps}) == 2
+        seen: list[PeekUpdate] = []
+        end = time.monotonic() + 60
+        while not seen and time.monotonic() < end:  # it is dropped where anything else waits
+            work.send(Peek(Click(RED, "cup")))
+            seen += [each for each in mailbox.take(timeout=2.0)[0] if isinstance(each, PeekUpdate)]
+        assert seen[0].point == RED and len(seen[0].points) > 50
         work.send(GoTo(heard[-1].revision, 0))
         told(mailbox, lambda update: isinstance(update, StateUpdate) and not update.objects and update.can_redo)
 

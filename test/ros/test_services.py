@@ -18,6 +18,7 @@ from iseg3d_ros.srv import (
     AddObjects,
     GetObject,
     GoToStep,
+    PeekClick,
     ProposeObjects,
     RemoveObject,
     SaveSession,
@@ -119,6 +120,38 @@ def test_what_was_done_is_told_and_gone_along(robot: Operator) -> None:
     robot.latest("~/objects", lambda m: "captured" in m.message)
     robot.spin(0.5)
     assert len(robot.heard["~/history"]) == seen
+
+
+def test_what_a_click_would_hold_is_told_and_nothing_of_it_kept(robot: Operator) -> None:
+    thing = Click(label=Click.NEW_OBJECT, point=place(BLUE))
+    early = robot.call("peek", PeekClick, click=thing)
+    assert not early.success and "clicked on" in early.message, "it encodes nothing: a click would have to wait for it"
+    robot.program_click(RED, Click.NEW_OBJECT, "cup")
+    before = robot.objects(1)
+
+    def look(click: Click) -> Any:
+        while "something else waits" in (answer := robot.call("peek", PeekClick, click=click)).message:
+            robot.spin(0.1)  # the node repeats what a late listener has missed
+        return answer
+
+    seen = look(thing)
+    assert seen.success, seen.message
+    xyz, _, truth = scene()
+    rows = [int(np.linalg.norm(xyz - (each.x, each.y, each.z), axis=1).argmin()) for each in seen.points]
+    assert 100 < len(rows) <= 400 and seen.count > len(rows) and (truth[rows] == 2).mean() > 0.8
+    more = look(Click(label=Click.POSITIVE, id="cup", point=place((0.0, 0.04, 0.105))))
+    assert more.success and more.count > 100
+    for wrong, words in (
+        (Click(label=Click.POSITIVE, id="ghost", point=place(RED)), "POSITIVE"),
+        (Click(label=Click.NEGATIVE, point=place(RED)), "NEW_OBJECT"),
+        (Click(label=Click.NEW_OBJECT, point=place((50, 0, 0))), "hit nothing"),
+    ):
+        refused = look(wrong)
+        assert not refused.success and words in refused.message
+    robot.spin(0.5)
+    after = robot.objects(1)
+    assert [len(item.clicks) for item in after.objects] == [1] and after.can_redo == before.can_redo
+    assert after.objects[0].points == before.objects[0].points
 
 
 def test_what_could_be_an_object_is_proposed_and_accepted(robot: Operator) -> None:
