@@ -12,6 +12,7 @@ from iseg3d_ros.console.updates import Done, HistoryUpdate, ObjectState, StateUp
 from iseg3d_ros.geometry.boxes import Box, box_of, oriented_box
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import SessionObject
+from iseg3d_ros.interaction.steps import steps_of
 from iseg3d_ros.io.exports import FORMATS
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.io.picture import PALETTE
@@ -56,7 +57,7 @@ class StateMaker:
     def history(self, session: InteractiveSession) -> HistoryUpdate:
         """What was done and undone, in the colours of the objects."""
         told = session.history
-        steps = tuple(Done(s.verb, s.id, s.name, s.more, self._colour(s.id)) for s in told.steps)
+        steps = tuple(Done(s.verb, s.id, s.name, s.more, self._colour(s.id)) for s in steps_of(told))
         return HistoryUpdate(told.revision, steps, told.present)
 
     def _colour(self, id: str) -> tuple[int, ...]:

@@ -83,8 +83,8 @@ def command_of(
             return SetBox(id, _moved(numbers, origin))
         case {"do": "box", "id": str(id), "box": ("aligned" | "") as fit}:
             return SetBox(id, fit)
-        case {"do": "history", "revision": int(revision), "to": int(to)}:
-            return GoTo(revision, to)
+        case {"do": "history", "revision": int(revision), "to": int(to)} if min(revision, to) >= 0:
+            return GoTo(revision % (1 << 63), min(to, limits.HISTORY + 1))
         case {"do": "carry", "on": bool(on)}:
             return Carry(on)
         case {"do": "setup", "model": str(model), "voxel": int() | float() as voxel, "mode": str(mode)}:

@@ -98,7 +98,7 @@ class StateUpdate:
 class Done:
     """One step of the history: what was done, and the object that it concerns; `colour` is () where that is unknown.
 
-    `verb`, `id`, `name` and `more` are as in `interaction.state_history.Step`.
+    `verb`, `id`, `name` and `more` are as in `interaction.steps.Step`.
     """
 
     verb: str

@@ -25,12 +25,12 @@ from iseg3d_ros.interaction.session_states import (
     Json,
     SessionObject,
     State,
+    StateHistory,
     detailed,
     from_json,
     point_of,
     to_json,
 )
-from iseg3d_ros.interaction.state_history import StateHistory
 from iseg3d_ros.io.atomic_write import replacing
 from iseg3d_ros.io.journal_records import checksum
 from iseg3d_ros.predictor import Predictor, Segmentation
@@ -100,7 +100,7 @@ class InteractiveSession:
 
     @property
     def history(self) -> StateHistory:
-        """What was done and undone: the states that undo and redo lead to, and the steps between them."""
+        """The states that undo and redo lead to; `interaction.steps` tells what was done between them."""
         return self._history
 
     def set_cloud(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:

@@ -13,7 +13,7 @@ import numpy as np
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.boxes import Box, oriented_box
 from iseg3d_ros.interaction.current_cloud import CurrentCloud, Layouts
-from iseg3d_ros.interaction.state_history import StateHistory
+from iseg3d_ros.interaction.session_states import StateHistory
 from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.predictor import Segmentation
 

@@ -13,7 +13,7 @@ from std_msgs.msg import ColorRGBA
 
 from iseg3d_ros.geometry.boxes import Box
 from iseg3d_ros.interaction.object_messages import ObjectMessages
-from iseg3d_ros.interaction.state_history import Step
+from iseg3d_ros.interaction.steps import Step, steps_of
 from iseg3d_ros.interaction.view import ObjectView, View, colour_of
 from iseg3d_ros.msg import History, HistoryStep, ObjectIndices, ObjectInfo, Objects, Segmentation
 from iseg3d_ros.ros.point_cloud2 import full_cloud, header, uncopied
@@ -66,7 +66,7 @@ def objects(view: View) -> Objects:
 def history(view: View) -> History:
     """What was done and undone, in the objects' colours."""
     told = view.history
-    return History(revision=told.revision, steps=[_step(view, step) for step in told.steps], present=told.present)
+    return History(revision=told.revision, steps=[_step(view, step) for step in steps_of(told)], present=told.present)
 
 
 def _step(view: View, step: Step) -> HistoryStep:

@@ -12,6 +12,7 @@ import pytest
 from tables import table
 from works import told, walker
 
+from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud
 from iseg3d_ros.console.local_backend import LocalWork
@@ -116,3 +117,6 @@ def test_what_a_page_asks_for_is_checked() -> None:
 
     assert asked(revision=3, to=2) == GoTo(3, 2)
     assert asked(revision="3", to=2) is None and asked(revision=3) is None
+    assert asked(revision=-1, to=2) is None and asked(revision=3, to=-5) is None
+    far = asked(revision=1 << 70, to=1 << 40)  # refused by whoever works, and small enough for a message
+    assert 0 <= far.revision < 1 << 64 and far.to == limits.HISTORY + 1

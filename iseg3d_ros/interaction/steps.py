@@ -1,17 +1,12 @@
-"""What was done, as the states that it led to: undo and redo go along them, and each step is told in a word."""
+"""What was done between the states of a session, each step in a word: it follows from the states alone."""
 
 from __future__ import annotations
 
 import itertools
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 
-from iseg3d_ros import limits
-from iseg3d_ros.interaction.session_states import BACKGROUND, SessionObject, State
-
-next_revision = itertools.count(secrets.randbits(40)).__next__  # tells lists apart, also from those before a restart
+from iseg3d_ros.interaction.session_states import BACKGROUND, SessionObject, State, StateHistory
 
 
 @dataclass(frozen=True)
@@ -29,54 +24,9 @@ class Step:
     more: str = ""
 
 
-@dataclass(frozen=True)
-class StateHistory:
-    """States in their order, of which `present` holds; those behind it were undone.
-
-    `revision` is another one whenever the list is: what was chosen in an older list is not meant for this one.
-    """
-
-    states: tuple[State, ...] = (State(),)
-    present: int = 0
-    revision: int = field(default_factory=next_revision, compare=False)
-
-    @classmethod
-    def bounded(cls, states: Sequence[State], present: int) -> StateHistory:
-        """The states, as far as limits.HISTORY steps lead from the one that holds."""
-        first = max(present - limits.HISTORY, 0)
-        return cls(tuple(states[first : present + 1 + limits.HISTORY]), present - first)
-
-    @property
-    def state(self) -> State:
-        """The one that holds."""
-        return self.states[self.present]
-
-    @property
-    def undone(self) -> int:
-        """How many steps can be done again."""
-        return len(self.states) - 1 - self.present
-
-    def then(self, state: State) -> StateHistory:
-        """With one step more; what was undone is forgotten, and the oldest steps beyond limits.HISTORY."""
-        states = (*self.states[: self.present + 1], state)[-1 - limits.HISTORY :]
-        return StateHistory(states, len(states) - 1)
-
-    def moved(self, by: int) -> StateHistory:
-        """So many steps back (negative) or forward in the same list; ValueError where it has not as many."""
-        if not 0 <= self.present + by < len(self.states):
-            raise ValueError(f"There is nothing to {'redo' if by > 0 else 'undo'}.")
-        return replace(self, present=self.present + by)
-
-    def way(self, revision: int, to: int) -> int:
-        """How many steps it is to a state of the list with that revision; ValueError where that is another list."""
-        if revision != self.revision or not 0 <= to < len(self.states):
-            raise ValueError("Something else was done meanwhile, so the list is another one: choose again.")
-        return to - self.present
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """What led from each state to the next: the k-th from `states[k]` to `states[k + 1]`."""
-        return tuple(itertools.starmap(step_between, itertools.pairwise(self.states)))
+def steps_of(history: StateHistory) -> tuple[Step, ...]:
+    """What led from each state to the next: the k-th from `states[k]` to `states[k + 1]`."""
+    return tuple(itertools.starmap(step_between, itertools.pairwise(history.states)))
 
 
 def step_between(before: State, now: State) -> Step:

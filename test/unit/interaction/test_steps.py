@@ -14,7 +14,8 @@ from iseg3d_ros.console.label_import import GivenLabels, GivenObject
 from iseg3d_ros.console.session_edits import lock, merge, paint, set_attribute, set_box, split, take_labels, take_up
 from iseg3d_ros.interaction.replay import Replay
 from iseg3d_ros.interaction.session import Action
-from iseg3d_ros.interaction.state_history import StateHistory, Step
+from iseg3d_ros.interaction.session_states import StateHistory
+from iseg3d_ros.interaction.steps import Step, steps_of
 
 CUBE, OTHER, GROUND = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105), (-0.4, -0.4, 0.0)
 
@@ -27,7 +28,7 @@ def session() -> Session:
 
 
 def last(session: Session) -> Step:
-    return session.history.steps[session.history.present - 1]
+    return steps_of(session.history)[session.history.present - 1]
 
 
 def test_every_step_is_told_with_the_object_it_concerns(session: Session, tmp_path: Path) -> None:
@@ -172,7 +173,8 @@ def test_a_replayed_way_is_the_same(session: Session) -> None:
 def test_the_list_is_bounded(session: Session) -> None:
     for number in range(limits.HISTORY + 20):
         session.add(id=f"o{number}")
-    assert len(session.history.steps) == limits.HISTORY and session.history.steps[0].id == "o20"
+    assert len(steps_of(session.history)) == limits.HISTORY and steps_of(session.history)[0].id == "o20"
     many = [*session.history.states, *session.history.states, *session.history.states]
-    kept = StateHistory.bounded(many, 150)
-    assert len(kept.steps) == 2 * limits.HISTORY and kept.state is many[150]
+    for present in (0, 30, 150):
+        kept = StateHistory.bounded(many, present)
+        assert len(steps_of(kept)) == limits.HISTORY and kept.state is many[present]
