@@ -10,7 +10,9 @@ EDITS = 10_000  # of points by hand, of a session
 EDITED_POINTS = 1 << 26  # of one edit
 ATTRIBUTES = 50  # of an object
 NAME = 200  # characters of an object's name or id, or of a frame
-HISTORY = 100  # steps that can be undone
+HISTORY = 100  # steps that can be undone, or done again
+RESULTS = 1 << 25  # bytes of results that are kept, thirty of 90,000 points; what is older is computed anew
+FILE_RESULTS = 1 << 28  # the same in the console on a file: those of all steps on 200,000 points
 SENTENCE = 1000  # characters of a sentence for the operator
 
 CALLS = 2000  # that wait for the inference thread, beside them the newest cloud

@@ -33,6 +33,7 @@ from iseg3d_ros.console.updates import (
     Board,
     BusyUpdate,
     CloudUpdate,
+    HistoryUpdate,
     JobsUpdate,
     LabelsUpdate,
     LinkUpdate,
@@ -152,7 +153,7 @@ class FolderWork:
         if before := self._bench.open_work(self._current):
             before.unsubscribe(self._inbox)
         self._current, self._shown = number, {}
-        self._board.publish(StateUpdate())  # nothing of the scan before
+        self._board.publish(StateUpdate(), HistoryUpdate())  # nothing of the scan before
         self._inbox = work.subscribe()
         self._bench.opened(self, number)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from iseg3d_ros import limits
 from iseg3d_ros.cloud import Cloud
 from iseg3d_ros.console.exporting import new_file, result_of
 from iseg3d_ros.console.label_import import GivenLabels, is_labels, labels_of
@@ -23,44 +24,29 @@ from iseg3d_ros.console.local_state import StateMaker, abilities, up_of
 from iseg3d_ros.console.peeking import Peeks
 from iseg3d_ros.console.protocol import (
     Abilities,
-    AddClick,
     Capture,
     Carry,
     Category,
-    Classify,
-    Clear,
     Command,
-    Describe,
     Introduce,
-    Lock,
-    Merge,
     Open,
     OpenScan,
     Paint,
     Peek,
     Propose,
-    Redo,
-    Remove,
-    Rename,
     Review,
     Save,
-    Select,
     SetBox,
     Setup,
     Split,
     TakeLabels,
     TakeOver,
-    Undo,
     Watch,
 )
 from iseg3d_ros.console.search import Search
+from iseg3d_ros.console.session_commands import carry_out
 from iseg3d_ros.console.session_edits import (
-    click,
-    lock,
-    merge,
     paint,
-    refuse_locked,
-    set_attribute,
     set_box,
     split,
     take_labels,
@@ -197,21 +183,6 @@ class LocalWork:
             return
         session = self._ready()
         match command:
-            case AddClick():
-                click(session, self._labels_now(session), command, self._offered)
-            case Select(id):
-                session.select(id)
-            case Remove(id):
-                refuse_locked(session, id)
-                session.remove(id)
-            case Rename(id, name):
-                session.rename(id, name)
-            case Classify(id, category):
-                session.describe(id, category=category)
-            case Describe(id, attribute, value):
-                set_attribute(session, id, attribute, value)
-            case Lock(id, locked):
-                lock(session, self._labels_now(session), id, locked)
             case Split(id):
                 count = split(session, self._labels_now(session), id)
                 self._board.publish(Message(f"Split into {count} parts."))
@@ -223,16 +194,8 @@ class LocalWork:
                 set_box(session, self._cloud.xyz, self._labels_now(session), id, box)
             case TakeLabels(given):
                 self._begin_with(session, given)
-            case Merge(into, id):
-                merge(session, into, id)
             case Propose(name):
                 self._search = Search(session, self._update, self._board, name)
-            case Undo():
-                session.undo()
-            case Redo():
-                session.redo()
-            case Clear():
-                session.clear()
             case OpenScan() | Review() | Carry() | TakeOver() | Introduce():
                 raise ValueError("There is one scan only: open a folder to go through several.")
             case Save(name, kind):
@@ -241,6 +204,8 @@ class LocalWork:
                 self._open(session, name)
             case Capture():
                 raise ValueError("The cloud comes from a file: there is none to capture.")
+            case _:
+                carry_out(session, command, lambda: self._labels_now(session), self._offered)
 
     def _begin_with(self, session: InteractiveSession, given: GivenLabels) -> None:
         """Labels for work that has not begun yet."""
@@ -281,6 +246,7 @@ class LocalWork:
             warnings.simplefilter("always")
             self._board.publish(BusyUpdate("loading the model"))
             session = InteractiveSession(self._load(wanted.model, wanted.voxel_size))
+            session.model.keep(limits.FILE_RESULTS)
             self._board.publish(BusyUpdate(f"encoding {len(self._cloud):,} points".replace(",", " ")))
             start = time.perf_counter()
             session.prepare(self._current)
@@ -313,7 +279,8 @@ class LocalWork:
         if not_kept := self._store.wait(PATIENCE):
             self._board.publish(Message(not_kept, refused=True))
         self._store.rest(session)
-        self._board.publish(self._states.state(session, result, self._encode_ms), self._labels(result))
+        state = self._states.state(session, result, self._encode_ms)
+        self._board.publish(state, self._labels(result), self._states.history(session))
 
     def _labels(self, result: Segmentation) -> LabelsUpdate:
         return LabelsUpdate(self._update.serial, result.labels, result.probability, result.uncertainty, result.variance)

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from iseg3d_ros.console.protocol import Abilities, Category
-from iseg3d_ros.console.updates import ObjectState, StateUpdate, Suggestion
+from iseg3d_ros.console.updates import Done, HistoryUpdate, ObjectState, StateUpdate, Suggestion
 from iseg3d_ros.geometry.boxes import Box, box_of, oriented_box
 from iseg3d_ros.interaction.class_proposals import known_classes
 from iseg3d_ros.interaction.session import InteractiveSession
 from iseg3d_ros.interaction.session_states import SessionObject
+from iseg3d_ros.interaction.steps import steps_of
 from iseg3d_ros.io.exports import FORMATS
 from iseg3d_ros.io.package_files import weights_dir
 from iseg3d_ros.io.picture import PALETTE
@@ -29,6 +30,9 @@ class StateMaker:
 
     def state(self, session: InteractiveSession, result: Segmentation, encode_ms: float) -> StateUpdate:
         """The whole."""
+        if not self._ordinals:  # colours as before a restart: those of objects that are gone stay theirs
+            made = (item.id for state in session.history.states for item in state.objects)
+            self._ordinals = {id: ordinal for ordinal, id in enumerate(dict.fromkeys(made))}
         suggested = result.suggested_click
         ids = ["", *session.ids]
         order = np.argsort(result.labels, kind="stable")
@@ -52,11 +56,22 @@ class StateMaker:
             classes=known_classes(session.predictor),
         )
 
+    def history(self, session: InteractiveSession) -> HistoryUpdate:
+        """What was done and undone, in the colours of the objects."""
+        told = session.history
+        steps = tuple(Done(s.verb, s.id, s.name, s.more, self._colour(s.id)) for s in steps_of(told))
+        return HistoryUpdate(told.revision, steps, told.present)
+
+    def _colour(self, id: str) -> tuple[int, ...]:
+        if id not in self._ordinals:
+            return ()
+        return tuple(int(value) for value in PALETTE[self._ordinals[id] % len(PALETTE)])
+
     def _object(
         self, session: InteractiveSession, result: Segmentation, item: SessionObject, label: int, chosen: np.ndarray
     ) -> ObjectState:
-        ordinal = self._ordinals.setdefault(item.id, len(self._ordinals))
-        red, green, blue = (int(value) for value in PALETTE[ordinal % len(PALETTE)])
+        self._ordinals.setdefault(item.id, len(self._ordinals))
+        red, green, blue = self._colour(item.id)
         clicks = tuple(click.point for click in session.clicks if click.id == item.id)
         sure = float(result.probability[chosen].mean()) if len(chosen) else float("nan")
         return ObjectState(

@@ -29,6 +29,7 @@ from iseg3d_ros.console.tiles import Tiles
 from iseg3d_ros.console.updates import (
     BusyUpdate,
     CloudUpdate,
+    HistoryUpdate,
     ImagesUpdate,
     JobsUpdate,
     LabelsUpdate,
@@ -46,7 +47,7 @@ from iseg3d_ros.io.camera_images import CameraImage
 MOST = 1_500_000  # points that a page draws at most
 LARGE = 500_000  # points from which on a cloud is sorted beside all else
 KEPT = 4  # clouds on which a click may still come: newer ones may have been on their way
-TOLD = (LinkUpdate, BusyUpdate, JobsUpdate)
+TOLD = (LinkUpdate, BusyUpdate, JobsUpdate, HistoryUpdate)
 
 
 class Console:
@@ -109,7 +110,7 @@ class Console:
                     self._tell(wire.peek_message(update, self._origin))
                 case Message(text, refused):
                     self._say(text, refused)
-                case _:
+                case _ if update != self._told.get(type(update)):
                     self._told[type(update)] = update
                     self._tell(_described(update))
         kinds = {type(update) for update in updates}
@@ -285,5 +286,5 @@ class Console:
 
 
 def _described(update: Any) -> dict[str, Any]:
-    names = {LinkUpdate: "link", BusyUpdate: "busy", JobsUpdate: "jobs"}
+    names = {LinkUpdate: "link", BusyUpdate: "busy", JobsUpdate: "jobs", HistoryUpdate: "history"}
     return {"kind": names[type(update)], **asdict(update)}

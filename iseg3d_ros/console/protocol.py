@@ -132,6 +132,17 @@ class Redo:
 
 
 @dataclass(frozen=True)
+class GoTo:
+    """Go to a state of the history, as that many undos or redos would.
+
+    `to`: so many steps after the list's beginning; `revision`: of the list that it was chosen in, see `HistoryUpdate`.
+    """
+
+    revision: int
+    to: int
+
+
+@dataclass(frozen=True)
 class Clear:
     """Forget objects and clicks; can be undone."""
 
@@ -232,6 +243,7 @@ Command = (
     AddClick | Select | Remove | Rename | Classify | Describe | Merge | Lock | Split | Paint | SetBox | TakeLabels
     | Undo | Redo | Clear | Capture | Propose | Setup | Save | Open | OpenScan | Review | Carry | Watch | TakeOver
     | Introduce | Peek
+    | GoTo
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from iseg3d_ros.console.protocol import (
     Clear,
     Command,
     Describe,
+    GoTo,
     Introduce,
     Lock,
     Merge,
@@ -67,9 +68,9 @@ def command_of(
         case {"do": "remove", "id": str(id)}:
             return Remove(id)
         case {"do": "rename", "id": str(id), "name": str(name)} if name.strip():
-            return Rename(id, name.strip()[:limits.NAME])
+            return Rename(id, name.strip()[: limits.NAME])
         case {"do": "classify", "id": str(id), "category": str(category)}:
-            return Classify(id, category[:limits.NAME])
+            return Classify(id, category[: limits.NAME])
         case {"do": "merge", "into": str(into), "id": str(id)}:
             return Merge(into, id)
         case {"do": "describe", "id": str(id), "attribute": str(attribute), "value": str(value)}:
@@ -84,14 +85,16 @@ def command_of(
             return SetBox(id, _moved(numbers, origin))
         case {"do": "box", "id": str(id), "box": ("aligned" | "") as fit}:
             return SetBox(id, fit)
+        case {"do": "history", "revision": int(revision), "to": int(to)} if min(revision, to) >= 0:
+            return GoTo(revision % (1 << 63), min(to, limits.HISTORY + 1))
         case {"do": "carry", "on": bool(on)}:
             return Carry(on)
         case {"do": "setup", "model": str(model), "voxel": int() | float() as voxel, "mode": str(mode)}:
             return Setup(model, float(voxel), mode)
         case {"do": "save", "name": str(name), "format": str(kind)}:
-            return Save(name[:limits.NAME], kind)
+            return Save(name[: limits.NAME], kind)
         case {"do": "open", "name": str(name)}:
-            return Open(name[:limits.NAME])
+            return Open(name[: limits.NAME])
         case {"do": "scan", "number": int(number)}:
             return OpenScan(number)
         case {"do": "take over", "word": str(word)}:

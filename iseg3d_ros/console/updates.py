@@ -97,6 +97,32 @@ class StateUpdate:
 
 
 @dataclass(frozen=True)
+class Done:
+    """One step of the history: what was done, and the object that it concerns; `colour` is () where that is unknown.
+
+    `verb`, `id`, `name` and `more` are as in `interaction.steps.Step`.
+    """
+
+    verb: str
+    id: str = ""
+    name: str = ""
+    more: str = ""
+    colour: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class HistoryUpdate:
+    """The steps that can be undone and done again, the oldest first; the first `present` of them hold.
+
+    `revision` is another one whenever the steps are; where one only goes along them it stays.
+    """
+
+    revision: int = 0
+    steps: tuple[Done, ...] = ()
+    present: int = 0
+
+
+@dataclass(frozen=True)
 class Proposed:
     """Where something could be an object, what, how sure that is, and a point that is on it (-1: the nearest)."""
 
@@ -185,7 +211,7 @@ class Message:
 
 Update = (
     CloudUpdate | ImagesUpdate | LabelsUpdate | ProposalsUpdate | PeekUpdate | StateUpdate | LinkUpdate | BusyUpdate
-    | JobsUpdate | Message
+    | JobsUpdate | HistoryUpdate | Message
 )  # fmt: skip
 
 
@@ -220,7 +246,7 @@ class Mailbox:
             self._something.wait_for(lambda: self._newest or self._messages or self._calls, timeout)
             order = (
                 LinkUpdate, BusyUpdate, JobsUpdate, CloudUpdate, ImagesUpdate, StateUpdate, LabelsUpdate,
-                ProposalsUpdate, PeekUpdate,
+                HistoryUpdate, ProposalsUpdate, PeekUpdate,
             )  # fmt: skip
             updates: list[Update] = [self._newest[kind] for kind in order if kind in self._newest]
             updates += self._messages

@@ -57,7 +57,7 @@ class Replay:
             return
         verbs = {each["action"] for each in flat(action)}
         self.held = (self.held or bool(verbs & {"click", "capture"})) and "clear" not in verbs
-        self.held |= "undo" in verbs and bool(self.session.clicks)
+        self.held |= bool(verbs & {"undo", "go"}) and bool(self.session.clicks)
 
     def finish(self) -> Places:
         """Where the clicks are in the cloud; the masks, if they are its own, are the session's from now on."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iseg3d_ros import limits
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.interaction.current_cloud import Carried, CurrentCloud
 from iseg3d_ros.interaction.focus import Focus, Region
 from iseg3d_ros.predictor import Predictor, Segmentation
 from iseg3d_ros.preprocessing.scene import Scene
 
-CACHE_BYTES = 32 * 1024**2  # thirty results of 90,000 points; what is undone farther back is computed anew
 UP_NANOSECONDS = 2 * 10**9  # for so long the up direction that was found in a live cloud holds for the next ones
 Key = tuple[tuple[tuple[float, float, float], int], ...]
 
@@ -49,7 +49,7 @@ class UpMemory:
 class ResultCache:
     """The results that were used last, up to a number of bytes."""
 
-    def __init__(self, limit: int = CACHE_BYTES) -> None:
+    def __init__(self, limit: int = limits.RESULTS) -> None:
         self._limit, self._bytes = limit, 0
         self._results: OrderedDict[Key, Segmentation] = OrderedDict()
 
@@ -147,12 +147,20 @@ class SceneModel:
         """The newest result, where it is this cloud's."""
         return self.latest if cloud is self._cloud else None
 
+    def scene_of(self, cloud: CurrentCloud) -> Scene | None:
+        """The cloud as it is encoded, where it is encoded whole."""
+        return self.scene if cloud is self._cloud and self._region is None else None
+
     def store(self, stored: Stored, cloud: CurrentCloud) -> None:
         """A result out of a file for this cloud: it stands as long as the clicks are its own."""
         if cloud is not self._cloud:
             self._forget(cloud)
         self._stored = self.latest = stored
         cloud.found_up = stored.up
+
+    def keep(self, results: int) -> None:
+        """Keep so many bytes of results from now on, of those to come."""
+        self._cache = ResultCache(results)
 
     def recompute(self) -> None:
         """Nothing stored or computed counts any more: the next result is computed anew."""

@@ -25,6 +25,7 @@ from iseg3d_ros.interaction.session_states import (
     Json,
     SessionObject,
     State,
+    StateHistory,
     detailed,
     from_json,
     point_of,
@@ -51,8 +52,7 @@ class InteractiveSession:
         self._results = PartResults()
         self._state = State()
         self._ids: dict[str, None] = {}  # of the state's objects, in their order
-        self._past: list[State] = []
-        self._future: list[State] = []
+        self._history = StateHistory()  # of whole steps: inside of one, `_state` is ahead of it
         self._refuses_far = False  # clicks that hit nothing: where the cloud was given here
         self._step: list[Action] | None = None  # the actions of the step under way
 
@@ -89,18 +89,23 @@ class InteractiveSession:
     @property
     def can_undo(self) -> bool:
         """Whether there is a step to take back."""
-        return bool(self._past)
+        return self._history.present > 0
 
     @property
     def can_redo(self) -> bool:
         """Whether there is a step to do again."""
-        return bool(self._future)
+        return self._history.undone > 0
+
+    @property
+    def history(self) -> StateHistory:
+        """The states that undo and redo lead to; `interaction.steps` tells what was done between them."""
+        return self._history
 
     def set_cloud(self, xyz: np.ndarray, rgb: np.ndarray | None = None, up: Sequence[float] | None = None) -> Scene:
         """Work on another cloud: it is encoded, and objects and clicks start anew."""
         scene = self.model.encode(xyz, rgb, up)
         self._refuses_far = True
-        self._set(State(), [], [])
+        self._go_on(StateHistory())
         return scene
 
     def prepare(self, cloud: CurrentCloud) -> None:
@@ -191,17 +196,18 @@ class InteractiveSession:
 
     def undo(self) -> None:
         """Take the last step back."""
-        if not self._past:
-            raise ValueError("There is nothing to undo.")
-        self.record({"action": "undo"})
-        self._set(self._past[-1], self._past[:-1], [*self._future, self._state])
+        self.go(-1)
 
     def redo(self) -> None:
         """Do the last undone step again."""
-        if not self._future:
-            raise ValueError("There is nothing to redo.")
-        self.record({"action": "redo"})
-        self._set(self._future[-1], [*self._past, self._state], self._future[:-1])
+        self.go(1)
+
+    def go(self, by: int) -> None:
+        """Take so many steps back (negative), or do as many undone ones again: all at once, and exactly."""
+        there = self._history.moved(by)
+        if by:
+            self.record({"action": {-1: "undo", 1: "redo"}[by]} if abs(by) == 1 else {"action": "go", "by": by})
+            self._go_on(there)
 
     def clear(self) -> None:
         """Forget objects and clicks; this can be undone."""
@@ -213,7 +219,7 @@ class InteractiveSession:
         if self._step is not None:
             yield  # a step in a step is part of it
             return
-        before, past, future = self._state, list(self._past), list(self._future)
+        before = self._history
         actions: list[Action] = []
         self._step = actions
         try:
@@ -222,12 +228,12 @@ class InteractiveSession:
             if actions:
                 self.record(actions[0] if len(actions) == 1 else {"action": "step", "actions": actions})
         except BaseException:
-            self._set(before, past, future)
+            self._go_on(before)
             raise
         finally:
             self._step = None
-        if self._state != before:
-            self._past, self._future = [*past, before][-limits.HISTORY :], []
+        if self._state != before.state:
+            self._history = before.then(self._state)
 
     def record(self, action: Action) -> None:
         """Hand an action to `on_change`; inside a step it waits for the step's end."""
@@ -257,6 +263,8 @@ class InteractiveSession:
                 getattr(self, verb)(id)
             case {"action": "undo" | "redo" | "clear" as verb}:
                 getattr(self, verb)()
+            case {"action": "go", "by": int(by)}:
+                self.go(by)
 
     def library_clicks(self) -> list[Click]:
         """The clicks as `Predictor.segment` takes them: object k is the k-th of `objects`, 0 the background."""
@@ -272,13 +280,12 @@ class InteractiveSession:
 
     def content(self) -> Json:
         """Objects, clicks and history as JSON."""
-        states = [*self._past, self._state, *reversed(self._future)]
-        return {**to_json(states, len(self._past)), "model": self._model()}
+        return {**to_json(self._history.states, self._history.present), "model": self._model()}
 
     def take_content(self, content: Json) -> None:
         """Go on with what `content` gave, of this version or 0.1; the cloud is the caller's matter."""
         states, present = from_json(content)
-        self._set(states[present], states[:present], states[:present:-1])
+        self._go_on(StateHistory.bounded(states, present))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write objects, clicks and history as JSON with a checksum; the file is replaced as a whole."""
@@ -293,33 +300,29 @@ class InteractiveSession:
 
     def take_up(self, other: InteractiveSession) -> None:
         """Go on with another session's work as it stands now, history included; the cloud is the caller's matter."""
-        self._set(other._state, list(other._past), list(other._future))
+        self._go_on(other._history)
 
     @property
     def every_click(self) -> set[Click]:
         """The clicks of the present state and of those that undo and redo lead to."""
-        return {click for state in (*self._past, self._state, *self._future) for click in state.clicks}
+        return {click for state in (*self._history.states, self._state) for click in state.clicks}
 
     def _model(self) -> Action:
         return {} if self.predictor is None else {"name": self.predictor.name, "hash": self.predictor.hash}
 
     def _do(self, action: Action, **changes: Any) -> None:
         self.record(action)
-        past, future = self._past, self._future
+        before, self._state = self._state, replace(self._state, **changes)
         if self._step is None:
-            past, future = [*past, self._state][-limits.HISTORY :], []
-        before, now = self._state, replace(self._state, **changes)
-        if now.objects is before.objects:
-            self._state, self._past, self._future = now, past, future
-        elif action["action"] == "add":
+            self._history = self._history.then(self._state)
+        if action["action"] == "add":
             self._ids[action["id"]] = None
-            self._state, self._past, self._future = now, past, future
-        else:
-            self._set(now, past, future)
+        elif self._state.objects is not before.objects:
+            self._ids = dict.fromkeys(item.id for item in self._state.objects)
 
-    def _set(self, state: State, past: list[State], future: list[State]) -> None:
-        self._state, self._past, self._future = state, past, future
-        self._ids = dict.fromkeys(item.id for item in state.objects)
+    def _go_on(self, history: StateHistory) -> None:
+        self._history, self._state = history, history.state
+        self._ids = dict.fromkeys(item.id for item in self._state.objects)
 
     def _known(self, id: str) -> None:
         if id not in self._ids:

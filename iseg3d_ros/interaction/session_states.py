@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ BACKGROUND = ""
 FORMAT = 5  # 2 knew no edits, and of objects the names alone; 3 no boxes by hand; 4 no parts
 READABLE = (1, 2, 3, 4, FORMAT)
 Json = dict[str, Any]
+next_revision = itertools.count(secrets.randbits(40)).__next__  # tells lists apart, also from those before a restart
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,51 @@ def ancestors(id: str, within: Mapping[str, str]) -> list[str]:
     while id := within.get(id, BACKGROUND):
         found.append(id)
     return found
+
+
+@dataclass(frozen=True)
+class StateHistory:
+    """States in their order, of which `present` holds; those behind it were undone.
+
+    `revision` is another one whenever the list is: what was chosen in an older list is not meant for this one.
+    """
+
+    states: tuple[State, ...] = (State(),)
+    present: int = 0
+    revision: int = field(default_factory=next_revision, compare=False)
+
+    @classmethod
+    def bounded(cls, states: Sequence[State], present: int) -> StateHistory:
+        """The states around the one that holds, as far as limits.HISTORY steps lead from the first."""
+        first = max(present - limits.HISTORY, 0)
+        return cls(tuple(states[first : first + 1 + limits.HISTORY]), present - first)
+
+    @property
+    def state(self) -> State:
+        """The one that holds."""
+        return self.states[self.present]
+
+    @property
+    def undone(self) -> int:
+        """How many steps can be done again."""
+        return len(self.states) - 1 - self.present
+
+    def then(self, state: State) -> StateHistory:
+        """With one step more; what was undone is forgotten, and the oldest steps beyond limits.HISTORY."""
+        states = (*self.states[: self.present + 1], state)[-1 - limits.HISTORY :]
+        return StateHistory(states, len(states) - 1)
+
+    def moved(self, by: int) -> StateHistory:
+        """So many steps back (negative) or forward in the same list; ValueError where it has not as many."""
+        if not 0 <= self.present + by < len(self.states):
+            raise ValueError(f"There is nothing to {'redo' if by > 0 else 'undo'}.")
+        return replace(self, present=self.present + by)
+
+    def way(self, revision: int, to: int) -> int:
+        """How many steps it is to a state of the list with that revision; ValueError where that is another list."""
+        if revision != self.revision or not 0 <= to < len(self.states):
+            raise ValueError("Something else was done meanwhile, so the list is another one: choose again.")
+        return to - self.present
 
 
 def point_of(values: Sequence[float]) -> tuple[float, float, float]:

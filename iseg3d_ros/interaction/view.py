@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ import numpy as np
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.geometry.boxes import Box, oriented_box
 from iseg3d_ros.interaction.current_cloud import CurrentCloud, Layouts
+from iseg3d_ros.interaction.session_states import StateHistory
 from iseg3d_ros.io.pointcloud2_read import Points
 from iseg3d_ros.predictor import Segmentation
 
@@ -36,7 +37,7 @@ class ObjectView:
     @property
     def colour(self) -> tuple[float, float, float]:
         """Red, green, blue in 0..1."""
-        return colorsys.hsv_to_rgb((0.02 + GOLDEN * self.ordinal) % 1.0, 0.75, 1.0)
+        return colour_of(self.ordinal)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class View:
     encode_ms: float
     segment_ms: float
     message: str
+    history: StateHistory = StateHistory()
+    ordinals: Mapping[str, int] = field(default_factory=dict)  # of all objects that the history knows
 
     @property
     def points(self) -> Points:
@@ -137,6 +140,11 @@ class View:
             float(self.result.probability[chosen].mean()),
             float(self.result.uncertainty[chosen].mean()),
         )
+
+
+def colour_of(ordinal: int) -> tuple[float, float, float]:
+    """Red, green, blue in 0..1."""
+    return colorsys.hsv_to_rgb((0.02 + GOLDEN * ordinal) % 1.0, 0.75, 1.0)
 
 
 def list_objects(

@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Header, String
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from iseg3d_ros.clicks import Click
@@ -27,6 +27,8 @@ from iseg3d_ros.console.protocol import (
     Capture,
     Clear,
     Command,
+    GoTo,
+    Peek,
     Propose,
     Redo,
     Remove,
@@ -48,13 +50,13 @@ from iseg3d_ros.console.updates import (
     StateUpdate,
 )
 from iseg3d_ros.msg import Click as ClickMessage
-from iseg3d_ros.msg import ClickResult, Objects
-from iseg3d_ros.ros.console_conversion import HeardClouds, state_of
+from iseg3d_ros.msg import ClickResult, History, Objects
+from iseg3d_ros.ros.console_conversion import HeardClouds, click_message, history_of, state_of
 from iseg3d_ros.ros.console_images import ConsoleImages
-from iseg3d_ros.ros.conversion import point
-from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality, stamp_of
+from iseg3d_ros.ros.console_peeks import ConsolePeeks
+from iseg3d_ros.ros.node_support import CLICKS, LATCHED, quality
 from iseg3d_ros.ros.reconfiguration import Reconfigure
-from iseg3d_ros.srv import AddObjects, ProposeObjects, RemoveObject, SaveSession, SelectObject
+from iseg3d_ros.srv import AddObjects, GoToStep, PeekClick, ProposeObjects, RemoveObject, SaveSession, SelectObject
 
 LOOK = 0.5  # seconds between two looks whether the segmenter is there
 PREVIEW = 0.2  # seconds between two clouds that are shown while nothing is held
@@ -62,7 +64,7 @@ MODELS = ("", "agile3d", "clickenhance", "e2i3d", "fewclick", "interobject3d", "
 MODES = ("frozen", "live", "accumulated")
 SERVICES: dict[str, Any] = {
     "add_objects": AddObjects, "remove_object": RemoveObject, "select_object": SelectObject, "save": SaveSession,
-    "propose": ProposeObjects,
+    "propose": ProposeObjects, "go_to_step": GoToStep, "peek": PeekClick,
     "capture": Trigger, "undo": Trigger, "redo": Trigger, "clear": Trigger,
     "get_parameters": GetParameters, "set_parameters": SetParameters,
 }  # fmt: skip
@@ -84,11 +86,13 @@ class RosWork:
         self._previewed = 0.0
         self._offered: tuple[Proposed, ...] | None = None  # for a held cloud that is still to come
         self._clients = {n: node.create_client(kind, f"{segmenter}/{n}") for n, kind in SERVICES.items()}
+        self._peeks = ConsolePeeks(self._clients["peek"], self._clouds, self._board.publish)
         self._reconfigure = Reconfigure(node, segmenter, self._clients, self._board.publish)
         self._click = node.create_publisher(ClickMessage, f"{segmenter}/click", CLICKS)
         self._subscriptions = [
             node.create_subscription(PointCloud2, f"{segmenter}/labelled", self._on_labelled, LATCHED),
             node.create_subscription(Objects, f"{segmenter}/objects", self._on_objects, LATCHED),
+            node.create_subscription(History, f"{segmenter}/history", self._on_history, LATCHED),
             node.create_subscription(ClickResult, f"{segmenter}/click_result", self._on_result, CLICKS),
             node.create_subscription(String, f"{segmenter}/classes", self._on_classes, LATCHED),
             node.create_subscription(String, f"{segmenter}/feedback", self._on_feedback, QoSProfile(depth=10)),
@@ -101,7 +105,7 @@ class RosWork:
     @property
     def abilities(self) -> Abilities:
         """What every segmenter can do; where it saves is on its machine."""
-        return Abilities(MODELS, MODES, "the session directory of the segmenter, on its machine")
+        return Abilities(MODELS, MODES, "the session directory of the segmenter, on its machine", peeks=True)
 
     def subscribe(self) -> Mailbox:
         """A mailbox that begins with the present state."""
@@ -146,6 +150,9 @@ class RosWork:
     def _on_classes(self, message: String) -> None:
         self._state = replace(self._state, classes=tuple(filter(None, message.data.split("\n"))))
         self._board.publish(self._state)
+
+    def _on_history(self, message: History) -> None:
+        self._board.publish(history_of(message))
 
     def _on_result(self, message: ClickResult) -> None:
         if not message.accepted:
@@ -202,6 +209,10 @@ class RosWork:
             self._do(self._commands.get())
 
     def _do(self, command: Command) -> None:
+        if isinstance(command, Peek):
+            self._peeks.look(command)
+            return
+        self._peeks.forget()
         match command:
             case AddClick(click, new, name):
                 self._make_click(click, new, name)
@@ -215,6 +226,8 @@ class RosWork:
                 self._call("undo")
             case Redo():
                 self._call("redo")
+            case GoTo(revision, to):
+                self._call("go_to_step", revision=revision, step=to)
             case Clear():
                 self._call("clear")
             case Capture():
@@ -245,11 +258,7 @@ class RosWork:
         if self._click.get_subscription_count() == 0:
             self._refuse()
             return
-        on_object = ClickMessage.POSITIVE if click.id else ClickMessage.NEGATIVE
-        label = ClickMessage.NEW_OBJECT if new else on_object
-        shown = self._clouds.shown
-        header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
-        message = ClickMessage(header=header, id=click.id, label=label, point=point(click.point))
+        message = click_message(click, new, self._clouds.shown)
         if new and name:  # a click's message has no name
             message.label = ClickMessage.POSITIVE
             self._call("add_objects", ids=[click.id], names=[name], clicks=[message])

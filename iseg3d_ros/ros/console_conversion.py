@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import ColorRGBA, Header
 
+from iseg3d_ros.clicks import Click as ModelClick
 from iseg3d_ros.console.updates import (
     CloudUpdate,
+    Done,
+    HistoryUpdate,
     LabelsUpdate,
     ObjectState,
     Place,
@@ -19,9 +23,10 @@ from iseg3d_ros.console.updates import (
 from iseg3d_ros.geometry.boxes import Box
 from iseg3d_ros.interaction.view import LOST
 from iseg3d_ros.io.pointcloud2_read import Points, read_field, read_points
-from iseg3d_ros.msg import Click, ObjectInfo, Objects
+from iseg3d_ros.msg import Click, History, ObjectInfo, Objects
+from iseg3d_ros.ros.conversion import point
 from iseg3d_ros.ros.frames import frame_name
-from iseg3d_ros.ros.node_support import nanoseconds
+from iseg3d_ros.ros.node_support import nanoseconds, stamp_of
 from iseg3d_ros.ros.point_cloud2 import STRUCTURED
 from iseg3d_ros.ros.rotations import rotation_matrix
 
@@ -89,16 +94,35 @@ def state_of(message: Objects) -> StateUpdate:
     )
 
 
+def click_message(click: ModelClick, new: bool, shown: Key) -> Click:
+    """A click on the cloud that is shown: on an object by its id, on background without one, or on a new object."""
+    label = Click.NEW_OBJECT if new else Click.POSITIVE if click.id else Click.NEGATIVE
+    header = Header(frame_id=shown.frame, stamp=stamp_of(shown.stamp))
+    return Click(header=header, id=click.id, label=label, point=point(click.point))
+
+
+def history_of(message: History) -> HistoryUpdate:
+    """What was done and undone."""
+    steps = tuple(
+        Done(each.verb, each.id, each.name, each.more, _bytes(each.color) if each.color.a else ())
+        for each in message.steps
+    )
+    return HistoryUpdate(message.revision, steps, message.present)
+
+
+def _bytes(color: ColorRGBA) -> tuple[int, int, int]:
+    return round(255 * color.r), round(255 * color.g), round(255 * color.b)
+
+
 def object_of(info: ObjectInfo) -> ObjectState:
     """One object with its box."""
-    red, green, blue = (round(255 * value) for value in (info.color.r, info.color.g, info.color.b))
     box = None
     if info.points:
         centre, size = np.array(place(info.pose.position)), np.array(place(info.size))
         turn = info.pose.orientation
         box = Box(centre, rotation_matrix(turn)[:3, :3], size)
     return ObjectState(
-        info.id, info.name, info.index, (red, green, blue), info.points, info.confidence, info.state == LOST,
+        info.id, info.name, info.index, _bytes(info.color), info.points, info.confidence, info.state == LOST,
         tuple(place(click.point) for click in info.clicks), box,
         guesses=tuple(zip(info.classes, info.class_probabilities, strict=True)),
     )  # fmt: skip

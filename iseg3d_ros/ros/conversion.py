@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, PointStamped, Pose
+from std_msgs.msg import ColorRGBA
 
 from iseg3d_ros.geometry.boxes import Box
 from iseg3d_ros.interaction.object_messages import ObjectMessages
-from iseg3d_ros.interaction.view import ObjectView, View
-from iseg3d_ros.msg import ObjectIndices, ObjectInfo, Objects, Segmentation
+from iseg3d_ros.interaction.steps import Step, steps_of
+from iseg3d_ros.interaction.view import ObjectView, View, colour_of
+from iseg3d_ros.msg import History, HistoryStep, ObjectIndices, ObjectInfo, Objects, Segmentation
 from iseg3d_ros.ros.point_cloud2 import full_cloud, header, uncopied
 
 
@@ -59,6 +61,19 @@ def suggested_click(view: View) -> PointStamped:
 def objects(view: View) -> Objects:
     """The whole state of the session."""
     return MESSAGES.objects(view, header(view))
+
+
+def history(view: View) -> History:
+    """What was done and undone, in the objects' colours."""
+    told = view.history
+    return History(revision=told.revision, steps=[_step(view, step) for step in steps_of(told)], present=told.present)
+
+
+def _step(view: View, step: Step) -> HistoryStep:
+    ordinal = view.ordinals.get(step.id)
+    red, green, blue = colour_of(ordinal) if ordinal is not None else (0.0, 0.0, 0.0)
+    color = ColorRGBA(r=red, g=green, b=blue, a=float(ordinal is not None))
+    return HistoryStep(verb=step.verb, id=step.id, name=step.name, more=step.more, color=color)
 
 
 def segmentation(view: View) -> Segmentation:

@@ -136,6 +136,12 @@ class Worker(Generic[Cloud]):
             self._something.notify()
         return answer
 
+    @property
+    def crowded(self) -> bool:
+        """Whether, seen from a call that is being made, further calls or a cloud wait. On the worker's thread."""
+        with self._something:
+            return sum(not call.done for call in self._batch) + len(self._calls) > 1 or self._waiting
+
     def offer(self, cloud: Cloud) -> None:
         """A cloud has come; one that still waits for its turn is dropped for it, and counted."""
         self.received += 1

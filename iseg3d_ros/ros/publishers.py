@@ -21,14 +21,15 @@ from visualization_msgs.msg import MarkerArray
 
 from iseg3d_ros.interaction.safe_sets import Safety
 from iseg3d_ros.interaction.view import View
-from iseg3d_ros.msg import ClickResult, ObjectIndices, Objects
+from iseg3d_ros.msg import ClickResult, History, ObjectIndices, Objects
 from iseg3d_ros.ros import conversion as messages
 from iseg3d_ros.ros import markers, point_cloud2
 from iseg3d_ros.ros.node_support import CLICKS, LATCHED, NEWEST, quality, vision_messages
 from iseg3d_ros.ros.pose_stream import PoseStream
 from iseg3d_ros.ros.settings import SegmenterSettings
 
-SMALL = (Objects, PointStamped, MarkerArray)  # what a message of them costs is not worth asking whether it is heard
+SMALL = (Objects, History, PointStamped, MarkerArray)  # whose cost is not worth asking whether they are heard
+FOLLOWS = {"~/history": lambda view: (view.history.revision, view.history.present)}
 TIMES = ("receive_ms", "convert_ms", "encode_ms", "segment_ms", "publish_ms", "total_ms")
 
 
@@ -40,6 +41,8 @@ class Output:
     make: Callable[[View], Any]
     latched: bool  # who comes later gets the last message from DDS itself
     small: bool  # made for every view, also while nobody listens
+    follows: Callable[[View], object] | None = None  # from what, where many views have the same: those of live clouds
+    told: object = None  # what the last message followed from
     serial: int = -1
     listeners: int = 0
 
@@ -57,7 +60,9 @@ class Output:
     def publish(self, view: View) -> None:
         """Makes the message and sends it; None is not sent."""
         self.listeners = self.publisher.get_subscription_count()
-        message = self.make(view)
+        follows = self.follows and self.follows(view)
+        message = self.make(view) if follows is None or follows != self.told else None
+        self.told = follows
         if message is not None:
             self.publisher.publish(message)
         self.serial = view.serial
@@ -69,7 +74,7 @@ class Output:
     def withdraw(self, node: Node) -> None:
         """Takes back what is latched: DDS forgets a publisher's messages with the publisher."""
         node.destroy_publisher(self.publisher)
-        self.publisher, self.serial = self.advertise(), -1
+        self.publisher, self.serial, self.told = self.advertise(), -1, None
 
 
 class Outputs:
@@ -91,6 +96,7 @@ class Outputs:
             ("~/labelled", PointCloud2, LATCHED, point_cloud2.labelled),
             ("~/segmentation", PointCloud2, NEWEST, point_cloud2.segmentation_cloud),
             ("~/objects", Objects, LATCHED, messages.objects),
+            ("~/history", History, LATCHED, messages.history),
             ("~/object_pose", PoseStamped, NEWEST, self._pose),
             ("~/approach_pose", PoseStamped, NEWEST, self._approach),
             ("~/object_points", PointCloud2, clouds, self._object_points),
@@ -114,7 +120,9 @@ class Outputs:
             make = partial(point_cloud2.segmentation_of, sensor=number)
             table.append((f"~/segmentation/input_{number}", PointCloud2, NEWEST, make))
         self._outputs = {
-            name: Output(partial(node.create_publisher, kind, name, q), make, q is LATCHED, kind in SMALL)
+            name: Output(
+                partial(node.create_publisher, kind, name, q), make, q is LATCHED, kind in SMALL, FOLLOWS.get(name)
+            )
             for name, kind, q, make in table
         }
         self._click_results = node.create_publisher(ClickResult, "~/click_result", CLICKS)

@@ -18,11 +18,14 @@ from std_srvs.srv import SetBool, Trigger
 from iseg3d_ros.interaction.work_store import WorkStore
 from iseg3d_ros.ros import conversion as messages
 from iseg3d_ros.ros.object_answer import Active, answer_with_object, sentence
+from iseg3d_ros.ros.peeking import Peeking
 from iseg3d_ros.ros.proposing import fill
 from iseg3d_ros.ros.work import Work
 from iseg3d_ros.srv import (
     AddObjects,
     GetObject,
+    GoToStep,
+    PeekClick,
     ProposeObjects,
     RemoveObject,
     SaveSession,
@@ -63,7 +66,7 @@ class Services:
 
     def __init__(self, node: Node, active: Callable[[], Active]) -> None:
         """`active` gives the parts of an active node, or raises RuntimeError with a sentence."""
-        self._node, self._active = node, active
+        self._node, self._active, self._peeking = node, active, Peeking()
         group = ReentrantCallbackGroup()  # a service that waits must not keep the others waiting
         table: list[tuple[Any, str, Callable[[Any, Any], Awaitable[str]]]] = [
             (AddObjects, "add_objects", self._kept(self._add_objects)),
@@ -71,10 +74,12 @@ class Services:
             (SelectObject, "select_object", self._kept(self._select)),
             (SegmentCloud, "segment", self._segment),
             (ProposeObjects, "propose", self._propose),
+            (PeekClick, "peek", self._peek),
             (GetObject, "get_object", self._get_object),
             (Trigger, "capture", self._kept(self._capture)),
             (Trigger, "undo", self._kept(self._verb(Work.undo))),
             (Trigger, "redo", self._kept(self._verb(Work.redo))),
+            (GoToStep, "go_to_step", self._kept(self._go_to_step)),
             (Trigger, "clear", self._kept(self._verb(Work.clear))),
             (SaveSession, "save", self._save),
             (SetBool, "enable", self._enable),
@@ -120,6 +125,10 @@ class Services:
             return await active.worker.call(lambda: verb(active.work))
 
         return handler
+
+    async def _go_to_step(self, request: Any, _response: Any) -> str:
+        active = self._active()
+        return await active.worker.call(lambda: active.work.go(request.revision, request.step))
 
     async def _capture(self, _request: Any, _response: Any) -> str:
         active = self._active()
@@ -168,6 +177,10 @@ class Services:
         )
         found = await active.worker.call(search)
         return fill(response, search.cloud, found, request.class_name, active.work.ids)
+
+    async def _peek(self, request: Any, response: Any) -> str:
+        active = self._active()
+        return await active.worker.call(lambda: self._peeking.fill(active, request.click, response))
 
     async def _get_object(self, request: Any, response: Any) -> str:
         active = self._active()

@@ -95,6 +95,7 @@ PUBLISHED = (
     Topic(
         "~/objects", "iseg3d_ros/msg/Objects", LATCHED, "ids, names, clicks, boxes, confidence; the work's whole state"
     ),
+    Topic("~/history", "iseg3d_ros/msg/History", LATCHED, "what was done and undone, step by step; after every change"),
     Topic(
         "~/classes",
         "std_msgs/msg/String",
@@ -134,10 +135,12 @@ SERVICES = (
     Service("~/select_object", "iseg3d_ros/srv/SelectObject", "makes an object the active one"),
     Service("~/segment", "iseg3d_ros/srv/SegmentCloud", "cloud (or the newest) and clicks to labels, without state"),
     Service("~/propose", "iseg3d_ros/srv/ProposeObjects", "what could be an object, to be accepted with add_objects"),
+    Service("~/peek", "iseg3d_ros/srv/PeekClick", "what a click would hold; whatever else waits goes first"),
     Service("~/get_object", "iseg3d_ros/srv/GetObject", "full cloud, indices, pose and boxes: for planners"),
     Service("~/capture", "std_srvs/srv/Trigger", "takes the newest cloud; objects and clicks that still fit stay"),
     Service("~/undo", "std_srvs/srv/Trigger", "takes the last step back"),
     Service("~/redo", "std_srvs/srv/Trigger", "does it again"),
+    Service("~/go_to_step", "iseg3d_ros/srv/GoToStep", "to a state of `~/history` at once, back or forward"),
     Service("~/clear", "std_srvs/srv/Trigger", "forgets objects, clicks and cloud (undo brings the objects back)"),
     Service("~/save", "iseg3d_ros/srv/SaveSession", "writes the work, or the labelled cloud, to a file"),
     Service("~/enable", "std_srvs/srv/SetBool", "false: clouds and clicks are ignored until true"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -260,6 +261,13 @@ class Work:
         self.session.redo()
         return self._change("done again")
 
+    def go(self, revision: int, step: int) -> str:
+        """Goes to a state of the history, as that many undos or redos would."""
+        by = self.session.history.way(revision, step)
+        self.session.go(by)
+        self.stage.held |= bool(self.session.clicks)
+        return self._change(f"{abs(by)} steps {'undone' if by < 0 else 'done again'}")
+
     def clear(self) -> str:
         """Forgets objects and clicks; the next click takes a new cloud."""
         self.session.clear()
@@ -284,7 +292,8 @@ class Work:
 
     def _view(self, shown: CurrentCloud, result: Segmentation, clicks: list[Click]) -> View:
         session, model = self.session, self.session.model
-        for item in session.objects:
+        past = session.history.states if not self._ordinals else ()  # of work that was taken up: colours stay
+        for item in (*itertools.chain.from_iterable(state.objects for state in past), *session.objects):
             self._ordinals.setdefault(item.id, len(self._ordinals))
         names = {item.id: item.name for item in session.objects}
         message, self._message = self._message, ""
@@ -299,6 +308,7 @@ class Work:
             can_undo=session.can_undo, can_redo=session.can_redo,
             mode=self._settings().scene, model=model.name, message=message,
             encode_ms=model.encode_ms, segment_ms=model.segment_ms,
+            history=session.history, ordinals=self._ordinals,
         )  # fmt: skip
 
     def resume(self, found: Resumed) -> None:

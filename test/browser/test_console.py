@@ -97,6 +97,28 @@ def test_a_click_on_a_coloured_object_chooses_it(robot: Robot, page: Page) -> No
     assert len(state.objects) == 2 and len(state.objects[1].clicks) == 1, "nothing was segmented anew"
 
 
+def test_a_robot_looks_ahead_and_lists_what_was_done(robot: Robot, page: Page) -> None:
+    page.until("page.clicks.pending.length === 0 && !page.isMoving")
+    for aside in range(0, 200, 10):  # it is dropped where anything else waits for the model, and asked again elsewhere
+        page.hover((-0.3, 0.3, 0.0), aside % 60)
+        page.page.wait_for_timeout(1000)
+        if page.tells("page.peek.points.length > 20"):
+            break
+    page.picture("robot_peek")
+    assert page.tells("page.peek.points.length > 20") and page.tells("page.state.objects.length === 2")
+    page.page.locator("summary", has_text="History").click()
+    lines = page.page.locator(".history button")
+    assert lines.first.inner_text() == "Chose object_2" and lines.last.inner_text() == "Beginning"
+    page.press("Began object_1")
+    robot.state(lambda m: len(m.objects) == 1 and len(m.objects[0].clicks) == 1 and m.can_redo, "its first click")
+    page.until("page.state.objects.length === 1 && document.querySelectorAll('.history .undone').length > 3")
+    page.picture("robot_history")
+    lines.first.click()
+    robot.state(lambda m: len(m.objects) == 2 and not m.can_redo, "all of it again")
+    page.until("page.state.objects.length === 2")
+    page.page.locator("summary", has_text="History").click()
+
+
 def test_the_page_says_what_a_click_would_do(robot: Robot, page: Page) -> None:
     page.press("Take away")
     page.page.mouse.move(*page.pixel((0.3, -0.3, 0.0)))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,24 +18,28 @@ if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
 import rclpy
+from geometry_msgs.msg import Point32
 from iseg3d_ros.msg import Click as ClickMessage
-from iseg3d_ros.srv import ProposeObjects
+from iseg3d_ros.srv import PeekClick, ProposeObjects
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from ros_operator import VOXEL, Operator, node_process, operator, scene, segmenter_process
+from rclpy.task import Future
+from ros_operator import BLUE, RED, VOXEL, Operator, node_process, operator, scene, segmenter_process
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from iseg3d_ros.clicks import Click
-from iseg3d_ros.console.protocol import AddClick, Propose, Setup
+from iseg3d_ros.console.protocol import AddClick, GoTo, Peek, Propose, Setup
 from iseg3d_ros.console.updates import (
     CloudUpdate,
+    HistoryUpdate,
     LinkUpdate,
     Mailbox,
     Message,
+    PeekUpdate,
     ProposalsUpdate,
     StateUpdate,
     Update,
@@ -42,6 +47,8 @@ from iseg3d_ros.console.updates import (
 from iseg3d_ros.io import pointcloud2_write as clouds
 from iseg3d_ros.ros import reconfiguration
 from iseg3d_ros.ros.console_backend import RosWork
+from iseg3d_ros.ros.console_conversion import HeardClouds, Key
+from iseg3d_ros.ros.console_peeks import ConsolePeeks
 from iseg3d_ros.ros.node_support import quality, stamp_of
 from iseg3d_ros.ros.point_cloud2 import cloud_message
 from iseg3d_ros.ros.segmenter_node import Segmenter
@@ -140,6 +147,73 @@ def test_classes_are_known_before_a_cloud_and_one_is_asked_for_by_name(tmp_path:
         told(mailbox, lambda update: isinstance(update, ProposalsUpdate))
         (item,) = work._state.objects
         assert len(item.clicks) == 1 and "chair" in work._state.classes
+
+
+def test_of_looks_ahead_one_is_under_way_and_the_newest_is_next() -> None:
+    class Client:
+        def __init__(self) -> None:
+            self.asked: list[tuple[Any, Future]] = []
+
+        def service_is_ready(self) -> bool:
+            return True
+
+        def call_async(self, request: Any) -> Future:
+            self.asked.append((request, Future()))
+            return self.asked[-1][1]
+
+    told: list[Update] = []
+    client, clouds = Client(), HeardClouds(told.append)
+    peeks, places = ConsolePeeks(client, clouds, told.append), [(float(n), 0.0, 0.0) for n in range(4)]
+    peeks.look(Peek(Click(places[0], ""), True))
+    assert not client.asked, "no cloud is held"
+    clouds.shown, clouds.serial = Key("sensor", 5, 10, False), 7
+    for at in places[:3]:
+        peeks.look(Peek(Click(at, ""), True))
+    answer = PeekClick.Response(success=True, points=[Point32(x=1.0, y=2.0, z=3.0)])
+    client.asked[0][1].set_result(answer)
+    assert [request.click.point.x for request, _ in client.asked] == [0.0, 2.0]
+    assert isinstance(told[0], PeekUpdate) and told[0].serial == 7 and told[0].points.tolist() == [[1.0, 2.0, 3.0]]
+    peeks.look(Peek(Click(places[3], "")))
+    peeks.forget()  # a click is on its way
+    clouds.serial = 8
+    client.asked[1][1].set_result(answer)
+    assert len(client.asked) == 2 and len(told) == 1, "an answer for another cloud is not shown"
+
+
+def test_the_history_of_a_robot_is_gone_along(tmp_path: Path) -> None:
+    """What the page shows of a file it shows of a robot; one command goes there."""
+    with domain() as number, operator(number) as robot, ExitStack() as ending:
+        process = segmenter_process(tmp_path, f"session_directory:={tmp_path}/work")
+        ending.callback(process.end)
+        message = robot.cloud_message(*scene()[:2])
+        sensor = robot.node.create_publisher(PointCloud2, "/segmenter/points", quality("reliable"))
+        work, mailbox = ending.enter_context(working(robot, "/segmenter/points"))
+        told(mailbox, lambda update: isinstance(update, LinkUpdate) and update.connected)
+        while not any(isinstance(each, CloudUpdate) for each in mailbox.take(timeout=1.0)[0]):
+            sensor.publish(message)
+        heard: list[HistoryUpdate] = []
+
+        def steps(count: int) -> Callable[[Update], bool]:
+            def so(update: Update) -> bool:
+                heard.extend([update] if isinstance(update, HistoryUpdate) else [])
+                return isinstance(update, HistoryUpdate) and len(update.steps) == count
+
+            return so
+
+        work.send(AddClick(Click(RED, "cup"), new=True))
+        told(mailbox, steps(1))
+        work.send(AddClick(Click(BLUE, "box"), new=True))
+        told(mailbox, steps(2))
+        assert [step.verb for step in heard[-1].steps] == ["new", "new"] and heard[-1].present == 2
+        assert len({step.colour for step in heard[-1].steps}) == 2
+        seen: list[PeekUpdate] = []
+        end = time.monotonic() + 60
+        while not seen and time.monotonic() < end:  # it is dropped where anything else waits
+            work.send(Peek(Click(RED, "cup")))
+            seen += [each for each in mailbox.take(timeout=2.0)[0] if isinstance(each, PeekUpdate)]
+        assert seen[0].point == RED and len(seen[0].points) > 50
+        work.send(GoTo(heard[-1].revision, 0))
+        told(mailbox, lambda update: isinstance(update, StateUpdate) and not update.objects and update.can_redo)
 
 
 def test_an_answer_that_is_faster_than_its_cloud_waits_for_it(ros_domain: int) -> None:

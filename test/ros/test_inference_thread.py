@@ -55,6 +55,24 @@ def test_calls_keep_their_order_and_many_take_one_turn() -> None:
     assert recorder.settled <= 2 and recorder.woken == 1000
 
 
+def test_a_call_knows_whether_others_wait() -> None:
+    recorder = Recorder()
+    worker, crowded = recorder.worker, list[bool]()
+
+    def look() -> None:
+        crowded.append(worker.crowded)
+
+    worker.start()
+    worker.call(look).result(5)
+    blocked = worker.call(lambda: recorder.gate.wait(60))
+    last = [worker.call(look), worker.call(lambda: None)][-1]
+    recorder.gate.set()
+    assert blocked.result(5) and last.result(5) is None
+    worker.call(look).result(5)
+    worker.stop()
+    assert crowded == [False, True, False]
+
+
 def test_newest_cloud_wins_and_the_rest_is_counted() -> None:
     recorder = Recorder()
     for cloud in range(5):

@@ -13,17 +13,19 @@ if missing_ros():
     pytest.skip(missing_ros(), allow_module_level=True)
 
 from geometry_msgs.msg import PoseStamped
-from iseg3d_ros.msg import Click
+from iseg3d_ros.msg import Click, History
 from iseg3d_ros.srv import (
     AddObjects,
     GetObject,
+    GoToStep,
+    PeekClick,
     ProposeObjects,
     RemoveObject,
     SaveSession,
     SegmentCloud,
     SelectObject,
 )
-from ros_operator import BLUE, RED, Operator, Shared, iou, place, scene
+from ros_operator import BLUE, RED, TABLE, Operator, Shared, iou, place, scene
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 from tables import stool
@@ -91,6 +93,66 @@ def test_objects_come_and_go_and_come_back(robot: Operator) -> None:
     robot.call("undo", Trigger)  # the click on the box
     robot.call("undo", Trigger)  # both objects with the cup's click: one step
     robot.latest("~/objects", lambda m: not m.objects and m.can_redo)
+
+
+def test_what_was_done_is_told_and_gone_along(robot: Operator) -> None:
+    """One call goes where as many undos would; the list is told once for each change."""
+    robot.program_click(RED, Click.NEW_OBJECT, "cup")
+    robot.program_click(TABLE, Click.NEGATIVE)
+    robot.program_click(BLUE, Click.NEW_OBJECT, "box")
+    whole = robot.objects(2)
+    robot.follow("~/history", History)
+    told = robot.latest("~/history", lambda m: m.steps and m.steps[-1].id == "box")
+    assert [(step.verb, step.id) for step in told.steps[-3:]] == [("new", "cup"), ("against", "cup"), ("new", "box")]
+    assert told.present == len(told.steps)
+    assert [step.color for step in told.steps[-2:]] == [item.color for item in whole.objects]
+    first = told.present - 2  # others have been here before
+    assert robot.call("go_to_step", GoToStep, revision=told.revision, step=first).success
+    back = robot.objects(1)
+    assert back.can_undo and back.can_redo and not back.background_clicks
+    now = robot.latest("~/history", lambda m: m.present == first)
+    assert now.revision == told.revision and now.steps == told.steps
+    assert robot.call("select_object", SelectObject, id="").success
+    robot.latest("~/history", lambda m: m.steps[-1].verb == "choose" and m.present == first + 1 == len(m.steps))
+    stale = robot.call("go_to_step", GoToStep, revision=told.revision, step=first)
+    assert not stale.success and "choose again" in stale.message
+    seen = len(robot.heard["~/history"])
+    assert robot.call("capture", Trigger).success  # another cloud, and nothing else was done
+    robot.latest("~/objects", lambda m: "captured" in m.message)
+    robot.spin(0.5)
+    assert len(robot.heard["~/history"]) == seen
+
+
+def test_what_a_click_would_hold_is_told_and_nothing_of_it_kept(robot: Operator) -> None:
+    thing = Click(label=Click.NEW_OBJECT, point=place(BLUE))
+    early = robot.call("peek", PeekClick, click=thing)
+    assert not early.success and "clicked on" in early.message, "it encodes nothing: a click would have to wait for it"
+    robot.program_click(RED, Click.NEW_OBJECT, "cup")
+    before = robot.objects(1)
+
+    def look(click: Click) -> Any:
+        while "something else waits" in (answer := robot.call("peek", PeekClick, click=click)).message:
+            robot.spin(0.1)  # the node repeats what a late listener has missed
+        return answer
+
+    seen = look(thing)
+    assert seen.success, seen.message
+    xyz, _, truth = scene()
+    rows = [int(np.linalg.norm(xyz - (each.x, each.y, each.z), axis=1).argmin()) for each in seen.points]
+    assert 100 < len(rows) <= 400 and seen.count > len(rows) and (truth[rows] == 2).mean() > 0.8
+    more = look(Click(label=Click.POSITIVE, id="cup", point=place((0.0, 0.04, 0.105))))
+    assert more.success and more.count > 100
+    for wrong, words in (
+        (Click(label=Click.POSITIVE, id="ghost", point=place(RED)), "POSITIVE"),
+        (Click(label=Click.NEGATIVE, point=place(RED)), "NEW_OBJECT"),
+        (Click(label=Click.NEW_OBJECT, point=place((50, 0, 0))), "hit nothing"),
+    ):
+        refused = look(wrong)
+        assert not refused.success and words in refused.message
+    robot.spin(0.5)
+    after = robot.objects(1)
+    assert [len(item.clicks) for item in after.objects] == [1] and after.can_redo == before.can_redo
+    assert after.objects[0].points == before.objects[0].points
 
 
 def test_what_could_be_an_object_is_proposed_and_accepted(robot: Operator) -> None:

@@ -78,6 +78,7 @@ class App extends Looks(Pointing(Saying(Object))) {
       hello: () => this.greet(told), link: () => (this.link = told), busy: () => this.takeBusy(told.stage),
       jobs: () => this.takeJobs(told), cloud: () => this.expect(told), state: () => this.takeState(told),
       say: () => this.takeSaid(told), photos: () => this.photos.take(told), proposals: () => this.proposals.take(told), peek: () => this.peek.take(told),
+      history: () => this.panel.history.take(told),
     };
     calls[told.kind]?.();
     this.panel.tellStatus();

@@ -1,5 +1,6 @@
 // The panel beside the cloud: scans, steps, objects, view, model, saving, what was said.
 
+import { History } from "./history.js";
 import { Objects } from "./objects.js";
 import { button, choice, el, field, folder, tick } from "./parts.js";
 import { scansOf } from "./scans.js";
@@ -20,6 +21,7 @@ export class Panel {
     this.looking = el("div", { class: "row tight" }, this.look, app.proposals.classes);
     this.all = button("", () => app.proposals.acceptAll(), { kind: "suggested" });
     this.objects = new Objects(app);
+    this.history = new History(app);
     this.scans = el("section", { hidden: true });
     this.said = el("div", { class: "said", role: "log", "aria-label": "log" });
     this.model = el("div");
@@ -32,7 +34,7 @@ export class Panel {
     element.append(
       el("header", {}, el("h1", {}, "iseg3d"), this.status, help), this.scans,
       el("div", { class: "steps" }, this.undo, this.redo, this.clear), this.accept, this.flow, this.looking, this.all,
-      this.objects.element, this.view(), this.model, this.saving, this.said,
+      this.objects.element, this.history.element, this.view(), this.model, this.saving, this.said,
     );
   }
 
@@ -127,6 +129,7 @@ export class Panel {
     }
     if (this.models && state.model && this.shown !== state.model) this.models.value = this.shown = state.model;
     this.objects.show();
+    this.history.show();
     this.showProposals();
     this.tellStatus();
   }

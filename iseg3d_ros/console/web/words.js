@@ -62,6 +62,12 @@ const ENGLISH = {
   proposeOf: "What is looked for: everything, or a class that the model knows", everything: "everything",
   acceptAll: "Accept all {count} proposals", willAccept: "A click here accepts this proposal",
   carry: "Carry objects over", carryHint: "A scan that is opened for the first time begins with the objects of the one before it",
+  history: "History", didBeginning: "Beginning", didNew: "Began {name}", didClick: "Click on {name}", didAgainst: "Click against {name}",
+  didGround: "Click on background", didAdd: "Added {name}", didName: "Named {name}", wasNamed: "{more} was named {name}",
+  didClass: "Class of {name}: {more}", didAttribute: "Changed {more} of {name}", didLock: "Locked {name}", didUnlock: "Unlocked {name}",
+  didBox: "Box of {name} by hand", didUnbox: "Box of {name} fits its points", didPaint: "Painted {name}", didErase: "Painted away from {name}",
+  didEraseNone: "Painted away", didChoose: "Chose {name}", didChooseNone: "Chose no object", didDelete: "Deleted {name}", didClear: "Cleared",
+  didMerge: "Merged {more} into {name}", didSplit: "Split {name} into {more}", didTake: "Took over {more} objects", didChange: "Changed",
 };
 
 const GERMAN = {
@@ -126,6 +132,12 @@ const GERMAN = {
   proposeOf: "Wonach gesucht wird: alles, oder eine Klasse, die das Modell kennt", everything: "alles",
   acceptAll: "Alle {count} Vorschläge annehmen", willAccept: "Ein Klick nimmt hier diesen Vorschlag an",
   carry: "Objekte mitnehmen", carryHint: "Ein Scan, der zum ersten Mal geöffnet wird, beginnt mit den Objekten des vorigen",
+  history: "Verlauf", didBeginning: "Anfang", didNew: "{name} begonnen", didClick: "Klick auf {name}", didAgainst: "Klick gegen {name}",
+  didGround: "Klick auf Hintergrund", didAdd: "{name} angelegt", didName: "{name} benannt", wasNamed: "{more} wurde {name} genannt",
+  didClass: "Klasse von {name}: {more}", didAttribute: "{more} von {name} geändert", didLock: "{name} gesperrt", didUnlock: "{name} entsperrt",
+  didBox: "Quader von {name} von Hand", didUnbox: "Quader von {name} an Punkten", didPaint: "{name} gemalt", didErase: "Von {name} weggemalt",
+  didEraseNone: "Weggemalt", didChoose: "{name} gewählt", didChooseNone: "Kein Objekt gewählt", didDelete: "{name} gelöscht", didClear: "Geleert",
+  didMerge: "{more} mit {name} vereint", didSplit: "{name} in {more} geteilt", didTake: "{more} Objekte übernommen", didChange: "Geändert",
 };
 
 const asked = new URLSearchParams(location.search).get("lang") || navigator.language || "en";

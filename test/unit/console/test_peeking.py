@@ -12,10 +12,10 @@ from works import told, walker
 
 from iseg3d_ros.clicks import Click
 from iseg3d_ros.cloud import Cloud
-from iseg3d_ros.console import peeking
 from iseg3d_ros.console.local_backend import LocalWork
 from iseg3d_ros.console.protocol import AddClick, Peek
 from iseg3d_ros.console.updates import Mailbox, PeekUpdate
+from iseg3d_ros.interaction import looking_ahead
 
 CUBE, OTHER = (0.0, 0.0, 0.105), (0.35, 0.1, 0.105)
 
@@ -46,7 +46,7 @@ def test_a_peek_is_answered_and_changes_nothing(work: LocalWork) -> None:
     work.send(Peek(Click(CUBE, ""), new=True))
     seen = answer(inbox)
     assert seen is not None and seen.point == CUBE
-    assert 50 < len(seen.points) <= peeking.SHOWN
+    assert 50 < len(seen.points) <= looking_ahead.SHOWN
     truth, xyz = table()[2], table()[0]
     rows = [int(np.abs(xyz - point).sum(1).argmin()) for point in seen.points[:50]]
     assert np.mean(truth[rows] == 1) > 0.9
@@ -70,9 +70,19 @@ def test_of_peeks_that_wait_the_newest_is_answered_and_none_behind_a_click(work:
     assert places[-1] == OTHER and len(places) <= 2
 
 
+def test_a_model_that_learns_from_clicks_is_not_asked(work: LocalWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(work)
+    assert work._session is not None
+    monkeypatch.setattr(work._session.predictor.network, "reset", lambda _: None, raising=False)
+    inbox = work.subscribe()
+    inbox.take(1)
+    work.send(Peek(Click(CUBE, ""), True))
+    assert answer(inbox, 3) is None
+
+
 def test_a_slow_model_is_asked_no_more(work: LocalWork, monkeypatch: pytest.MonkeyPatch) -> None:
     told(work)
-    monkeypatch.setattr(peeking, "SLOW", 0.0)
+    monkeypatch.setattr(looking_ahead, "SLOW", 0.0)
     inbox = work.subscribe()
     inbox.take(1)
     answers = []
