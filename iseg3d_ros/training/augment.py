@@ -12,6 +12,7 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int32]
 BRIDGED = 40_000  # points among which neighbours of other objects are looked for
+CUT = 0.2  # share of the objects whose end is cut off where labels are not exact
 COLOURED = 60_000  # points whose colours are known where colours are moved
 
 
@@ -136,6 +137,26 @@ def melted(xyz: Floats, size: float, config: AugmentConfig, rng: np.random.Gener
     about = xyz[asked][near.reshape(len(xyz), -1)].mean(1)
     moved: Floats = xyz + np.float32(rng.uniform(0.3, 0.9)) * (about - xyz)
     return moved
+
+
+def mislabelled(
+    points: Floats, instance: Labels, size: float, config: AugmentConfig, rng: np.random.Generator
+) -> Labels:
+    """Labels as people give them: borders a voxel beside their place, here to one side and there to the other, and ends
+    of objects that a box has cut off."""
+    if config.mislabel == 0 or rng.random() >= config.mislabel:
+        return instance
+    shift = rng.normal(0, 1, 3)
+    shift *= size * rng.uniform(0.2, 1.4) / np.linalg.norm(shift)
+    strength = np.clip(_waves(points, 10 * size, rng), -1.5, 1.5)[:, None]
+    labels = instance[cKDTree(points).query(points + strength * shift.astype(np.float32), workers=1)[1]]
+    for one in np.unique(labels[labels > 0]):
+        if rng.random() < CUT:
+            rows = np.flatnonzero(labels == one)
+            side = rng.normal(0, 1, 3) if rng.random() < 0.6 else np.array([0, 0, -1.0])
+            along = points[rows] @ (side / np.linalg.norm(side))
+            labels[rows[along > along.max() - rng.uniform(0.02, 0.12) * np.ptp(along)]] = 0
+    return labels
 
 
 def as_scanned(

@@ -52,6 +52,7 @@ class AugmentConfig:
     relight: float = 0.0  # share of the coloured crops that are lit unevenly and share a palette, as real rooms do
     bridge: float = 0.0  # share of the crops whose objects are bridged where they touch, as in fused meshes
     melt: float = 0.0  # share of the crops whose edges and small things are rounded, as fusion rounds them
+    mislabel: float = 0.0  # share of the crops whose borders are labelled a little beside their place
     drop_ceiling: float = 0.0  # share of the rooms that lose their ceiling, half of these what is high up too
 
 
@@ -82,6 +83,7 @@ class DialogueConfig:
     needless: float = 0.03  # clicks on what is right already
     shows_mask: float = 0.75  # dialogues in which the network sees its last mask
     right_weight: float = 1.0  # added to the weight of voxels that were right before the click
+    harm_weight: float = 0.0  # added to the Dice of objects whose mask a click made worse
     middle_weight: float = 0.4  # of the masks after the coarse scale
 
 

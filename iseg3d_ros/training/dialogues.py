@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from iseg3d_ros.models.two_way_e2i3d import TwoWayE2I3D
+from iseg3d_ros.models.two_way_e2i3d import LAST_SHARE, TwoWayE2I3D
 from iseg3d_ros.training.config import DialogueConfig
 from iseg3d_ros.training.samples import TrainingSample
 
@@ -62,9 +62,14 @@ class DialogueStep(nn.Module):
         for _ in range(clicks):
             places, signs = (torch.from_numpy(each).to(device) for each in (clicked, sign))
             middle, final = self.network.masks(start, voxels, places, signs, last if shows_mask else None)
+            if last is not None and shows_mask:
+                final = torch.lerp(final, last, LAST_SHARE)  # as `TwoWayE2I3D.mask` does it
             right: Tensor | None = None if last is None else (last > 0) == (target > 0)
             loss, of_middle = (self._loss(logits, target, right) for logits in (final, middle))
             losses.append(loss + self.config.middle_weight * of_middle)
+            if last is not None and shows_mask:
+                worse = (dice_loss(final, target) - dice_loss(last, target)).relu()
+                losses[-1] = losses[-1] + self.config.harm_weight * worse.mean()
             last = final.detach()
             mask = (last > 0).cpu().numpy()
             np.put_along_axis(mask, clicked, sign > 0, 1)
@@ -76,9 +81,14 @@ class DialogueStep(nn.Module):
         """Cross entropy, heavier where the last mask was right already, and the objects' Dice."""
         each = binary_cross_entropy_with_logits(logits, target, reduction="none")
         weight = 1.0 if right is None else 1.0 + self.config.right_weight * right
-        probability = logits.sigmoid()
-        shared, total = (probability * target).sum(1), probability.sum(1) + target.sum(1)
-        return 2 * (each * weight).mean() + (1 - (2 * shared + 1) / (total + 1)).mean()
+        return 2 * (each * weight).mean() + dice_loss(logits, target).mean()
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Of each object (B,)."""
+    probability = logits.sigmoid()
+    shared, total = (probability * target).sum(1), probability.sum(1) + target.sum(1)
+    return 1 - (2 * shared + 1) / (total + 1)
 
 
 class Operator:

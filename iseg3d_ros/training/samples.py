@@ -63,10 +63,9 @@ def make_sample(
     most_voxels = round(least * (data.max_voxels / least) ** rng.random())
     xyz, rgb, instance = changed_crop(scene, size, most_voxels, change, rng)
     cloud, voxels = voxel_cloud(xyz, rgb, size, tuple(names))
-    chosen = choose(instance[voxels.representative], min(most, data.max_objects), data.min_points, rng)
-    return None if len(chosen) == 0 else _labelled(
-        cloud, instance[voxels.representative], chosen, scene, data.vocabulary
-    )
+    labels = augment.mislabelled(cloud.points.numpy(), instance[voxels.representative], size, change, rng)
+    chosen = choose(labels, min(most, data.max_objects), data.min_points, rng)
+    return None if len(chosen) == 0 else _labelled(cloud, labels, chosen, scene, data.vocabulary)
 
 
 def changed_crop(
@@ -74,9 +73,7 @@ def changed_crop(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None, NDArray[np.int32]]:
     """Points, colours and instances of a crop of a scene, changed in every way that a recipe asks for."""
     kept = augment.thin(len(scene.xyz), change, rng)
-    below = augment.as_scanned(
-        np.asarray(scene.xyz), np.asarray(scene.instance), tuple(scene.classes), change, rng
-    )
+    below = augment.as_scanned(np.asarray(scene.xyz), np.asarray(scene.instance), tuple(scene.classes), change, rng)
     kept = kept if below is None else kept & below
     xyz, instance = np.asarray(scene.xyz)[kept], np.asarray(scene.instance)[kept]
     rgb = None if scene.rgb is None else np.asarray(scene.rgb)[kept]

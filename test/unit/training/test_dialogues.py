@@ -160,3 +160,28 @@ def test_colours_vary_within_objects_as_in_real_rooms() -> None:
         spreads += [np.sqrt((changed[instance == k] / 255.0).var(0).sum()) for k in (1, 2)]
     assert 0.12 < np.median(spreads) < 0.45
     assert augment.relit(None, xyz, instance, 0.05, AugmentConfig(relight=1.0), rng) is None
+
+
+def test_labels_are_beside_their_place_at_borders_alone() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 2, (4000, 3)).astype(np.float32)
+    instance = 1 + (points[:, 0] > 1).astype(np.int32)
+    exact = augment.mislabelled(points, instance, 0.05, AugmentConfig(), rng)
+    assert exact is instance
+    changed = [augment.mislabelled(points, instance, 0.05, AugmentConfig(mislabel=1.0), rng) for _ in range(20)]
+    moved = np.mean([(each != instance) & (each > 0) for each in changed], 0)
+    assert moved[np.abs(points[:, 0] - 1) > 0.3].max() == 0  # a voxel or two, and to the nearest point
+    assert moved[np.abs(points[:, 0] - 1) < 0.03].mean() > 0.02
+    gone = np.mean([(each == 0).mean() for each in changed])
+    assert 0 < gone < 0.1  # ends that a box has cut off
+    assert (instance == 1 + (points[:, 0] > 1)).all()  # what was given stays
+
+
+def test_an_object_that_a_click_made_worse_costs_more() -> None:
+    network = build(settings_of("e2i3d", "tiny", decoder="two_way", decoder_width=32, decoder_inner=16, heads=2))
+    crop, totals = sample(), []
+    for weight in (0.0, 50.0):
+        config = DialogueConfig(objects=2, voxels=600, lengths=(0, 0, 0, 1), shows_mask=1.0, harm_weight=weight)  # type: ignore[arg-type]
+        losses = [DialogueStep(network, config)([crop], number, [number])["total"] for number in range(6)]
+        totals.append(torch.stack(losses).detach())
+    assert (totals[1] >= totals[0]).all() and (totals[1] > totals[0]).any()
