@@ -89,6 +89,18 @@ def working(robot: Operator, points: str = "~/points") -> Iterator[tuple[RosWork
         work.close()
 
 
+@contextmanager
+def at_work(folder: Path, *given: str) -> Iterator[tuple[RosWork, Mailbox, Callable[[], None]]]:
+    """A console's work with a segmenter of its own, and what sends that the cloud of the scene."""
+    with domain() as number, operator(number) as robot, ExitStack() as ending:
+        process = segmenter_process(folder, *given, f"session_directory:={folder}/work")
+        ending.callback(process.end)
+        sensor = robot.node.create_publisher(PointCloud2, "/segmenter/points", quality("reliable"))
+        message = robot.cloud_message(*scene()[:2])
+        with working(robot, "/segmenter/points") as (work, mailbox):
+            yield work, mailbox, lambda: sensor.publish(message)
+
+
 def test_an_inactive_segmenter_is_named_and_brought_up(tmp_path: Path) -> None:
     given = ("model:=random_walker", "scene:=live", VOXEL, f"session_directory:={tmp_path}")
     with domain() as number, operator(number) as robot, working(robot) as (work, mailbox), ExitStack() as ending:
@@ -103,16 +115,11 @@ def test_an_inactive_segmenter_is_named_and_brought_up(tmp_path: Path) -> None:
 
 def test_proposals_are_for_a_cloud_that_is_held(tmp_path: Path) -> None:
     """Where none is held yet one is captured, and what is accepted is a click on it."""
-    with domain() as number, operator(number) as robot, ExitStack() as ending:
-        process = segmenter_process(tmp_path, f"session_directory:={tmp_path}/work")
-        ending.callback(process.end)
-        message = robot.cloud_message(*scene()[:2])
-        sensor = robot.node.create_publisher(PointCloud2, "/segmenter/points", quality("reliable"))
-        work, mailbox = ending.enter_context(working(robot, "/segmenter/points"))
+    with at_work(tmp_path) as (work, mailbox, send):
         told(mailbox, lambda update: isinstance(update, LinkUpdate) and update.connected)
         shown: list[CloudUpdate] = []
         while not shown:
-            sensor.publish(message)
+            send()
             shown += [each for each in mailbox.take(timeout=1.0)[0] if isinstance(each, CloudUpdate)]
         work.send(Propose())
         offered: list[ProposalsUpdate] = []
@@ -128,16 +135,11 @@ def test_proposals_are_for_a_cloud_that_is_held(tmp_path: Path) -> None:
 
 
 def test_classes_are_known_before_a_cloud_and_one_is_asked_for_by_name(tmp_path: Path) -> None:
-    with domain() as number, operator(number) as robot, ExitStack() as ending:
-        process = segmenter_process(tmp_path, "model:=fewclick", f"session_directory:={tmp_path}/work")
-        ending.callback(process.end)
-        message = robot.cloud_message(*scene()[:2])
-        sensor = robot.node.create_publisher(PointCloud2, "/segmenter/points", quality("reliable"))
-        work, mailbox = ending.enter_context(working(robot, "/segmenter/points"))
+    with at_work(tmp_path, "model:=fewclick") as (work, mailbox, send):
         told(mailbox, lambda update: isinstance(update, StateUpdate) and "chair" in update.classes)
         shown: list[Update] = []
         while not any(isinstance(each, CloudUpdate) for each in shown):
-            sensor.publish(message)
+            send()
             shown += mailbox.take(timeout=1.0)[0]
         work.send(Propose("unicorn"))
         told(mailbox, lambda update: isinstance(update, Message) and "no class 'unicorn'" in update.text)
@@ -182,15 +184,10 @@ def test_of_looks_ahead_one_is_under_way_and_the_newest_is_next() -> None:
 
 def test_the_history_of_a_robot_is_gone_along(tmp_path: Path) -> None:
     """What the page shows of a file it shows of a robot; one command goes there."""
-    with domain() as number, operator(number) as robot, ExitStack() as ending:
-        process = segmenter_process(tmp_path, f"session_directory:={tmp_path}/work")
-        ending.callback(process.end)
-        message = robot.cloud_message(*scene()[:2])
-        sensor = robot.node.create_publisher(PointCloud2, "/segmenter/points", quality("reliable"))
-        work, mailbox = ending.enter_context(working(robot, "/segmenter/points"))
+    with at_work(tmp_path) as (work, mailbox, send):
         told(mailbox, lambda update: isinstance(update, LinkUpdate) and update.connected)
         while not any(isinstance(each, CloudUpdate) for each in mailbox.take(timeout=1.0)[0]):
-            sensor.publish(message)
+            send()
         heard: list[HistoryUpdate] = []
 
         def steps(count: int) -> Callable[[Update], bool]:
